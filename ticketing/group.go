@@ -1,0 +1,127 @@
+package ticketing
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Group is a team, as configured: its mailboxes, its boards and its habits.
+type Group struct {
+	Name      string // key; lower case, no spaces
+	Title     string // what people read
+	From      Address
+	Signature string
+	Outcomes  []string // what closing offers; never empty
+	Leads     []string // handles or "platform:handle"; empty: any member may do what a lead may
+	Admins    []string
+	Tag       string        // the form of the ticket tag, with one %d: "[#%d]"
+	Overdue   time.Duration // a new conversation waits too long after this
+	Idle      time.Duration // a taken one lies idle too long after this
+	Undo      time.Duration // a reply can be stopped for so long
+	Zone      *time.Location
+	Mailboxes []Mailbox
+	Boards    []Board
+}
+
+// Mailbox is one watched folder of a mail account.
+type Mailbox struct {
+	Name    string  // key, unique in an installation
+	Address Address // whom mail to it is written to
+	Folder  string
+	// FileSent: whether GroupMail files the copy of a sent mail ("append"); else the server does, or nobody.
+	FileSent bool
+	Since    Since
+}
+
+// Show says how much of a mail a board's cards and notifications show.
+type Show string
+
+const (
+	ShowFull    Show = "full"
+	ShowSubject Show = "subject"
+	ShowSender  Show = "sender"
+	// ShowAuto is full in a private channel without guests, else sender.
+	ShowAuto Show = ""
+)
+
+// Board is one channel of one platform. It belongs to exactly one group.
+type Board struct {
+	Name     string // key: "platform/channel"
+	Platform string
+	Channel  string // the platform's id
+	Show     Show
+}
+
+// MemberID is a person's account on a platform: "mattermost:8xk3…".
+type MemberID string
+
+// Member is a person of a team.
+type Member struct {
+	ID        MemberID
+	Name      string // what people call them
+	Handle    string // what is typed after @
+	Email     string // if the platform tells
+	FromName  string // personal From name; empty: the group's
+	Signature string // personal signature; empty: the group's
+	Replied   bool   // has sent a reply before
+}
+
+// Called is how others read them.
+func (m Member) Called() string {
+	switch {
+	case m.Name != "":
+		return m.Name
+	case m.Handle != "":
+		return "@" + m.Handle
+	case m.ID == "":
+		return "nobody"
+	}
+	return string(m.ID)
+}
+
+// Lead tells whether m may do what a lead may.
+func (g Group) Lead(m Member) bool { return len(g.Leads) == 0 || names(g.Leads, m) }
+
+// Admin tells whether m is told of trouble.
+func (g Group) Admin(m Member) bool { return names(g.Admins, m) }
+
+func names(list []string, m Member) bool {
+	platform, _, _ := strings.Cut(string(m.ID), ":")
+	return slices.ContainsFunc(list, func(s string) bool {
+		s = strings.TrimPrefix(s, "@")
+		return strings.EqualFold(s, m.Handle) || strings.EqualFold(s, platform+":"+m.Handle) || s == string(m.ID)
+	})
+}
+
+// Own tells whether an address is the team's own: its mailboxes' and its From.
+func (g Group) Own(a Address) bool {
+	return g.From.Is(a) || slices.ContainsFunc(g.Mailboxes, func(m Mailbox) bool { return m.Address.Is(a) })
+}
+
+// Mailbox finds a mailbox by its name.
+func (g Group) Mailbox(name string) (Mailbox, bool) {
+	i := slices.IndexFunc(g.Mailboxes, func(m Mailbox) bool { return m.Name == name })
+	if i < 0 {
+		return Mailbox{}, false
+	}
+	return g.Mailboxes[i], true
+}
+
+// Board finds a board by its name.
+func (g Group) Board(name string) (Board, bool) {
+	i := slices.IndexFunc(g.Boards, func(b Board) bool { return b.Name == name })
+	if i < 0 {
+		return Board{}, false
+	}
+	return g.Boards[i], true
+}
+
+// TicketTag writes a ticket's number as it stands in subjects: "[#12]".
+func (g Group) TicketTag(number int) string {
+	if number == 0 {
+		return ""
+	}
+	return fmt.Sprintf(g.Tag, number)
+}

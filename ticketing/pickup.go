@@ -1,0 +1,60 @@
+package ticketing
+
+import "time"
+
+// Ref is the place of a mail in a mailbox, and with the mailbox's name its identity there.
+//
+//	IMAP: UIDVALIDITY and UID; POP3: UIDL; mbox and Maildir: a digest.
+type Ref struct {
+	Validity string // IMAP: UIDVALIDITY in decimal; others: empty
+	UID      string // IMAP: UID in decimal, others: the source's own name of the mail
+}
+
+// Box is what a source sees when it opens a mailbox.
+type Box struct {
+	Validity string
+	Next     uint32 // IMAP: UIDNEXT; others: 0
+	Count    int    // mails in it
+}
+
+// Since is from when on a mailbox's mail is picked up, as configured.
+type Since struct {
+	All  bool      // everything there is
+	Date time.Time // from this day on; zero with All false: from the very first look on
+}
+
+// Window says which of a mailbox's mails are picked up: those with a UID of at least First, and
+// those that the server received at Since or later, whatever their UID.
+type Window struct {
+	First uint32
+	Since time.Time
+}
+
+// Arrival is one mail as a source hands it over, its bytes already kept.
+type Arrival struct {
+	Mailbox string
+	Ref     Ref
+	Mail    Mail      // parsed, with Raw and Size set
+	Sent    bool      // found in the mailbox's Sent folder: somebody of the team wrote it
+	Seen    time.Time // when the server received it; zero if it does not say
+}
+
+// Fate is what happens to a mail on its server once it is processed.
+//
+//	"leave" (or empty), "seen", "move:Folder", "delete", "keyword:Name"
+type Fate string
+
+// Processed says why a mail's fate is due.
+type Processed string
+
+const (
+	NotProcessed Processed = ""
+	Done         Processed = "done" // its conversation is closed
+	Junk         Processed = "spam" // its conversation is spam
+)
+
+// Settlement is a mail whose fate is due on the server.
+type Settlement struct {
+	Ref Ref
+	Why Processed
+}

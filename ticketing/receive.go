@@ -1,0 +1,467 @@
+package ticketing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxFaults is how often one mail may make trouble before its bytes are kept unread.
+const maxFaults = 3
+
+// Look is told what a mailbox holds, and answers with what is picked up of it. The very first look
+// decides what `since = now` means, once and for all; on each board of the group it leaves a greeting.
+func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (Window, error) {
+	group, _, err := d.groupOfMailbox(strings.TrimSuffix(mailbox, sentSuffix))
+	if err != nil {
+		return Window{}, err
+	}
+	var window Window
+	err = d.change(ctx, By{Group: group.Name}, func(u *use) error {
+		known, err := u.Box(mailbox)
+		switch {
+		case err == nil && known.Validity == box.Validity:
+			window = known.Window
+			return nil
+		case err == nil:
+			// The server numbers its mails anew. What arrived before the first look stays unwanted,
+			// what was kept is recognised by its fingerprint.
+			known.Validity, known.Window.First = box.Validity, box.Next
+		case errors.Is(err, ErrNone):
+			known = BoxMemory{Validity: box.Validity, Count: box.Count, Looked: u.now}
+			known.Window = Window{First: box.Next, Since: u.now}
+			if !since.Date.IsZero() {
+				known.Window.Since = since.Date
+			}
+		default:
+			return err
+		}
+		if since.All {
+			known.Window = Window{First: 1}
+		}
+		window = known.Window
+		if err := u.SetBox(mailbox, known); err != nil {
+			return err
+		}
+		if since.All || !since.Date.IsZero() || strings.HasSuffix(mailbox, sentSuffix) {
+			return nil
+		}
+		return u.post(Post{Kind: GreetingPost, Subject: mailbox}, mailbox)
+	})
+	return window, err
+}
+
+// sentSuffix marks the name under which a mailbox's Sent folder is watched.
+const sentSuffix = "/sent"
+
+// SentName is the name under which a mailbox's Sent folder is watched.
+func SentName(mailbox string) string { return mailbox + sentSuffix }
+
+// Greeting reads what the greeting of a mailbox shows.
+func (d *Desk) Greeting(ctx context.Context, mailbox string) (BoxMemory, Member, error) {
+	var b BoxMemory
+	var by Member
+	err := d.store.Read(ctx, func(tx Tx) (err error) {
+		if b, err = tx.Box(mailbox); err != nil || b.By == "" {
+			return err
+		}
+		by, err = tx.Member(b.By)
+		return err
+	})
+	return b, by, err
+}
+
+// AnswerGreeting decides, once, whether mail from up to back before the first look is shown, too.
+func (d *Desk) AnswerGreeting(ctx context.Context, by By, mailbox string, back time.Duration) error {
+	return d.change(ctx, by, func(u *use) error {
+		if _, ok := u.group.Mailbox(mailbox); !ok {
+			return refuse(NotFound, "%s is no longer one of this team's mailboxes.", mailbox)
+		}
+		b, err := u.Box(mailbox)
+		if err != nil {
+			return err
+		}
+		if b.Decided != Undecided {
+			return refuse(Already, "%s already decided that.", u.called(b.By))
+		}
+		b.Decided, b.By = FromNow, by.Member.ID
+		if back > 0 {
+			b.Decided, b.Window.Since = ShowBack, b.Looked.Add(-back)
+		}
+		if err := u.SetBox(mailbox, b); err != nil {
+			return err
+		}
+		u.fates = append(u.fates, mailbox)
+		for _, board := range u.group.Boards {
+			p, err := u.FindPost(fmt.Sprintf("%s:%s:%s", GreetingPost, mailbox, board.Name), "", "")
+			if errors.Is(err, ErrNone) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := u.raise(PostsWhere{ID: p.ID}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Unknown returns those of the refs that were neither kept nor given up.
+func (d *Desk) Unknown(ctx context.Context, mailbox string, refs []Ref) (unknown []Ref, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		unknown, err = tx.Unknown(mailbox, refs)
+		return err
+	})
+	return unknown, err
+}
+
+// Receive keeps a mail under its identity, finds or opens its conversation, wakes it, and makes or
+// raises the posts that show it. A second arrival of the same does nothing.
+func (d *Desk) Receive(ctx context.Context, a Arrival) error {
+	group, _, err := d.groupOfMailbox(strings.TrimSuffix(a.Mailbox, sentSuffix))
+	if err != nil {
+		return err
+	}
+	return d.change(ctx, By{Group: group.Name}, func(u *use) error { return u.receive(a) })
+}
+
+func (u *use) receive(a Arrival) error {
+	seen, err := u.Sighting(a.Mailbox, a.Ref)
+	if err == nil && (seen.Mail != 0 || seen.Faults == 0) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, ErrNone) {
+		return err
+	}
+	m := a.Mail
+	m.Group, m.Received, m.Direction = u.group.Name, u.now, In
+	m.Mailbox = strings.TrimSuffix(a.Mailbox, sentSuffix)
+	sighting := Sighting{Mailbox: a.Mailbox, Ref: a.Ref, At: u.now}
+
+	if ours, err := u.ours(m); err != nil || ours != nil {
+		if ours != nil {
+			sighting.Mail = ours.Mail
+			err = u.PutSighting(sighting)
+		}
+		return err
+	}
+	if id, err := u.SameMail(u.group.Name, Fingerprint(m)); err == nil {
+		return u.receiveAgain(a, id, sighting)
+	} else if !errors.Is(err, ErrNone) {
+		return err
+	}
+
+	id, mentions, err := u.joins(m)
+	if err != nil {
+		return err
+	}
+	outside := a.Sent || u.group.Own(m.From) && id != 0
+	if a.Sent && id == 0 {
+		return u.PutSighting(sighting) // the team wrote to somebody about something else
+	}
+	var c Conversation
+	if id == 0 {
+		c = u.opened(a, m)
+		c.Mentions = mentions
+		if err := u.AddConversation(&c); err != nil {
+			return err
+		}
+	} else if c, err = u.Conversation(id); err != nil {
+		return err
+	}
+
+	if err := u.keep(&c, &m, outside); err != nil {
+		return err
+	}
+	sighting.Mail = m.ID
+	if err := u.PutSighting(sighting); err != nil {
+		return err
+	}
+	if id == 0 {
+		if err := u.SetConversation(c); err != nil {
+			return err
+		}
+		if err := u.logged(c, Event{Move: MoveOpen, Mail: m.ID}); err != nil {
+			return err
+		}
+		return u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
+	}
+	return u.followUp(c, m)
+}
+
+// ours finds the reply that a mail is the copy of: our own mail coming back through the Sent
+// folder, a list or a loop is no news.
+func (u *use) ours(m Mail) (*Reply, error) {
+	if m.Ours == "" {
+		return nil, nil
+	}
+	r, err := u.ReplyMarked(m.Ours)
+	if errors.Is(err, ErrNone) || err == nil && r.MessageID != m.MessageID {
+		return nil, nil // somebody else's installation, or a customer's program that copies headers
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+// receiveAgain notes another place of a mail that is kept already. In the same mailbox under the
+// same numbering, it is there because somebody put it there: that reopens it.
+func (u *use) receiveAgain(a Arrival, id MailID, s Sighting) error {
+	s.Mail = id
+	m, err := u.Mail(id)
+	if err != nil {
+		return err
+	}
+	places, err := u.Sightings(a.Mailbox, id)
+	if err != nil {
+		return err
+	}
+	if err := u.PutSighting(s); err != nil {
+		return err
+	}
+	c, err := u.Conversation(m.Conversation)
+	if err != nil {
+		return err
+	}
+	dragged := slices.ContainsFunc(places, func(p Sighting) bool { return p.Ref.Validity == a.Ref.Validity })
+	if !dragged || c.Open() || m.Direction == Out || c.JoinedTo != 0 {
+		return u.process(c, New)
+	}
+	if err := u.wake(&c, "it was put back into "+a.Mailbox); err != nil {
+		return err
+	}
+	return u.pointer(c, m)
+}
+
+// joins finds the conversation that a mail belongs to by what it answers, or by a ticket number in
+// its subject if its sender takes part there; otherwise the ticket that it merely mentions.
+// Subject alone never joins.
+func (u *use) joins(m Mail) (id ConversationID, mentions int, err error) {
+	named := slices.Clone(m.InReplyTo)
+	for _, r := range slices.Backward(m.References) {
+		named = append(named, r)
+	}
+	ids := named
+	if m.MessageID != "" {
+		ids = append(slices.Clone(named), m.MessageID)
+	}
+	known, err := u.References(u.group.Name, ids)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, r := range named {
+		if ref, ok := known[r]; ok {
+			return ref.Conversation, 0, nil
+		}
+	}
+	// A child that came before its parent has named it. A Message-ID that a kept mail has already
+	// is one used twice, and says nothing.
+	if ref, ok := known[m.MessageID]; ok && !ref.Own {
+		return ref.Conversation, 0, nil
+	}
+	if m.TicketRef == 0 {
+		return 0, 0, nil
+	}
+	id, err = u.Numbered(m.TicketRef)
+	if errors.Is(err, ErrNone) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	c, err := u.Conversation(id)
+	if err != nil || c.Group != u.group.Name {
+		return 0, 0, err
+	}
+	part, err := u.takesPart(id, m.From)
+	if err != nil || !part {
+		return 0, m.TicketRef, err
+	}
+	return id, 0, nil
+}
+
+func (u *use) takesPart(id ConversationID, a Address) (bool, error) {
+	all, err := u.Participants(id)
+	return slices.ContainsFunc(all, a.Is), err
+}
+
+// opened is the conversation that a mail begins.
+func (u *use) opened(a Arrival, m Mail) Conversation {
+	c := Conversation{
+		Group: u.group.Name, State: New, Subject: m.Subject, With: m.Sender(), Mailbox: m.Mailbox,
+		Since: u.now, Opened: u.now, Touched: u.now, Waits: u.now, Files: len(m.Attachments),
+	}
+	if !a.Seen.IsZero() && a.Seen.Before(u.now) {
+		c.Waits = a.Seen.UTC().Truncate(time.Microsecond)
+	}
+	return c
+}
+
+// keep adds a mail to its conversation, with its Message-IDs and the people that it brings in.
+func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
+	m.Conversation = c.ID
+	if outside {
+		m.Direction = Out
+	}
+	if m.Wakes() {
+		c.Seq++
+		m.Seq = c.Seq
+	}
+	people := append(slices.Concat(m.To, m.Cc, m.ReplyTo), m.From, m.Author)
+	if m.Direction == In && c.Mails > 0 {
+		part, err := u.takesPart(c.ID, m.From)
+		if err != nil {
+			return err
+		}
+		if m.NewPerson = !part && m.From.Addr != "" && !u.group.Own(m.From); m.NewPerson {
+			c.NewPerson, people = m.From, nil
+		}
+	}
+	if !m.Wakes() {
+		people = nil
+	}
+	people = slices.DeleteFunc(people, func(a Address) bool { return a.Addr == "" || u.group.Own(a) })
+	if err := u.AddMail(m); err != nil {
+		return err
+	}
+	if len(people) > 0 {
+		if err := u.AddParticipants(c.ID, people); err != nil {
+			return err
+		}
+	}
+	refs := map[string]Reference{}
+	for _, id := range slices.Concat(m.InReplyTo, m.References) {
+		refs[id] = Reference{Conversation: c.ID}
+	}
+	if m.MessageID != "" {
+		refs[m.MessageID] = Reference{Conversation: c.ID, Own: true}
+	}
+	if err := u.AddReferences(u.group.Name, refs); err != nil {
+		return err
+	}
+	if c.First == 0 {
+		c.First = m.ID
+	}
+	c.Last = m.ID
+	c.Mails++
+	return nil
+}
+
+// followUp shows a mail in the thread of its conversation and lets it wake whom it concerns.
+func (u *use) followUp(c Conversation, m Mail) error {
+	if err := u.inThread(c, Post{Kind: MailPost, Mail: m.ID}, m.ID); err != nil {
+		return err
+	}
+	switch {
+	case m.Direction == Out:
+		return u.move(&c, step{move: MoveOutside}, "")
+	case !m.Wakes():
+		if err := u.SetConversation(c); err != nil {
+			return err
+		}
+		if err := u.logged(c, Event{Move: LogNotice, Mail: m.ID}); err != nil {
+			return err
+		}
+		return u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost})
+	}
+	was := c.State
+	if err := u.wake(&c, ""); err != nil {
+		return err
+	}
+	if c.State == New || was == Closed || was == Spam {
+		return u.pointer(c, m)
+	}
+	present, err := u.present(c.Owner)
+	if err != nil || present {
+		return err
+	}
+	return u.pointer(c, m)
+}
+
+// wake moves a conversation as a mail from the other side does.
+func (u *use) wake(c *Conversation, detail string) error {
+	present, err := u.present(c.LastOwner)
+	if err != nil {
+		return err
+	}
+	return u.move(c, step{move: MoveMailIn, present: present}, detail)
+}
+
+func (u *use) present(id MemberID) (bool, error) {
+	if id == "" {
+		return false, nil
+	}
+	all, err := u.Present(u.group.Name)
+	return slices.ContainsFunc(all, func(m Member) bool { return m.ID == id }), err
+}
+
+// pointer puts one line at the channel's bottom that points to the card.
+func (u *use) pointer(c Conversation, m Mail) error {
+	return u.post(Post{Kind: PointerPost, Conversation: c.ID, Mail: m.ID}, fmt.Sprintf("%d.%d", m.ID, c.Seq))
+}
+
+// Fault notes that a mail itself made trouble. After the third time its bytes are kept as a
+// conversation that says so.
+func (d *Desk) Fault(ctx context.Context, mailbox string, ref Ref, raw BlobID, why error) error {
+	group, _, err := d.groupOfMailbox(strings.TrimSuffix(mailbox, sentSuffix))
+	if err != nil {
+		return err
+	}
+	return d.change(ctx, By{Group: group.Name}, func(u *use) error {
+		s, err := u.Sighting(mailbox, ref)
+		if err != nil && !errors.Is(err, ErrNone) {
+			return err
+		}
+		if err == nil && s.Faults == 0 {
+			return nil // kept meanwhile
+		}
+		s.Mailbox, s.Ref, s.At, s.Error = mailbox, ref, u.now, why.Error()
+		s.Faults++
+		if s.Faults < maxFaults || strings.HasSuffix(mailbox, sentSuffix) {
+			return u.PutSighting(s)
+		}
+		m := Mail{
+			Group: u.group.Name, Mailbox: mailbox, Direction: In, Received: u.now, Raw: raw,
+			Subject: "(a mail that could not be read)", Fault: why.Error(),
+			Digest: fmt.Sprintf("unread %s %s %s", mailbox, ref.Validity, ref.UID),
+		}
+		c := u.opened(Arrival{}, m)
+		if err := u.AddConversation(&c); err != nil {
+			return err
+		}
+		if err := u.keep(&c, &m, false); err != nil {
+			return err
+		}
+		s.Mail = m.ID
+		if err := u.PutSighting(s); err != nil {
+			return err
+		}
+		if err := u.SetConversation(c); err != nil {
+			return err
+		}
+		if err := u.logged(c, Event{Move: MoveOpen, Mail: m.ID, Detail: why.Error()}); err != nil {
+			return err
+		}
+		return u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
+	})
+}
+
+// Unsettled lists the mails of a mailbox whose fate on the server is due, oldest first.
+func (d *Desk) Unsettled(ctx context.Context, mailbox string, limit int) (due []Settlement, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		due, err = tx.Unsettled(mailbox, limit)
+		return err
+	})
+	return due, err
+}
+
+// Settled notes that a mail's fate was carried out.
+func (d *Desk) Settled(ctx context.Context, mailbox string, s Settlement) error {
+	return d.store.Change(ctx, func(tx Tx) error { return tx.Settled(mailbox, s) })
+}

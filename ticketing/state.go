@@ -1,0 +1,232 @@
+package ticketing
+
+import (
+	"fmt"
+	"time"
+)
+
+// Move is something that happens to a conversation, by a person or by mail. It is also the word in
+// the action log.
+type Move string
+
+const (
+	MoveTake     Move = "take"
+	MoveRelease  Move = "release"
+	MoveAssign   Move = "assign" // also: hand over
+	MoveSpam     Move = "spam"
+	MoveNoAnswer Move = "no answer needed"
+	MoveUndo     Move = "undo" // of spam and of "no answer needed"
+	MoveClose    Move = "close"
+	MoveReopen   Move = "reopen"
+	MoveJoin     Move = "join" // to another ticket
+
+	MoveMailIn  Move = "mail in" // from the other side, and it wakes
+	MoveAnswer  Move = "answer"  // a reply of ours was sent
+	MoveOutside Move = "outside" // answered from an ordinary mail program
+	MoveOverdue Move = "overdue" // it waits too long
+	MoveOpen    Move = "open"    // a mail, or a person by command, opened it
+
+	// In the log only: they move nothing.
+	LogReply   Move = "reply"   // begun
+	LogStop    Move = "stop"    // a reply was stopped
+	LogFailed  Move = "failed"  // a reply could not be sent
+	LogNotice  Move = "notice"  // an automatic answer or a bounce came in
+	LogAgain   Move = "again"   // a known mail turned up again
+	LogSetting Move = "setting" // a member changed their settings
+)
+
+// targets says where each move leads from each state. What is not here is refused.
+var targets = map[Move]map[State]State{
+	MoveTake:     {New: Taken, Waiting: Taken}, // waiting: only without an owner
+	MoveRelease:  {Taken: New, Waiting: New},
+	MoveAssign:   {New: Taken, Taken: Taken, Waiting: Waiting},
+	MoveSpam:     {New: Spam, Taken: Spam, Waiting: Spam},
+	MoveNoAnswer: {New: Closed},
+	MoveUndo:     {Spam: New, Closed: New},
+	MoveClose:    {New: Closed, Taken: Closed, Waiting: Closed},
+	MoveReopen:   {Closed: Taken},
+	MoveJoin:     {New: Closed, Taken: Closed, Waiting: Closed},
+	MoveMailIn:   {New: New, Taken: Taken, Waiting: Taken, Closed: Taken, Spam: New},
+	MoveAnswer:   {New: Waiting, Taken: Waiting, Waiting: Waiting, Closed: Waiting, Spam: Waiting},
+	MoveOutside:  {New: Waiting, Taken: Waiting, Waiting: Waiting, Closed: Closed, Spam: Waiting},
+	MoveOverdue:  {New: New, Taken: Taken},
+}
+
+// step is one move with all that its rule depends on.
+type step struct {
+	move    Move
+	by      Member   // empty for mail and time
+	lead    bool     // by may do what a lead may
+	to      MemberID // assign: the new owner
+	outcome string
+	present bool // mail in: the last owner is still in the group
+	now     time.Time
+}
+
+// apply moves c, or says in a Refusal why not. It is the only place that changes a conversation's
+// state, owner and outcome.
+func (s step) apply(c *Conversation, called func(MemberID) string) error {
+	to, ok := targets[s.move][c.State]
+	if !ok {
+		return s.refuse(*c, called)
+	}
+	if err := s.mayMove(*c, called); err != nil {
+		return err
+	}
+	from, owner := c.State, c.Owner
+	switch s.move {
+	case MoveTake, MoveReopen:
+		owner = s.by.ID
+	case MoveAssign:
+		owner = s.to
+	case MoveRelease, MoveUndo, MoveSpam:
+		owner = ""
+	case MoveClose, MoveNoAnswer, MoveJoin:
+		owner = ""
+		if from == New && s.move == MoveClose {
+			c.LastOwner = s.by.ID
+		}
+	case MoveAnswer:
+		if owner == "" {
+			owner = s.by.ID
+		}
+	case MoveMailIn:
+		if from == Closed || from == Waiting && owner == "" {
+			if to = New; c.LastOwner != "" && s.present {
+				to, owner = Taken, c.LastOwner
+			}
+		}
+	}
+	if from != to || owner != c.Owner {
+		c.Since = s.now
+	}
+	if c.Owner != "" {
+		c.LastOwner = c.Owner
+	}
+	if owner != "" {
+		c.LastOwner = owner
+	}
+	if to == New && from != New {
+		c.Waits = s.now
+	}
+	switch {
+	case to == Closed && from != Closed:
+		c.Outcome, c.Closed, c.ClosedBy = s.outcome, s.now, s.by.ID
+	case to != Closed:
+		c.Outcome, c.Closed, c.ClosedBy = "", time.Time{}, ""
+	}
+	c.State, c.Owner, c.Touched = to, owner, s.now
+	if s.move == MoveOverdue {
+		c.Overdue = true
+	} else if s.move != MoveMailIn || from != New {
+		c.Overdue = false
+	}
+	return nil
+}
+
+// mayMove asks whose conversation it is.
+func (s step) mayMove(c Conversation, called func(MemberID) string) error {
+	switch s.move {
+	case MoveTake:
+		if c.Owner != "" {
+			return s.refuse(c, called)
+		}
+	case MoveRelease, MoveAssign, MoveSpam, MoveJoin:
+		if c.Owner != "" && c.Owner != s.by.ID && !s.lead {
+			return refuse(NotYours, "%s took %s %s: only %s or a lead can do that.",
+				called(c.Owner), c.Name(), ago(s.now, c.Since), called(c.Owner))
+		}
+	case MoveUndo:
+		if c.State == Closed && c.Outcome != NoAnswerNeeded {
+			return refuse(WrongState, "%s was closed as “%s”. Reopen it instead.", c.Name(), c.Outcome)
+		}
+	}
+	if s.move == MoveAssign && s.to == c.Owner {
+		return refuse(Already, "%s already has %s.", called(s.to), c.Name())
+	}
+	return nil
+}
+
+// refuse explains a move that the state does not know.
+func (s step) refuse(c Conversation, called func(MemberID) string) error {
+	when := ago(s.now, c.Since)
+	switch {
+	case s.move == MoveTake && c.Owner == s.by.ID && c.Owner != "":
+		return refuse(Already, "You took %s %s.", c.Name(), when)
+	case s.move == MoveTake && c.Owner != "":
+		return refuse(TakenBy, "%s took %s %s.", called(c.Owner), c.Name(), when)
+	case c.JoinedTo != 0:
+		return refuse(WrongState, "%s was joined to another ticket %s.", c.Name(), when)
+	case c.State == Closed && s.move == MoveClose:
+		return refuse(Already, "%s was already closed %s: %s.", c.Name(), when, c.Outcome)
+	case c.State == Closed:
+		return refuse(WrongState, "%s was closed %s: %s. Reopen it first.", c.Name(), when, c.Outcome)
+	case c.State == Spam && s.move == MoveSpam:
+		return refuse(Already, "%s was already marked as spam %s.", c.Name(), when)
+	case c.State == Spam:
+		return refuse(WrongState, "%s was marked as spam %s. Press Undo first.", c.Name(), when)
+	case c.State == New && s.move == MoveRelease:
+		return refuse(Already, "Nobody has %s: there is nothing to release.", c.Name())
+	case s.move == MoveReopen:
+		return refuse(Already, "%s is open: there is nothing to reopen.", c.Name())
+	case s.move == MoveUndo:
+		return refuse(Already, "There is nothing to undo: %s is %s.", c.Name(), c.State)
+	case s.move == MoveNoAnswer && c.Owner != "":
+		return refuse(WrongState, "%s took %s %s: close it instead.", called(c.Owner), c.Name(), when)
+	case s.move == MoveNoAnswer:
+		return refuse(WrongState, "%s was already answered %s: close it instead.", c.Name(), when)
+	}
+	return refuse(WrongState, "%s is %s: that can't be done now.", c.Name(), c.State)
+}
+
+// ago says how long something has been so, coarsely, as people do.
+func ago(now, since time.Time) string {
+	switch d := now.Sub(since); {
+	case d < time.Minute:
+		return "a moment ago"
+	case d < 2*time.Minute:
+		return "a minute ago"
+	case d < time.Hour:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	case d < 2*time.Hour:
+		return "an hour ago"
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	case d < 48*time.Hour:
+		return "a day ago"
+	default:
+		return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	}
+}
+
+// Kind sorts refusals for those who act on them; people read the text.
+type Kind string
+
+const (
+	TakenBy    Kind = "taken"      // somebody else has it
+	NotYours   Kind = "not yours"  // only the owner or a lead may
+	Already    Kind = "already"    // it is so already: harmless
+	WrongState Kind = "state"      // the state does not know this move
+	BadInput   Kind = "input"      // what was typed will not do; Field says which
+	Stale      Kind = "stale"      // something came since the form was opened
+	NotFound   Kind = "not found"  // no such ticket, member, mailbox
+	NotMember  Kind = "not member" // not of this group
+)
+
+// Refusal is an answer to the person who asked, in words for them. It is no fault of the program
+// and is not logged as one.
+type Refusal struct {
+	Kind  Kind
+	Field string // the form field that it is about, if it is about one
+	Text  string
+}
+
+func (r Refusal) Error() string { return r.Text }
+
+func refuse(k Kind, format string, args ...any) Refusal {
+	return Refusal{Kind: k, Text: fmt.Sprintf(format, args...)}
+}
+
+func refuseField(field, format string, args ...any) Refusal {
+	return Refusal{Kind: BadInput, Field: field, Text: fmt.Sprintf(format, args...)}
+}

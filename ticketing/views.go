@@ -1,0 +1,322 @@
+package ticketing
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Drawing is all that a post shows, read in one instant.
+type Drawing struct {
+	Post         Post
+	Group        Group
+	Board        Board
+	Root         string // the platform's id of the card in whose thread the post stands
+	Conversation Conversation
+	First        Mail // that the card shows; zero for a matter without mail
+	Mail         Mail // mail and pointer posts
+	Reply        Reply
+	Event        Event
+	Events       []Event   // card, waiting or closed: what was done, oldest first
+	Replies      []Reply   // card: replies on their way
+	Box          BoxMemory // greeting
+	Now          time.Time
+	names        map[MemberID]Member
+}
+
+// Named is a member whom the drawing mentions.
+func (d Drawing) Named(id MemberID) Member {
+	if m, ok := d.names[id]; ok {
+		return m
+	}
+	return Member{ID: id}
+}
+
+// Drawing reads what a post shows.
+func (d *Desk) Drawing(ctx context.Context, id PostID) (dr Drawing, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		dr = Drawing{Now: d.clock(), names: map[MemberID]Member{}}
+		if dr.Post, err = tx.Post(id); err != nil {
+			return err
+		}
+		return d.fill(tx, &dr)
+	})
+	return dr, err
+}
+
+func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
+	p := dr.Post
+	dr.Group, _ = d.Group(p.Group)
+	dr.Board, _ = dr.Group.Board(p.Board)
+	who := []MemberID{}
+	if p.Root != 0 {
+		root, err := tx.Post(p.Root)
+		if err != nil {
+			return err
+		}
+		dr.Root = root.Message
+	}
+	if p.Conversation != 0 {
+		if dr.Conversation, err = tx.Conversation(p.Conversation); err != nil {
+			return err
+		}
+		c := dr.Conversation
+		who = append(who, c.Owner, c.LastOwner, c.ClosedBy)
+		if c.First != 0 && p.Kind != ReplyPost {
+			if dr.First, err = tx.Mail(c.First); err != nil {
+				return err
+			}
+		}
+	}
+	if p.Kind == CardPost {
+		if dr.Replies, err = tx.Replies(p.Conversation, Asking, Pending, Sending, Unknown, Failed); err != nil {
+			return err
+		}
+		if c := dr.Conversation; c.State == Spam || c.State == Waiting {
+			if dr.Events, err = tx.Events(p.Conversation); err != nil {
+				return err
+			}
+		}
+	}
+	if p.Mail != 0 {
+		if dr.Mail, err = tx.Mail(p.Mail); err != nil {
+			return err
+		}
+	}
+	if p.Reply != 0 {
+		if dr.Reply, err = tx.Reply(p.Reply); err != nil {
+			return err
+		}
+	}
+	if p.Event != 0 {
+		if dr.Event, err = tx.Event(p.Event); err != nil {
+			return err
+		}
+	}
+	if p.Kind == GreetingPost {
+		if dr.Box, err = tx.Box(p.Subject); err != nil {
+			return err
+		}
+	}
+	who = append(who, dr.Reply.By, dr.Event.Member, dr.Box.By, dr.Mail.By)
+	for _, e := range dr.Events {
+		who = append(who, e.Member)
+	}
+	for _, r := range dr.Replies {
+		who = append(who, r.By)
+	}
+	if dr.Event.Move == MoveAssign {
+		who = append(who, MemberID(dr.Event.Detail))
+	}
+	return namesOf(tx, dr.names, who)
+}
+
+func namesOf(tx Tx, known map[MemberID]Member, who []MemberID) error {
+	for _, id := range who {
+		if _, ok := known[id]; ok || id == "" {
+			continue
+		}
+		m, err := tx.Member(id)
+		if err != nil && !errors.Is(err, ErrNone) {
+			return err
+		}
+		m.ID = id
+		known[id] = m
+	}
+	return nil
+}
+
+// LeasePosts leases posts that are owed a drawing to this process.
+func (d *Desk) LeasePosts(ctx context.Context, limit int) ([]PostID, error) {
+	return d.store.LeasePosts(ctx, d.holder, DrawLease, limit)
+}
+
+// Drawn notes what is shown now; again: more is owed, and the lease is still ours.
+func (d *Desk) Drawn(ctx context.Context, id PostID, message string, version int64) (again bool, err error) {
+	return d.store.Drawn(ctx, id, d.holder, message, version, DrawLease)
+}
+
+// Undrawn gives a post up until retry.
+func (d *Desk) Undrawn(ctx context.Context, id PostID, retry time.Time, lost Lost) error {
+	return d.store.Undrawn(ctx, id, d.holder, retry, lost)
+}
+
+// Redraw makes a post owe a drawing, though nothing that it shows has changed: its message was
+// deleted, or shows something older.
+func (d *Desk) Redraw(ctx context.Context, p Post) error {
+	return d.change(ctx, By{Group: p.Group}, func(u *use) error { return u.raise(PostsWhere{ID: p.ID}) })
+}
+
+// FindPost finds a post by its key, or by its message if key is empty. ErrNone if there is none.
+func (d *Desk) FindPost(ctx context.Context, key, board, message string) (p Post, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		p, err = tx.FindPost(key, board, message)
+		return err
+	})
+	return p, err
+}
+
+// Listed is a conversation in a list, with its owner.
+type Listed struct {
+	Conversation
+	Holder Member
+	Card   Post // on the board asked for; zero if there is none
+}
+
+// Queue lists what waits for somebody, longest wait first: what nobody has, then what colleagues
+// have. mailbox may be empty.
+func (d *Desk) Queue(ctx context.Context, group, board, mailbox string, limit, offset int) ([]Listed, error) {
+	return d.list(ctx, board, Query{Group: group, Mailbox: mailbox, States: []State{New}, Limit: limit, Offset: offset})
+}
+
+// Held lists what colleagues have, longest first.
+func (d *Desk) Held(ctx context.Context, group, board, mailbox string, limit, offset int) ([]Listed, error) {
+	return d.list(ctx, board, Query{Group: group, Mailbox: mailbox, States: []State{Taken}, Limit: limit, Offset: offset})
+}
+
+// Mine lists what a member has: taken ones, and those that wait for the sender.
+func (d *Desk) Mine(ctx context.Context, group, board string, who MemberID, limit, offset int) ([]Listed, error) {
+	return d.list(ctx, board, Query{Group: group, Owner: who, States: []State{Taken, Waiting}, Limit: limit, Offset: offset})
+}
+
+func (d *Desk) list(ctx context.Context, board string, q Query) (list []Listed, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		list = nil
+		known := map[MemberID]Member{}
+		all, err := tx.Conversations(q)
+		if err != nil {
+			return err
+		}
+		for _, c := range all {
+			if err := namesOf(tx, known, []MemberID{c.Owner}); err != nil {
+				return err
+			}
+			card, err := tx.FindPost(cardKey(c.ID, Board{Name: board}), "", "")
+			if err != nil && !errors.Is(err, ErrNone) {
+				return err
+			}
+			list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: card})
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Shown is a conversation with its mails, newest first, and its log, oldest first.
+type Shown struct {
+	Listed
+	Mails  []Mail
+	Events []Event
+	names  map[MemberID]Member
+}
+
+// Named is a member who acted in the conversation.
+func (s Shown) Named(id MemberID) Member {
+	if m, ok := s.names[id]; ok {
+		return m
+	}
+	return Member{ID: id}
+}
+
+// Conversation reads one of a group. Refused with NotFound where the group has none of this id.
+func (d *Desk) Conversation(ctx context.Context, group, board string, id ConversationID) (s Shown, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		s = Shown{names: map[MemberID]Member{}}
+		c, err := tx.Conversation(id)
+		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
+			return refuse(NotFound, "There is no such conversation here.")
+		}
+		if err != nil {
+			return err
+		}
+		s.Conversation = c
+		if s.Mails, err = tx.Mails(id, 50); err != nil {
+			return err
+		}
+		if s.Events, err = tx.Events(id); err != nil {
+			return err
+		}
+		who := []MemberID{c.Owner, c.LastOwner, c.ClosedBy}
+		for _, e := range s.Events {
+			who = append(who, e.Member)
+			if e.Move == MoveAssign {
+				who = append(who, MemberID(e.Detail))
+			}
+		}
+		if err := namesOf(tx, s.names, who); err != nil {
+			return err
+		}
+		s.Holder = s.names[c.Owner]
+		if s.Card, err = tx.FindPost(cardKey(id, Board{Name: board}), "", ""); errors.Is(err, ErrNone) {
+			err = nil
+		}
+		return err
+	})
+	return s, err
+}
+
+// Numbered finds a group's ticket by "12" or "#12".
+func (d *Desk) Numbered(ctx context.Context, group, number string) (id ConversationID, err error) {
+	n, err := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(number), "#"))
+	if err != nil || n <= 0 {
+		return 0, refuse(BadInput, "“%s” is no ticket number. Write it like #12.", OneLine(number, 40))
+	}
+	err = d.store.Read(ctx, func(tx Tx) error {
+		id, err = tx.Numbered(n)
+		if errors.Is(err, ErrNone) {
+			return refuse(NotFound, "There is no ticket #%d.", n)
+		}
+		if err != nil {
+			return err
+		}
+		c, err := tx.Conversation(id)
+		if err == nil && c.Group != group {
+			return refuse(NotFound, "There is no ticket #%d.", n)
+		}
+		return err
+	})
+	return id, err
+}
+
+// Colleagues lists who is present in a group.
+func (d *Desk) Colleagues(ctx context.Context, group string) (all []Member, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		all, err = tx.Present(group)
+		return err
+	})
+	return all, err
+}
+
+// Member reads one; zero but for the id if they are not known yet.
+func (d *Desk) Member(ctx context.Context, id MemberID) (m Member, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		if m, err = tx.Member(id); errors.Is(err, ErrNone) {
+			m, err = Member{ID: id}, nil
+		}
+		return err
+	})
+	return m, err
+}
+
+// Mail reads one of a group.
+func (d *Desk) Mail(ctx context.Context, group string, id MailID) (m Mail, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		m, err = tx.Mail(id)
+		if errors.Is(err, ErrNone) || err == nil && m.Group != group {
+			return refuse(NotFound, "There is no such mail here.")
+		}
+		return err
+	})
+	return m, err
+}
+
+// ReplyByID reads a reply.
+func (d *Desk) ReplyByID(ctx context.Context, id ReplyID) (r Reply, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		r, err = tx.Reply(id)
+		return err
+	})
+	return r, err
+}

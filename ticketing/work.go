@@ -1,0 +1,282 @@
+package ticketing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Take makes the acting member the owner. Of any number of simultaneous takes exactly one
+// succeeds; the others are refused with TakenBy. The first take makes it a ticket.
+func (d *Desk) Take(ctx context.Context, by By, id ConversationID) (Conversation, error) {
+	return d.moveTo(ctx, by, id, step{move: MoveTake}, "", (*use).unfold)
+}
+
+// Release puts a conversation back for everybody. Only its owner or a lead may.
+func (d *Desk) Release(ctx context.Context, by By, id ConversationID) (Conversation, error) {
+	return d.moveTo(ctx, by, id, step{move: MoveRelease}, "", nil)
+}
+
+// Assign gives a conversation to a member of the group: a new one by anybody, another's by its
+// owner (who hands it over) or a lead.
+func (d *Desk) Assign(ctx context.Context, by By, id ConversationID, to MemberID) (Conversation, error) {
+	return d.moveTo(ctx, by, id, step{move: MoveAssign, to: to}, string(to), func(u *use, c *Conversation) error {
+		ok, err := u.present(to)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return refuseField("member", "That person is not in %s.", u.group.Title)
+		}
+		return u.unfold(c)
+	})
+}
+
+// Spam hides a conversation; Undo brings it back.
+func (d *Desk) Spam(ctx context.Context, by By, id ConversationID) (Conversation, error) {
+	return d.moveTo(ctx, by, id, step{move: MoveSpam}, "", nil)
+}
+
+// NoAnswer closes a new conversation without making it a ticket.
+func (d *Desk) NoAnswer(ctx context.Context, by By, id ConversationID) (Conversation, error) {
+	return d.moveTo(ctx, by, id, step{move: MoveNoAnswer, outcome: NoAnswerNeeded}, "", nil)
+}
+
+// Undo takes back spam and "no answer needed".
+func (d *Desk) Undo(ctx context.Context, by By, id ConversationID) (Conversation, error) {
+	return d.moveTo(ctx, by, id, step{move: MoveUndo}, "", nil)
+}
+
+// Close ends a conversation with an outcome, one of the group's or another in a few words.
+func (d *Desk) Close(ctx context.Context, by By, id ConversationID, outcome string) (Conversation, error) {
+	if outcome = OneLine(outcome, 100); outcome == "" {
+		return Conversation{}, refuseField("outcome", "Say how it ended: choose an outcome, or write one in a few words.")
+	}
+	return d.moveTo(ctx, by, id, step{move: MoveClose, outcome: outcome}, outcome, nil)
+}
+
+// Reopen gives a closed conversation to the acting member.
+func (d *Desk) Reopen(ctx context.Context, by By, id ConversationID) (Conversation, error) {
+	return d.moveTo(ctx, by, id, step{move: MoveReopen}, "", nil)
+}
+
+// moveTo is the use case behind each button: one step, then whatever goes with it.
+func (d *Desk) moveTo(ctx context.Context, by By, id ConversationID, s step, detail string, then func(*use, *Conversation) error) (c Conversation, err error) {
+	err = d.change(ctx, by, func(u *use) error {
+		if c, err = u.conversation(id); err != nil {
+			return err
+		}
+		if err := u.move(&c, s, detail); err != nil {
+			return err
+		}
+		if then != nil {
+			if err := then(u, &c); err != nil {
+				return err
+			}
+		}
+		if s.move != MoveClose && s.move != MoveReopen {
+			return nil
+		}
+		return u.inThread(c, Post{Kind: EventPost, Event: u.event}, u.event)
+	})
+	return c, err
+}
+
+// unfold puts the conversation's mails into its thread, once: after a take there is something to
+// read there.
+func (u *use) unfold(c *Conversation) error {
+	const atMost = 20
+	mails, err := u.Mails(c.ID, atMost)
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Backward(mails) {
+		if m.By != "" {
+			continue // its reply's line shows it
+		}
+		if err := u.inThread(*c, Post{Kind: MailPost, Mail: m.ID}, m.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Join moves the mails of a conversation into the ticket that its subject mentions.
+func (d *Desk) Join(ctx context.Context, by By, id ConversationID, number int) (target Conversation, err error) {
+	err = d.change(ctx, by, func(u *use) error {
+		other, err := u.Numbered(number)
+		if errors.Is(err, ErrNone) {
+			return refuse(NotFound, "There is no ticket #%d.", number)
+		}
+		if err != nil {
+			return err
+		}
+		if other == id {
+			return refuse(Already, "It is #%d already.", number)
+		}
+		// Two joins the other way round must not wait for each other: the older is locked first.
+		first, second := min(id, other), max(id, other)
+		a, err := u.conversation(first)
+		if err != nil {
+			return err
+		}
+		b, err := u.conversation(second)
+		if err != nil {
+			return err
+		}
+		c, t := a, b
+		if first == other {
+			c, t = b, a
+		}
+		if t.JoinedTo != 0 {
+			return refuse(WrongState, "#%d was itself joined to another ticket.", number)
+		}
+		c.JoinedTo = t.ID
+		if err := u.move(&c, step{move: MoveJoin, outcome: "joined to " + t.Name()}, t.Name()); err != nil {
+			return err
+		}
+		mails, err := u.Mails(c.ID, 1000)
+		if err != nil {
+			return err
+		}
+		if err := u.MoveMails(c.ID, t.ID); err != nil {
+			return err
+		}
+		t.Mails += c.Mails
+		t.Seq += c.Seq
+		t.Last = max(t.Last, c.Last)
+		for _, m := range slices.Backward(mails) {
+			if err := u.inThread(t, Post{Kind: MailPost, Mail: m.ID}, fmt.Sprintf("%d.%d", t.ID, m.ID)); err != nil {
+				return err
+			}
+		}
+		if err := u.wake(&t, "joined"); err != nil {
+			return err
+		}
+		target = t
+		return nil
+	})
+	return target, err
+}
+
+// OpenTicket opens a ticket for a matter without mail: a phone call, a visit. The acting member has it.
+func (d *Desk) OpenTicket(ctx context.Context, by By, summary string, with Address, note string) (c Conversation, err error) {
+	if summary = OneLine(summary, 200); summary == "" {
+		return c, refuseField("summary", "Say in a few words what it is about.")
+	}
+	err = d.change(ctx, by, func(u *use) error {
+		c = Conversation{
+			Group: u.group.Name, State: New, Subject: summary, With: with, Note: strings.TrimSpace(note),
+			Since: u.now, Opened: u.now, Touched: u.now, Waits: u.now,
+		}
+		if err := u.AddConversation(&c); err != nil {
+			return err
+		}
+		if with.Addr != "" {
+			if err := u.AddParticipants(c.ID, []Address{with}); err != nil {
+				return err
+			}
+		}
+		if err := u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID); err != nil {
+			return err
+		}
+		if err := u.logged(c, Event{Move: MoveOpen}); err != nil {
+			return err
+		}
+		return u.move(&c, step{move: MoveTake}, "")
+	})
+	return c, err
+}
+
+// SweepOverdue marks what has waited, or lain idle, too long, and draws it. It returns how many.
+func (d *Desk) SweepOverdue(ctx context.Context) (marked int, err error) {
+	const atOnce = 100
+	for _, g := range d.groups {
+		for state, limit := range map[State]time.Duration{New: g.Overdue, Taken: g.Idle} {
+			if limit <= 0 {
+				continue
+			}
+			n, err := d.sweepOverdue(ctx, g, state, limit, atOnce)
+			if marked += n; err != nil {
+				return marked, err
+			}
+		}
+	}
+	return marked, nil
+}
+
+func (d *Desk) sweepOverdue(ctx context.Context, g Group, state State, limit time.Duration, atOnce int) (marked int, err error) {
+	before := d.clock().Add(-limit)
+	var late []Conversation
+	err = d.store.Read(ctx, func(tx Tx) error {
+		late, err = tx.Conversations(Query{Group: g.Name, States: []State{state}, NotOverdueSince: before, Limit: atOnce})
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range late {
+		err := d.change(ctx, By{Group: g.Name}, func(u *use) error {
+			c, err := u.Conversation(l.ID)
+			if err != nil || c.State != state || c.Overdue || state == New && !c.Waits.Before(before) || state == Taken && !c.Touched.Before(before) {
+				return err // somebody was quicker
+			}
+			touched := c.Touched
+			if err := u.move(&c, step{move: MoveOverdue}, ""); err != nil {
+				return err
+			}
+			c.Touched = touched
+			marked++
+			return u.SetConversation(c)
+		})
+		if err != nil {
+			return marked, err
+		}
+	}
+	return marked, nil
+}
+
+// SetPresent replaces the list of members who are present on a board.
+func (d *Desk) SetPresent(ctx context.Context, board string, members []Member) error {
+	g, _, ok := d.GroupOfBoard(board)
+	if !ok {
+		return refuse(NotFound, "No team has a board %s.", board)
+	}
+	return d.store.Change(ctx, func(tx Tx) error {
+		ids := make([]MemberID, len(members))
+		for i, m := range members {
+			ids[i] = m.ID
+			if err := tx.MeetMember(m); err != nil {
+				return err
+			}
+		}
+		return tx.SetPresent(g.Name, board, ids)
+	})
+}
+
+// SetMember keeps how a member signs.
+func (d *Desk) SetMember(ctx context.Context, by By, fromName, signature string) error {
+	return d.change(ctx, by, func(u *use) error {
+		m, err := u.Member(by.Member.ID)
+		if err != nil {
+			return err
+		}
+		m.FromName, m.Signature = OneLine(fromName, 100), strings.TrimSpace(signature)
+		if err := u.SetMember(m); err != nil {
+			return err
+		}
+		return u.Log(&Event{At: u.now, Group: u.group.Name, Member: m.ID, Move: LogSetting})
+	})
+}
+
+// OneLine is text on one line, without controls and at most limit runes long.
+func OneLine(text string, limit int) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' }), " ")
+	if r := []rune(text); len(r) > limit {
+		text = strings.TrimSpace(string(r[:limit-1])) + "…"
+	}
+	return text
+}
