@@ -130,6 +130,7 @@ type Span struct {
 	Time   time.Time // shown in the reader's zone where the platform can, else in the group's
 	URL    string    // Text links to it; http, https only
 	Member string    // platform's id of a member, shown by name; pings nobody
+	Ping   bool      // with Member: notifies them, when posted
 }
 
 // Tone is the colour of a message.
@@ -229,7 +230,7 @@ type Said struct {
 type SaidKind string
 
 const (
-	New     SaidKind = "new"
+	Written SaidKind = "new"
 	Edited  SaidKind = "edited"
 	Deleted SaidKind = "deleted"
 )

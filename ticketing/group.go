@@ -32,6 +32,7 @@ type Mailbox struct {
 	Folder  string
 	// FileSent: whether GroupMail files the copy of a sent mail ("append"); else the server does, or nobody.
 	FileSent bool
+	Leaves   bool // its mails stay on the server as they are, whatever becomes of them here
 	Since    Since
 }
 

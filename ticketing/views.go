@@ -14,6 +14,7 @@ type Drawing struct {
 	Group        Group
 	Board        Board
 	Root         string // the platform's id of the card in whose thread the post stands
+	Card         string // pointer: the platform's id of the conversation's card
 	Conversation Conversation
 	First        Mail // that the card shows; zero for a matter without mail
 	Mail         Mail // mail and pointer posts
@@ -22,6 +23,7 @@ type Drawing struct {
 	Events       []Event   // card, waiting or closed: what was done, oldest first
 	Replies      []Reply   // card: replies on their way
 	Box          BoxMemory // greeting
+	Team         []Member  // card: who is present, to name a colleague who wrote in
 	Now          time.Time
 	names        map[MemberID]Member
 }
@@ -71,6 +73,9 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		}
 	}
 	if p.Kind == CardPost {
+		if dr.Team, err = tx.Present(p.Group); err != nil {
+			return err
+		}
 		if dr.Replies, err = tx.Replies(p.Conversation, Asking, Pending, Sending, Unknown, Failed); err != nil {
 			return err
 		}
@@ -79,6 +84,13 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 				return err
 			}
 		}
+	}
+	if p.Kind == PointerPost {
+		card, err := tx.FindPost(cardKey(p.Conversation, dr.Board), "", "")
+		if err != nil && !errors.Is(err, ErrNone) {
+			return err
+		}
+		dr.Card = card.Message
 	}
 	if p.Mail != 0 {
 		if dr.Mail, err = tx.Mail(p.Mail); err != nil {
@@ -319,4 +331,17 @@ func (d *Desk) ReplyByID(ctx context.Context, id ReplyID) (r Reply, err error) {
 		return err
 	})
 	return r, err
+}
+
+// With gives a drawing that was not read for a post the names that it mentions.
+func (d Drawing) With(named func(MemberID) Member) Drawing {
+	d.names = map[MemberID]Member{}
+	c := d.Conversation
+	for _, id := range []MemberID{c.Owner, c.LastOwner, c.ClosedBy} {
+		d.names[id] = named(id)
+	}
+	for _, e := range d.Events {
+		d.names[e.Member] = named(e.Member)
+	}
+	return d
 }

@@ -1,0 +1,329 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"groupmail/ticketing"
+)
+
+// excerpt is how much of a mail a card shows, in characters.
+const excerpt = 200
+
+// render makes a post look like what it shows now.
+func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error) {
+	show := dr.Board.Show
+	if show == ticketing.ShowAuto {
+		channel, err := b.people.channelOf(ctx, dr.Board)
+		if err != nil {
+			return Message{}, err
+		}
+		if show = ticketing.ShowSender; channel.Private && !channel.Guests {
+			show = ticketing.ShowFull
+		}
+	}
+	var m Message
+	switch dr.Post.Kind {
+	case ticketing.CardPost:
+		m = card(dr, show)
+	case ticketing.HintPost:
+		m = hint()
+	case ticketing.MailPost:
+		m = b.mailLine(dr, show)
+	case ticketing.ReplyPost:
+		m = replyLine(dr, show)
+	case ticketing.FailurePost:
+		m = failureLine(dr)
+	case ticketing.EventPost:
+		m = eventLine(dr)
+	case ticketing.PointerPost:
+		m = pointerLine(dr, show, b.link(dr))
+	case ticketing.GreetingPost:
+		m = greeting(dr)
+	default:
+		return m, fmt.Errorf("a post of unknown kind %q", dr.Post.Kind)
+	}
+	m.Key, m.Version, m.Root = dr.Post.Key, dr.Post.Want, dr.Root
+	return m, nil
+}
+
+// link leads to the card that a drawing is about; empty if the card is not posted yet.
+func (b *Bot) link(dr ticketing.Drawing) string {
+	if p, ok := b.platforms[dr.Board.Platform]; ok && dr.Card != "" {
+		return p.Link(dr.Board.Channel, dr.Card)
+	}
+	return ""
+}
+
+// card is a conversation: who, what, since when, whose, and what can be done.
+func card(dr ticketing.Drawing, show ticketing.Show) Message {
+	c := dr.Conversation
+	if c.State == ticketing.Spam {
+		return spamCard(dr)
+	}
+	m := Message{Status: append(state(dr), sender(dr)...), Tone: tone(c), Buttons: buttons(dr)}
+	who, what := c.With.Called(), c.Subject
+	if dr.First.ID != 0 {
+		who = calledSender(dr.First)
+	}
+	if who == "" {
+		who = "unknown sender"
+	}
+	if what == "" {
+		what = "(no subject)"
+	}
+	if show == ticketing.ShowSender {
+		what = ""
+	} else {
+		m.Title = ticketing.OneLine(what, 250)
+	}
+	if show == ticketing.ShowFull {
+		text := dr.First.Reply
+		if dr.First.ID == 0 {
+			text = c.Note
+		}
+		m.Quote, m.Clipped = clip(text, excerpt)
+	}
+	m.Notice = notice(dr, ticketing.OneLine(who, 80), ticketing.OneLine(what, 150))
+	m.Lines = remarks(dr)
+	m.Footer = footer(dr)
+	return m
+}
+
+// spamCard hides what it is about.
+func spamCard(dr ticketing.Drawing) Message {
+	who := lastBy(dr, ticketing.MoveSpam)
+	from := ticketing.OneLine(dr.Conversation.With.Called(), 80)
+	return Message{
+		Tone: GreyStruck, Notice: "Spam, by " + who + ": a mail from " + from,
+		Status: Line{{Text: "⊘ Spam", Strong: true}, {Text: ", by " + who + " · from " + from}},
+		Buttons: []Button{
+			{ID: "undo", Label: "Undo", Value: id(dr.Conversation)},
+			{Label: "More…", Menu: []Button{{ID: "read", Label: "Read", Value: id(dr.Conversation)}}},
+		},
+	}
+}
+
+func id(c ticketing.Conversation) string { return strconv.FormatInt(int64(c.ID), 10) }
+
+// lastBy is who made the newest such move.
+func lastBy(dr ticketing.Drawing, move ticketing.Move) string {
+	for i := len(dr.Events) - 1; i >= 0; i-- {
+		if e := dr.Events[i]; e.Move == move {
+			return dr.Named(e.Member).Called()
+		}
+	}
+	return "somebody"
+}
+
+func tone(c ticketing.Conversation) Tone {
+	if c.Overdue {
+		return Red
+	}
+	return map[ticketing.State]Tone{
+		ticketing.New: Yellow, ticketing.Taken: Green, ticketing.Waiting: Blue, ticketing.Closed: Grey,
+	}[c.State]
+}
+
+// state says in a mark and a word how it stands, and since when.
+func state(dr ticketing.Drawing) Line {
+	c := dr.Conversation
+	owner := dr.Named(c.Owner).Called()
+	switch c.State {
+	case ticketing.New:
+		if c.Overdue {
+			return Line{{Text: "▲ Waiting too long", Strong: true}, {Text: " since "}, {Time: c.Waits}}
+		}
+		return Line{{Text: "● New", Strong: true}, {Text: " · "}, {Time: c.Waits}}
+	case ticketing.Taken:
+		if c.Overdue {
+			return Line{{Text: "▲ Lies idle with " + owner, Strong: true}, {Text: " since "}, {Time: c.Touched}}
+		}
+		return Line{{Text: "◆ Taken by " + owner, Strong: true}, {Text: " · "}, {Time: c.Since}}
+	case ticketing.Waiting:
+		l := Line{{Text: "◇ Waiting for the sender", Strong: true}}
+		if c.Owner == "" {
+			return append(l, Span{Text: " · answered outside GroupMail "}, Span{Time: c.Since})
+		}
+		return append(l, Span{Text: " · answered by " + lastBy(dr, ticketing.MoveAnswer) + " "}, Span{Time: c.Since})
+	}
+	l := Line{{Text: "✓ Closed", Strong: true}, {Text: ": " + ticketing.OneLine(c.Outcome, 100)}}
+	if c.ClosedBy != "" {
+		l = append(l, Span{Text: " · " + dr.Named(c.ClosedBy).Called()})
+	}
+	return append(l, Span{Text: " · "}, Span{Time: c.Closed})
+}
+
+// sender says who wrote, and through whom.
+func sender(dr ticketing.Drawing) Line {
+	c, m := dr.Conversation, dr.First
+	if m.ID == 0 {
+		if c.With.Called() == "" {
+			return nil
+		}
+		return Line{{Text: " · with " + ticketing.OneLine(c.With.String(), 120)}}
+	}
+	l := Line{{Text: " · "}, {Text: ticketing.OneLine(calledSender(m), 80), Strong: true}}
+	if a := m.Sender(); a.Name != "" && a.Addr != "" {
+		l = append(l, Span{Text: " <" + ticketing.OneLine(a.Addr, 100) + ">"})
+	}
+	if m.Author.Addr != "" && !m.Author.Is(m.From) {
+		l = append(l, Span{Text: " (through " + ticketing.OneLine(m.From.Called(), 80) + ")"})
+	}
+	for _, t := range dr.Team {
+		if t.Email != "" && strings.EqualFold(t.Email, m.From.Addr) {
+			l = append(l, Span{Text: " (" + t.Called() + " of the team)"})
+			break
+		}
+	}
+	return l
+}
+
+func calledSender(m ticketing.Mail) string {
+	if who := m.Sender().Called(); who != "" {
+		return who
+	}
+	return "unknown sender"
+}
+
+// notice is what a phone shows and a screen reader reads.
+func notice(dr ticketing.Drawing, who, what string) string {
+	c := dr.Conversation
+	if what != "" {
+		what = " – " + what
+	}
+	switch c.State {
+	case ticketing.New:
+		word := "New mail: "
+		if c.Overdue {
+			word = "Waiting too long: "
+		}
+		return word + who + what
+	case ticketing.Taken:
+		return "Taken by " + dr.Named(c.Owner).Called() + ": " + who + what
+	case ticketing.Waiting:
+		return "Waiting for the sender: " + who + what
+	}
+	return "Closed, " + ticketing.OneLine(c.Outcome, 100) + ": " + who + what
+}
+
+// remarks are what a person should know before acting.
+func remarks(dr ticketing.Drawing) (lines []Line) {
+	c, m := dr.Conversation, dr.First
+	if m.Fault != "" {
+		lines = append(lines, Line{{Text: "⚠ Parts of this mail could not be read: " + ticketing.OneLine(m.Fault, 200)}})
+	}
+	if m.Spam {
+		lines = append(lines, Line{{Text: "⚠ The mail server takes this for spam."}})
+	}
+	if c.Mentions != 0 {
+		lines = append(lines, Line{{Text: fmt.Sprintf("Mentions #%d, where its sender has no part.", c.Mentions)}})
+	}
+	if c.NewPerson.Addr != "" {
+		lines = append(lines, Line{{Text: "⚠ " + ticketing.OneLine(c.NewPerson.String(), 120) + " wrote here and had no part in this before."}})
+	}
+	for _, r := range dr.Replies {
+		who := dr.Named(r.By).Called()
+		switch r.State {
+		case ticketing.Failed:
+			lines = append(lines, Line{{Text: "✗ The answer of " + who + " could not be sent: see the thread."}})
+		case ticketing.Asking:
+			lines = append(lines, Line{{Text: "An answer of " + who + " waits for Send in the thread."}})
+		default:
+			lines = append(lines, Line{{Text: who + " is answering."}})
+		}
+	}
+	return lines
+}
+
+func footer(dr ticketing.Drawing) Line {
+	c := dr.Conversation
+	parts := []Span{}
+	if c.Number > 0 {
+		parts = append(parts, Span{Text: "#" + strconv.Itoa(c.Number), Strong: true})
+	}
+	if box, ok := dr.Group.Mailbox(c.Mailbox); ok {
+		parts = append(parts, Span{Text: box.Address.Addr})
+	} else if c.Mailbox == "" {
+		parts = append(parts, Span{Text: "no mail"})
+	}
+	if c.Files > 0 {
+		parts = append(parts, Span{Text: "📎 " + plural(c.Files, "attachment")})
+	}
+	if c.Mails > 1 {
+		parts = append(parts, Span{Text: plural(c.Mails, "mail")})
+	}
+	line := Line{}
+	for i, p := range parts {
+		if i > 0 {
+			line = append(line, Span{Text: " · "})
+		}
+		line = append(line, p)
+	}
+	if c.Owner != "" && (c.State == ticketing.Waiting || c.Overdue) {
+		line = append(line, Span{Text: " · " + dr.Named(c.Owner).Called() + " since "}, Span{Time: c.Since})
+	}
+	return line
+}
+
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}
+
+// buttons are at most four, the same for everybody since a card is one for all.
+func buttons(dr ticketing.Drawing) []Button {
+	c := dr.Conversation
+	v := id(c)
+	take := Button{ID: "take", Label: "Take", Style: Primary, Value: v}
+	reply := Button{ID: "reply", Label: "Reply", Value: v}
+	release := Button{ID: "release", Label: "Release", Value: v}
+	finish := Button{ID: "close", Label: "Close", Value: v}
+	spam := Button{ID: "spam", Label: "Spam", Style: Danger, Value: v, Confirm: "Mark this as spam? It is hidden here for everybody, and Undo brings it back."}
+	read := Button{ID: "read", Label: "Read", Value: v}
+	assign := Button{ID: "assign", Label: "Assign…", Value: v}
+	handOver := Button{ID: "assign", Label: "Hand over…", Value: v}
+	more := func(all ...Button) Button {
+		if c.Mentions != 0 && c.Open() {
+			all = append(all, Button{ID: "join", Label: fmt.Sprintf("Join #%d", c.Mentions), Value: v})
+		}
+		return Button{Label: "More…", Menu: all}
+	}
+	switch {
+	case c.JoinedTo != 0:
+		return []Button{read}
+	case c.State == ticketing.New:
+		return []Button{take, reply, spam, more(read, assign, Button{ID: "noanswer", Label: "No answer needed", Value: v})}
+	case c.State == ticketing.Taken:
+		reply.Style = Primary
+		return []Button{reply, release, finish, more(read, handOver, spam)}
+	case c.State == ticketing.Waiting && c.Owner == "":
+		return []Button{take, finish, reply, more(read, assign, spam)}
+	case c.State == ticketing.Waiting:
+		return []Button{finish, reply, release, more(read, handOver, spam)}
+	case c.Outcome == ticketing.NoAnswerNeeded && c.Number == 0:
+		return []Button{{ID: "undo", Label: "Undo", Value: v}, reply, more(read)}
+	}
+	return []Button{{ID: "reopen", Label: "Reopen", Value: v}, reply, more(read)}
+}
+
+// clip shortens text from outside to about limit characters, at a space if there is one near.
+func clip(text string, limit int) (string, bool) {
+	text = strings.TrimSpace(text)
+	r := []rune(text)
+	if len(r) <= limit {
+		return text, false
+	}
+	r = r[:limit]
+	for i := len(r) - 1; i > limit*3/4; i-- {
+		if r[i] == ' ' || r[i] == '\n' {
+			r = r[:i]
+			break
+		}
+	}
+	return strings.TrimSpace(string(r)) + " …", true
+}

@@ -1,0 +1,515 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"groupmail/ticketing"
+)
+
+// CommandName is the slash command that everything is under.
+const CommandName = "mail"
+
+// command is one sub-command: help, completion and registration are made from it.
+type command struct {
+	name string
+	args string // as help shows them
+	help string // one line
+	run  func(h *hub, ctx context.Context, in invoked) Answer
+	// about is what the first argument names, for completion.
+	about argument
+}
+
+type argument int
+
+const (
+	nothing argument = iota
+	aTicket
+	aMailbox
+)
+
+// invoked is a command as it was typed.
+type invoked struct {
+	caller
+	Command
+	rest string // what stands behind the sub-command
+}
+
+var commands []command
+
+func init() { // help lists them all
+	commands = []command{
+		{"queue", "[MAILBOX]", "what waits for somebody, longest first", (*hub).runQueue, aMailbox},
+		{"mine", "", "what you have", (*hub).runMine, nothing},
+		{"ticket", "[SUMMARY]", "open a ticket for a phone call or a visit", (*hub).runTicket, nothing},
+		{"show", "#12", "a ticket: its mails and what was done", (*hub).runShow, aTicket},
+		{"take", "#12", "take a ticket", onTicket(moved("take", (*ticketing.Desk).Take)), aTicket},
+		{"release", "#12", "put it back for everybody", onTicket(moved("release", (*ticketing.Desk).Release)), aTicket},
+		{"assign", "#12 @ANN", "give it to somebody", (*hub).runAssign, aTicket},
+		{"reply", "#12 [TEXT]", "answer the sender, in a form", (*hub).runReply, aTicket},
+		{"close", "#12 [OUTCOME]", "close it, and say how it ended", (*hub).runClose, aTicket},
+		{"reopen", "#12", "open it again, for you", onTicket(moved("reopen", (*ticketing.Desk).Reopen)), aTicket},
+		{"spam", "#12", "mark it as spam; Undo is on its card", onTicket(moved("spam", (*ticketing.Desk).Spam)), aTicket},
+		{"me", "", "how you sign: From name and signature", (*hub).runMe, nothing},
+		{"help", "", "this list", (*hub).runHelp, nothing},
+	}
+}
+
+// Commands implements Hub.
+func (h *hub) Commands() []CommandInfo { return CommandList() }
+
+// CommandList is what is registered with a platform: the one slash command, with its sub-commands as a hint.
+func CommandList() []CommandInfo {
+	names := make([]string, len(commands))
+	for i, c := range commands {
+		names[i] = c.name
+	}
+	return []CommandInfo{{Name: CommandName, Hint: "[" + strings.Join(names, " | ") + "]", Description: "The team's mailbox: queue, tickets, answers"}}
+}
+
+// Help lists the commands as plain text, one a line.
+func Help() []string {
+	lines := make([]string, len(commands))
+	for i, c := range commands {
+		lines[i] = strings.TrimSpace("/"+CommandName+" "+c.name+" "+c.args) + " – " + c.help
+	}
+	return lines
+}
+
+// Command implements Hub.
+func (h *hub) Command(ctx context.Context, c Command) Answer {
+	who, err := h.caller(ctx, c.Channel, c.Who, c.Event)
+	if err != nil {
+		return whisper(h.say(err, "/"+c.Name, who))
+	}
+	name, rest, _ := strings.Cut(strings.TrimSpace(c.Text), " ")
+	name = strings.ToLower(name)
+	if name == "" {
+		name = "help"
+	}
+	for _, one := range commands {
+		if one.name == name {
+			return one.run(h, ctx, invoked{who, c, strings.TrimSpace(rest)})
+		}
+	}
+	return Answer{Whisper: helpMessage("There is no “" + ticketing.OneLine(name, 40) + "”." + meant(name))}
+}
+
+// meant offers a command that was perhaps mistyped.
+func meant(name string) string {
+	best, distance := "", 3
+	for _, c := range commands {
+		if d := edits(name, c.name); d < distance {
+			best, distance = c.name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return " Did you mean /" + CommandName + " " + best + "?"
+}
+
+// edits is the number of letters to change, add or leave out to make a into b.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func (h *hub) runHelp(context.Context, invoked) Answer { return Answer{Whisper: helpMessage("")} }
+
+func helpMessage(first string) *Message {
+	m := &Message{Notice: "What I can do"}
+	if first != "" {
+		m.Notice = first
+		m.Lines = append(m.Lines, Line{{Text: first}})
+	}
+	for _, c := range commands {
+		m.Lines = append(m.Lines, Line{{Text: strings.TrimSpace("/" + CommandName + " " + c.name + " " + c.args), Code: true}, {Text: " " + c.help}})
+	}
+	m.Footer = Line{{Text: "In a card's thread the number may be left out. A thread message that begins with my name is sent to the other side."}}
+	return m
+}
+
+// Complete implements Hub.
+func (h *hub) Complete(ctx context.Context, c Command) []Completion {
+	name, rest, typed := strings.Cut(strings.TrimLeft(c.Text, " "), " ")
+	if !typed {
+		var all []Completion
+		for _, one := range commands {
+			if strings.HasPrefix(one.name, strings.ToLower(name)) {
+				text := one.name
+				if one.args != "" {
+					text += " "
+				}
+				all = append(all, Completion{Text: text, Hint: strings.TrimSpace(one.args + "  " + one.help)})
+			}
+		}
+		return all
+	}
+	who, err := h.caller(ctx, c.Channel, c.Who, "")
+	if err != nil {
+		return nil
+	}
+	i := slices.IndexFunc(commands, func(one command) bool { return one.name == strings.ToLower(name) })
+	if i < 0 {
+		return nil
+	}
+	switch commands[i].about {
+	case aMailbox:
+		return completed(name, rest, mailboxes(who.group))
+	case aTicket:
+		first, second, more := strings.Cut(strings.TrimLeft(rest, " "), " ")
+		if !more {
+			return completed(name, rest, h.tickets(ctx, who))
+		}
+		return completed(name+" "+first, second, h.second(ctx, who, commands[i].name))
+	}
+	return nil
+}
+
+// second offers what may follow the ticket.
+func (h *hub) second(ctx context.Context, who caller, name string) []Completion {
+	var all []Completion
+	switch name {
+	case "close":
+		for _, o := range who.group.Outcomes {
+			all = append(all, Completion{Text: o})
+		}
+	case "assign":
+		team, err := h.Desk.Colleagues(ctx, who.group.Name)
+		if err != nil {
+			return nil
+		}
+		for _, m := range team {
+			all = append(all, Completion{Text: "@" + m.Handle, Hint: m.Name})
+		}
+	}
+	return all
+}
+
+func mailboxes(g ticketing.Group) []Completion {
+	var all []Completion
+	for _, m := range g.Mailboxes {
+		all = append(all, Completion{Text: m.Name, Hint: m.Address.Addr})
+	}
+	return all
+}
+
+// tickets offers the member's own and then those that nobody has.
+func (h *hub) tickets(ctx context.Context, who caller) []Completion {
+	const atMost = 20
+	mine, err := h.Desk.Mine(ctx, who.group.Name, who.board.Name, who.by.Member.ID, atMost, 0)
+	if err != nil {
+		return nil
+	}
+	others, err := h.Desk.Queue(ctx, who.group.Name, who.board.Name, "", atMost, 0)
+	if err != nil {
+		return nil
+	}
+	var all []Completion
+	for _, l := range append(mine, others...) {
+		if l.Number > 0 {
+			all = append(all, Completion{Text: l.Name(), Hint: ticketing.OneLine(l.With.Called()+": "+l.Subject, 60)})
+		}
+	}
+	return all
+}
+
+func completed(before, typed string, offers []Completion) []Completion {
+	var all []Completion
+	for _, o := range offers {
+		if strings.HasPrefix(strings.ToLower(o.Text), strings.ToLower(typed)) || strings.HasPrefix(o.Text, "#"+typed) {
+			all = append(all, Completion{Text: before + " " + o.Text, Hint: o.Hint})
+		}
+	}
+	return all
+}
+
+// ticket finds the conversation that a command is about: "#12" in front, or the thread that it was
+// typed in. rest is what follows the number.
+func (h *hub) ticket(ctx context.Context, in invoked) (id ticketing.ConversationID, rest string, err error) {
+	first, rest, _ := strings.Cut(in.rest, " ")
+	if digits := strings.TrimPrefix(first, "#"); digits != "" && strings.Trim(digits, "0123456789") == "" {
+		id, err = h.Desk.Numbered(ctx, in.group.Name, first)
+		return id, strings.TrimSpace(rest), err
+	}
+	if in.Root != "" {
+		p, err := h.Desk.FindPost(ctx, "", in.board.Name, in.Root)
+		if err == nil && p.Conversation != 0 {
+			return p.Conversation, in.rest, nil
+		}
+		if err != nil && !errors.Is(err, ticketing.ErrNone) {
+			return 0, "", err
+		}
+	}
+	return 0, "", ticketing.Refusal{Kind: ticketing.BadInput, Text: "Which ticket? Say its number: /" + CommandName + " " + strings.Fields(in.Text)[0] + " #12"}
+}
+
+// onTicket runs a command on the ticket that it names.
+func onTicket(f func(h *hub, ctx context.Context, in invoked, id ticketing.ConversationID) Answer) func(h *hub, ctx context.Context, in invoked) Answer {
+	return func(h *hub, ctx context.Context, in invoked) Answer {
+		id, _, err := h.ticket(ctx, in)
+		if err != nil {
+			return whisper(h.say(err, in.Text, in.caller))
+		}
+		return f(h, ctx, in, id)
+	}
+}
+
+// moved is a command that makes one move, and says so: the card may be far up.
+func moved(name string, move func(*ticketing.Desk, context.Context, ticketing.By, ticketing.ConversationID) (ticketing.Conversation, error)) func(h *hub, ctx context.Context, in invoked, id ticketing.ConversationID) Answer {
+	return func(h *hub, ctx context.Context, in invoked, id ticketing.ConversationID) Answer {
+		c, err := move(h.Desk, ctx, in.by, id)
+		return h.done(in, c, err, name)
+	}
+}
+
+// done confirms a command.
+func (h *hub) done(in invoked, c ticketing.Conversation, err error, name string) Answer {
+	if err != nil {
+		return h.told(err, name, in.caller)
+	}
+	words := map[ticketing.State]string{
+		ticketing.New: "is back for everybody", ticketing.Taken: "is taken", ticketing.Waiting: "waits for the sender",
+		ticketing.Closed: "is closed: " + c.Outcome, ticketing.Spam: "is marked as spam",
+	}
+	return whisper("✓ " + c.Name() + " " + words[c.State] + ".")
+}
+
+func (h *hub) runTicket(_ context.Context, in invoked) Answer {
+	return h.openTicket(in.caller, ticketing.OneLine(in.rest, 200))
+}
+
+func (h *hub) runMe(ctx context.Context, in invoked) Answer { return h.openMe(ctx, in.caller) }
+
+func (h *hub) runReply(ctx context.Context, in invoked) Answer {
+	id, text, err := h.ticket(ctx, in)
+	if err != nil {
+		return whisper(h.say(err, in.Text, in.caller))
+	}
+	return h.openReply(ctx, in.caller, id, text)
+}
+
+func (h *hub) runClose(ctx context.Context, in invoked) Answer {
+	id, outcome, err := h.ticket(ctx, in)
+	if err != nil {
+		return whisper(h.say(err, in.Text, in.caller))
+	}
+	if outcome == "" {
+		return h.openClose(ctx, in.caller, id)
+	}
+	c, err := h.Desk.Close(ctx, in.by, id, outcome)
+	return h.done(in, c, err, "close")
+}
+
+func (h *hub) runAssign(ctx context.Context, in invoked) Answer {
+	id, name, err := h.ticket(ctx, in)
+	if err != nil {
+		return whisper(h.say(err, in.Text, in.caller))
+	}
+	if name == "" {
+		return h.openAssign(ctx, in.caller, id)
+	}
+	to, err := h.colleague(ctx, in.caller, name)
+	if err != nil {
+		return whisper(h.say(err, in.Text, in.caller))
+	}
+	c, err := h.Desk.Assign(ctx, in.by, id, to.ID)
+	if err != nil {
+		return h.told(err, "assign", in.caller)
+	}
+	return whisper("✓ " + to.Called() + " has " + c.Name() + ".")
+}
+
+// colleague finds who is meant by "@ann", "ann", "me" or a name.
+func (h *hub) colleague(ctx context.Context, who caller, name string) (ticketing.Member, error) {
+	name = strings.TrimPrefix(strings.TrimSpace(name), "@")
+	if strings.EqualFold(name, "me") {
+		return who.by.Member, nil
+	}
+	team, err := h.Desk.Colleagues(ctx, who.group.Name)
+	if err != nil {
+		return ticketing.Member{}, err
+	}
+	var like []ticketing.Member
+	for _, m := range team {
+		if strings.EqualFold(m.Handle, name) || strings.EqualFold(m.Name, name) {
+			return m, nil
+		}
+		if strings.HasPrefix(strings.ToLower(m.Name), strings.ToLower(name)) {
+			like = append(like, m)
+		}
+	}
+	if len(like) == 1 {
+		return like[0], nil
+	}
+	names := make([]string, len(team))
+	for i, m := range team {
+		names[i] = "@" + m.Handle
+	}
+	slices.Sort(names)
+	return ticketing.Member{}, ticketing.Refusal{Kind: ticketing.NotFound,
+		Text: "I don't know whom you mean by “" + ticketing.OneLine(name, 40) + "”. In this channel are: " + ticketing.OneLine(strings.Join(names, ", "), 500)}
+}
+
+// listed is how many conversations a list shows.
+const listed = 20
+
+func (h *hub) runQueue(ctx context.Context, in invoked) Answer {
+	mailbox := in.rest
+	if mailbox != "" && !slices.ContainsFunc(in.group.Mailboxes, func(m ticketing.Mailbox) bool {
+		if strings.EqualFold(m.Name, mailbox) || strings.EqualFold(m.Address.Addr, mailbox) {
+			mailbox = m.Name
+			return true
+		}
+		return false
+	}) {
+		names := []string{}
+		for _, m := range in.group.Mailboxes {
+			names = append(names, m.Name)
+		}
+		return whisper("There is no mailbox “" + ticketing.OneLine(mailbox, 40) + "” here. There are: " + strings.Join(names, ", "))
+	}
+	free, err := h.Desk.Queue(ctx, in.group.Name, in.board.Name, mailbox, listed+1, 0)
+	if err != nil {
+		return whisper(h.say(err, "queue", in.caller))
+	}
+	held, err := h.Desk.Held(ctx, in.group.Name, in.board.Name, mailbox, listed+1, 0)
+	if err != nil {
+		return whisper(h.say(err, "queue", in.caller))
+	}
+	m := &Message{Notice: "The queue", Title: "Queue of " + in.group.Title}
+	if mailbox != "" {
+		m.Title += ", " + mailbox
+	}
+	m.Lines = append(m.Lines, Line{{Text: heading(len(free), "Waits for somebody", "Nothing waits for somebody."), Strong: true}})
+	m.Lines = append(m.Lines, h.listLines(free, false)...)
+	if len(held) > 0 {
+		m.Lines = append(m.Lines, Line{{Text: heading(len(held), "Somebody has it", ""), Strong: true}})
+		m.Lines = append(m.Lines, h.listLines(held, true)...)
+	}
+	return Answer{Whisper: m}
+}
+
+func (h *hub) runMine(ctx context.Context, in invoked) Answer {
+	mine, err := h.Desk.Mine(ctx, in.group.Name, in.board.Name, in.by.Member.ID, listed+1, 0)
+	if err != nil {
+		return whisper(h.say(err, "mine", in.caller))
+	}
+	m := &Message{Notice: "What you have", Lines: []Line{{{Text: heading(len(mine), "You have", "You have nothing."), Strong: true}}}}
+	m.Lines = append(m.Lines, h.listLines(mine, false)...)
+	return Answer{Whisper: m}
+}
+
+func heading(n int, some, none string) string {
+	switch {
+	case n == 0:
+		return none
+	case n > listed:
+		return some + ": the first " + plural(listed, "conversation")
+	}
+	return some + ": " + plural(n, "conversation")
+}
+
+// listLines is a line a conversation: since when, number, who, what, whose, and the way to its card.
+func (h *hub) listLines(all []ticketing.Listed, owners bool) (lines []Line) {
+	for i, l := range all {
+		if i == listed {
+			break
+		}
+		mark, since := "● ", l.Waits
+		switch {
+		case l.Overdue:
+			mark = "▲ "
+		case l.State == ticketing.Taken:
+			mark = "◆ "
+		case l.State == ticketing.Waiting:
+			mark = "◇ "
+		}
+		if l.State != ticketing.New {
+			since = l.Since
+		}
+		line := Line{{Text: mark}, {Time: since}, {Text: " "}}
+		if l.Number > 0 {
+			line = append(line, Span{Text: l.Name() + " ", Strong: true})
+		}
+		what := l.Subject
+		if what == "" {
+			what = "(no subject)"
+		}
+		text := ticketing.OneLine(l.With.Called(), 60) + ": " + ticketing.OneLine(what, 100)
+		if l.Card.Message != "" {
+			_, channel, _ := strings.Cut(l.Card.Board, "/")
+			line = append(line, Span{Text: text, URL: h.p.Link(channel, l.Card.Message)})
+		} else {
+			line = append(line, Span{Text: text})
+		}
+		if owners {
+			line = append(line, Span{Text: " · " + l.Holder.Called()})
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// runShow whispers a ticket: its state, its mails and its log.
+func (h *hub) runShow(ctx context.Context, in invoked) Answer {
+	id, _, err := h.ticket(ctx, in)
+	if err != nil {
+		return whisper(h.say(err, in.Text, in.caller))
+	}
+	s, err := h.Desk.Conversation(ctx, in.group.Name, in.board.Name, id)
+	if err != nil {
+		return whisper(h.say(err, in.Text, in.caller))
+	}
+	dr := ticketing.Drawing{Conversation: s.Conversation, Group: in.group, Events: s.Events}.With(s.Named)
+	m := &Message{Notice: s.Name(), Title: strings.TrimSpace(s.Name() + " " + ticketing.OneLine(s.Subject, 150)), Status: state(dr)}
+	m.Lines = append(m.Lines, Line{{Text: "With " + ticketing.OneLine(s.With.String(), 150)}})
+	if s.Card.Message != "" {
+		m.Lines[0] = append(m.Lines[0], Span{Text: " · "}, Span{Text: "to the card", URL: h.p.Link(in.Channel, s.Card.Message)})
+	}
+	const last = 15
+	if n := len(s.Events); n > last {
+		m.Lines = append(m.Lines, Line{{Text: "… " + plural(n-last, "earlier line")}})
+		s.Events = s.Events[n-last:]
+	}
+	for _, e := range s.Events {
+		who := "the sender"
+		if e.Member != "" {
+			who = s.Named(e.Member).Called()
+		} else if e.Move == ticketing.MoveOverdue {
+			who = "the clock"
+		}
+		text := " " + string(e.Move) + " · " + who
+		switch {
+		case e.Move == ticketing.MoveAssign:
+			text += " → " + s.Named(ticketing.MemberID(e.Detail)).Called()
+		case e.Detail != "":
+			text += " · " + ticketing.OneLine(e.Detail, 100)
+		}
+		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: text}})
+	}
+	for _, mail := range s.Mails {
+		if mail.Direction == ticketing.In {
+			m.Quote, m.Clipped = clip(mail.Reply, 1000)
+			break
+		}
+	}
+	return Answer{Whisper: m}
+}

@@ -1,0 +1,358 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"groupmail/ticketing"
+)
+
+// drawers sees to it that each post is drawn by one goroutine of this process at a time. That no
+// other process draws it is the lease's doing.
+type drawers struct {
+	mu     sync.Mutex
+	slots  map[ticketing.PostID]*slot
+	queue  []*slot
+	ready  chan struct{} // something was queued
+	poked  chan struct{} // look into the store for more
+	failed map[ticketing.PostID]int
+}
+
+// slot is a post that is queued, being drawn, or held by a click whose answer may draw it.
+type slot struct {
+	id    ticketing.PostID
+	fresh bool       // announced by the transaction that decided it, as against swept up later
+	again bool       // announced once more meanwhile
+	echo  chan int64 // versions that the platform reports as shown
+}
+
+func newDrawers() *drawers {
+	return &drawers{
+		slots: map[ticketing.PostID]*slot{}, failed: map[ticketing.PostID]int{},
+		ready: make(chan struct{}, 1), poked: make(chan struct{}, 1),
+	}
+}
+
+// announce queues posts that this process has just leased.
+func (d *drawers) announce(ids []ticketing.PostID) { d.add(ids, true) }
+
+func (d *drawers) add(ids []ticketing.PostID, fresh bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range ids {
+		if s := d.slots[id]; s != nil {
+			s.again = true
+			continue
+		}
+		s := &slot{id: id, fresh: fresh, echo: make(chan int64, 4)}
+		d.slots[id] = s
+		d.queue = append(d.queue, s)
+	}
+	poke(d.ready)
+}
+
+func (d *drawers) next() *slot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.queue) == 0 {
+		return nil
+	}
+	s := d.queue[0]
+	d.queue = d.queue[1:]
+	if len(d.queue) > 0 {
+		poke(d.ready)
+	}
+	return s
+}
+
+// hold keeps a post from being drawn until the click that holds it is answered; nil if it is
+// being drawn, or about to be.
+func (d *drawers) hold(id ticketing.PostID) *slot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if id == 0 || d.slots[id] != nil {
+		return nil
+	}
+	s := &slot{id: id, fresh: true, echo: make(chan int64, 4)}
+	d.slots[id] = s
+	return s
+}
+
+// announced tells whether the post is ours to draw since it was held or last drawn.
+func (d *drawers) announced(s *slot) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was := s.again
+	s.again = false
+	return was
+}
+
+// done gives a slot up, unless it was announced once more.
+func (d *drawers) done(s *slot) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.again {
+		s.again = false
+		return false
+	}
+	delete(d.slots, s.id)
+	return true
+}
+
+// requeue puts a held slot to the others.
+func (d *drawers) requeue(s *slot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.queue = append(d.queue, s)
+	poke(d.ready)
+}
+
+func (d *drawers) echoed(id ticketing.PostID, version int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.slots[id]
+	if s == nil {
+		return false
+	}
+	select {
+	case s.echo <- version:
+	default:
+	}
+	return true
+}
+
+func (d *drawers) failures(id ticketing.PostID, failed bool) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !failed {
+		delete(d.failed, id)
+		return 0
+	}
+	d.failed[id]++
+	return d.failed[id]
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// sweepPosts takes up what is owed though nobody has told this process: the crash recovery, the
+// lines whose card is posted by now, the drawings that failed.
+func (b *Bot) sweepPosts(ctx context.Context) {
+	const atOnce = 100
+	ids, err := b.Desk.LeasePosts(ctx, atOnce)
+	if err != nil {
+		if ctx.Err() == nil {
+			b.Log.Error("cannot look for what is to be drawn", "err", err)
+		}
+		return
+	}
+	b.draw.add(ids, false)
+	if len(ids) == atOnce {
+		poke(b.draw.poked)
+	}
+}
+
+// drawAll is one worker.
+func (b *Bot) drawAll(ctx context.Context) {
+	for {
+		s := b.draw.next()
+		if s == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-b.draw.ready:
+			}
+			continue
+		}
+		b.drawSlot(ctx, s)
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// drawTime is how long the platform may take for one drawing: less than the lease.
+const drawTime = ticketing.DrawLease - 10*time.Second
+
+// drawSlot draws a post until it shows what is wanted.
+func (b *Bot) drawSlot(ctx context.Context, s *slot) {
+	// What is begun is finished, also when the process is asked to end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drawTime)
+	defer cancel()
+	for {
+		again, err := b.drawOnce(ctx, s.id, s.fresh)
+		s.fresh = false
+		if err != nil {
+			b.undrawn(ctx, s.id, err)
+			b.draw.announced(s)
+			b.draw.done(s)
+			return
+		}
+		if !again && b.draw.done(s) {
+			return
+		}
+		if ctx.Err() != nil {
+			b.draw.requeue(s)
+			return
+		}
+	}
+}
+
+var errNoRoot = errors.New("the card that it hangs under is not posted yet")
+
+// drawOnce draws the newest state of a post once.
+func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (again bool, err error) {
+	dr, err := b.Desk.Drawing(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	p := dr.Post
+	if p.Gone || p.Shown >= p.Want {
+		return b.noteDrawn(ctx, dr, p.Message, p.Want)
+	}
+	platform, ok := b.platforms[dr.Board.Platform]
+	if !ok {
+		return false, ErrNoChannel
+	}
+	if p.Root != 0 && dr.Root == "" {
+		return false, errNoRoot
+	}
+	m, err := b.render(ctx, dr)
+	if err != nil {
+		return false, err
+	}
+	if p.Message == "" && !(fresh && p.Want == 1) {
+		// An earlier attempt may have reached the platform though we never heard of it.
+		if p.Message, err = platform.Find(ctx, dr.Board.Channel, p.Key, p.Made.Add(-time.Minute)); err != nil {
+			return false, err
+		}
+	}
+	if p.Message != "" {
+		if err := platform.Redraw(ctx, dr.Board.Channel, p.Message, m); err != nil {
+			return false, err
+		}
+		return b.noteDrawn(ctx, dr, p.Message, m.Version)
+	}
+	message, err := platform.Post(ctx, dr.Board.Channel, m)
+	if errors.Is(err, ErrTooMuch) && len(m.Files) > 0 {
+		m.Lines = append(m.Lines, Line{{Text: "The files are too large for this channel. They stay in the mailbox."}})
+		m.Files = nil
+		message, err = platform.Post(ctx, dr.Board.Channel, m)
+	}
+	if err != nil {
+		return false, err
+	}
+	return b.noteDrawn(ctx, dr, message, m.Version)
+}
+
+// noteDrawn keeps what is shown. Lines that have waited for this card are looked for at once.
+func (b *Bot) noteDrawn(ctx context.Context, dr ticketing.Drawing, message string, version int64) (bool, error) {
+	again, err := b.Desk.Drawn(ctx, dr.Post.ID, message, version)
+	if errors.Is(err, ticketing.ErrNone) {
+		return false, nil // another process draws it now, and finds the message by its key
+	}
+	if err != nil {
+		return false, err
+	}
+	b.draw.failures(dr.Post.ID, false)
+	if dr.Post.Root == 0 && dr.Post.Message == "" && dr.Post.Kind == ticketing.CardPost {
+		poke(b.draw.poked)
+	}
+	return again, nil
+}
+
+// undrawn gives a post up for a while, longer each time.
+func (b *Bot) undrawn(ctx context.Context, id ticketing.PostID, why error) {
+	var limited Limited
+	pause, lost := time.Second<<min(b.draw.failures(id, true), 8), ticketing.NotLost
+	switch {
+	case errors.Is(why, errNoRoot):
+		b.draw.failures(id, false)
+		pause = 0
+	case errors.As(why, &limited):
+		b.draw.failures(id, false)
+		pause = limited.After
+	case errors.Is(why, ErrGone):
+		pause, lost = 0, ticketing.GiveUp
+		if p, err := b.Desk.Drawing(ctx, id); err == nil && p.Post.Kind == ticketing.CardPost {
+			lost = ticketing.PostAnew
+		}
+	default:
+		b.Log.Warn("cannot draw; will try again", "post", id, "in", pause, "err", why)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := b.Desk.Undrawn(ctx, id, b.Clock().Add(pause), lost)
+	if err != nil && !errors.Is(err, ticketing.ErrNone) {
+		b.Log.Error("cannot put a drawing off; its lease will run out", "post", id, "err", err)
+	}
+	if lost == ticketing.PostAnew {
+		poke(b.draw.poked)
+	}
+}
+
+// echoWait is how long the platform may take to show what a callback was answered with.
+const echoWait = 2 * time.Second
+
+// answerWith gives the click that holds a card the card to answer with, and draws it by itself if
+// the platform does not report soon that it shows it.
+func (b *Bot) answerWith(ctx context.Context, p Platform, s *slot) *Message {
+	if !b.draw.announced(s) {
+		if !b.draw.done(s) {
+			b.draw.requeue(s)
+		}
+		return nil
+	}
+	dr, err := b.Desk.Drawing(ctx, s.id)
+	if err != nil || !p.Echoes() {
+		b.draw.requeue(s)
+		return nil
+	}
+	m, err := b.render(ctx, dr)
+	if err != nil {
+		b.draw.requeue(s)
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	b.running.Go(func() {
+		wait := time.NewTimer(echoWait)
+		defer wait.Stop()
+		for {
+			select {
+			case v := <-s.echo:
+				if v < m.Version {
+					continue
+				}
+				again, err := b.noteDrawn(ctx, dr, dr.Post.Message, v)
+				if err == nil && !again && b.draw.done(s) {
+					return
+				}
+			case <-wait.C:
+			}
+			b.draw.requeue(s)
+			return
+		}
+	})
+	return &m
+}
+
+// echoed hears that everybody sees a version of a post. One that is older than what we believe is
+// shown was overtaken on its way: the post is drawn once more.
+func (b *Bot) echoed(ctx context.Context, board, message, key string, version int64) {
+	p, err := b.Desk.FindPost(ctx, key, "", "")
+	if err != nil {
+		return
+	}
+	if b.draw.echoed(p.ID, version) || version >= p.Shown || p.Message != message || p.Board != board {
+		return
+	}
+	if err := b.Desk.Redraw(ctx, p); err != nil {
+		b.Log.Error("cannot redraw a card that shows something old", "post", key, "err", err)
+	}
+}
