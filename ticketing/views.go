@@ -324,6 +324,17 @@ func (d *Desk) Mail(ctx context.Context, group string, id MailID) (m Mail, err e
 	return m, err
 }
 
+// Number reads a conversation's group and ticket number.
+func (d *Desk) Number(ctx context.Context, id ConversationID) (g Group, number int, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		c, err := tx.Conversation(id)
+		number = c.Number
+		g, _ = d.Group(c.Group)
+		return err
+	})
+	return g, number, err
+}
+
 // ReplyByID reads a reply.
 func (d *Desk) ReplyByID(ctx context.Context, id ReplyID) (r Reply, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {

@@ -1,0 +1,136 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"groupmail/connectors/message"
+	"groupmail/ticketing"
+)
+
+// Desk is what sending asks of the product (ticketing.Desk).
+type Desk interface {
+	ClaimReply(ctx context.Context, id ticketing.ReplyID) (ticketing.Reply, error)
+	Composed(ctx context.Context, id ticketing.ReplyID, raw ticketing.BlobID) (ticketing.Reply, error)
+	FinishReply(ctx context.Context, id ticketing.ReplyID, a ticketing.Attempt) error
+	Number(ctx context.Context, id ticketing.ConversationID) (group ticketing.Group, number int, err error)
+	Spool(ctx context.Context, r io.Reader) (ticketing.BlobID, int64, error)
+	OpenBlob(ctx context.Context, id ticketing.BlobID) (io.ReadCloser, error)
+}
+
+// SenderConfig is what a Sender works with.
+type SenderConfig struct {
+	Desk Desk
+	// Account is the submission server of a mailbox.
+	Account func(mailbox string) (Config, error)
+	Clock   ticketing.Clock
+	Log     *slog.Logger
+}
+
+// Sender carries replies from the desk to the mail server.
+type Sender struct{ cfg SenderConfig }
+
+// NewSender makes a sender.
+func NewSender(cfg SenderConfig) *Sender {
+	if cfg.Clock == nil {
+		cfg.Clock = ticketing.SystemClock
+	}
+	return &Sender{cfg}
+}
+
+// Send is the work of a ticketing.SendJob: the reply is claimed and the attempt committed before
+// anything goes out, composed once, kept, and submitted; how it ended is noted. An error means
+// that nothing was noted, and the job is to be run again: by then the claim has run out, and the
+// attempt counts as one of unknown end.
+func (s *Sender) Send(ctx context.Context, id int64) error {
+	r, err := s.cfg.Desk.ClaimReply(ctx, ticketing.ReplyID(id))
+	switch {
+	case errors.Is(err, ticketing.ErrNotDue):
+		return nil
+	case err != nil:
+		return err
+	}
+	// What is claimed is brought to an end, also when the process is asked to stop.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ticketing.SendLease/2)
+	defer cancel()
+	attempt := s.attempt(ctx, r)
+	if attempt.Error != nil {
+		s.cfg.Log.Warn("a reply could not be sent", "reply", r.ID, "attempt", r.Attempts, "err", attempt.Error)
+	}
+	return s.cfg.Desk.FinishReply(context.WithoutCancel(ctx), r.ID, attempt)
+}
+
+func (s *Sender) attempt(ctx context.Context, r ticketing.Reply) ticketing.Attempt {
+	account, err := s.cfg.Account(r.Mailbox)
+	if err != nil {
+		return ticketing.Attempt{Error: err}
+	}
+	if r.Raw == 0 {
+		if r, err = s.compose(ctx, r); err != nil {
+			return ticketing.Attempt{Error: err}
+		}
+	}
+	raw, err := s.cfg.Desk.OpenBlob(ctx, r.Raw)
+	if err != nil {
+		return ticketing.Attempt{Error: err}
+	}
+	defer raw.Close()
+	to := make([]string, 0, len(r.To)+len(r.Cc))
+	for _, a := range append(append([]ticketing.Address{}, r.To...), r.Cc...) {
+		to = append(to, a.Addr)
+	}
+	err = Submit(ctx, account, r.From.Addr, to, raw)
+	var refused *Refused
+	switch {
+	case err == nil:
+		return ticketing.Attempt{Sent: s.read(ctx, r)}
+	case errors.As(err, &refused):
+		return ticketing.Attempt{Error: err, Final: refused.Permanent}
+	case errors.Is(err, ErrUnknown):
+		return ticketing.Attempt{Error: err, Unknown: true}
+	}
+	return ticketing.Attempt{Error: err}
+}
+
+// read is what was sent as our own parser reads it. That it cannot be read back changes nothing
+// about its having been sent.
+func (s *Sender) read(ctx context.Context, r ticketing.Reply) ticketing.Mail {
+	raw, err := s.cfg.Desk.OpenBlob(ctx, r.Raw)
+	if err != nil {
+		return ticketing.Mail{MessageID: r.MessageID, From: r.From, To: r.To, Cc: r.Cc, Subject: r.Subject, Text: r.Text, Fault: err.Error()}
+	}
+	defer raw.Close()
+	return message.Parse(raw, message.Options{})
+}
+
+// compose writes the mail once and for all: every attempt sends the same bytes.
+func (s *Sender) compose(ctx context.Context, r ticketing.Reply) (ticketing.Reply, error) {
+	group, number, err := s.cfg.Desk.Number(ctx, r.Conversation)
+	if err != nil {
+		return r, err
+	}
+	out := message.Outgoing{
+		MessageID: r.MessageID, Mark: r.Mark, Date: s.cfg.Clock(), From: r.From, To: r.To, Cc: r.Cc,
+		Subject:   message.ReplySubject(r.Subject, group.TicketTag(number)),
+		InReplyTo: r.InReplyTo, References: r.References, Text: r.Text, Signature: r.Signature,
+	}
+	if group.Zone != nil {
+		out.Date = out.Date.In(group.Zone)
+	}
+	for _, f := range r.Files {
+		out.Files = append(out.Files, message.File{Name: f.Name, Type: f.Type, Open: func() (io.ReadCloser, error) {
+			return s.cfg.Desk.OpenBlob(ctx, f.Blob)
+		}})
+	}
+	read, write := io.Pipe()
+	go func() { write.CloseWithError(message.Compose(write, out)) }()
+	blob, _, err := s.cfg.Desk.Spool(ctx, read)
+	read.CloseWithError(err) // lets the composer end if the store gave up
+	if err != nil {
+		return r, fmt.Errorf("compose the mail: %w", err)
+	}
+	return s.cfg.Desk.Composed(ctx, r.ID, blob)
+}
