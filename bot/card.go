@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -232,7 +233,9 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 		case ticketing.Asking:
 			lines = append(lines, Line{{Text: "An answer of " + who + " waits for Send in the thread."}})
 		default:
-			lines = append(lines, Line{{Text: who + " is answering."}})
+			if line := (Line{{Text: who + " is answering."}}); !slices.ContainsFunc(lines, func(l Line) bool { return slices.Equal(l, line) }) {
+				lines = append(lines, line)
+			}
 		}
 	}
 	return lines

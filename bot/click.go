@@ -25,13 +25,11 @@ func (h *hub) Click(ctx context.Context, c Click) Answer {
 	}
 	// The card that was pressed is drawn by the answer, if it is ours to draw.
 	var held *slot
-	if c.Key != "" && c.Message != "" {
+	if c.Key != "" { // whispers have none
 		p, err := h.Desk.FindPost(ctx, c.Key, "", "")
 		switch {
 		case errors.Is(err, ticketing.ErrNone):
-			if !press.whispered {
-				return whisper("This card is none of mine any more.")
-			}
+			return whisper("This card is none of mine any more.")
 		case err != nil:
 			return whisper(h.say(err, "press "+c.Button, who))
 		case p.Board != who.board.Name || p.Message != "" && p.Message != c.Message:
@@ -51,9 +49,8 @@ func (h *hub) Click(ctx context.Context, c Click) Answer {
 
 // press is what a button does.
 type press struct {
-	do        func(h *hub, ctx context.Context, who caller, c Click, id int64) Answer
-	named     bool // Value is a name, not a number
-	whispered bool // it stands in whispers, too
+	do    func(h *hub, ctx context.Context, who caller, c Click, id int64) Answer
+	named bool // Value is a name, not a number
 }
 
 var presses map[string]press
@@ -67,11 +64,11 @@ func init() { // the forms that some of them open refer back to them
 		"undo":     moving((*ticketing.Desk).Undo),
 		"reopen":   moving((*ticketing.Desk).Reopen),
 		"join":     {do: pressJoin},
-		"reply":    {do: pressReply, whispered: true},
-		"close":    {do: pressClose, whispered: true},
-		"assign":   {do: pressAssign, whispered: true},
-		"read":     {do: pressRead, whispered: true},
-		"mail":     {do: pressMail, whispered: true},
+		"reply":    {do: pressReply},
+		"close":    {do: pressClose},
+		"assign":   {do: pressAssign},
+		"read":     {do: pressRead},
+		"mail":     {do: pressMail},
 		"stop":     replying((*ticketing.Desk).StopReply),
 		"send":     replying((*ticketing.Desk).SendReply),
 		"retry":    replying((*ticketing.Desk).SendReply),
@@ -82,7 +79,7 @@ func init() { // the forms that some of them open refer back to them
 
 // moving is a button that makes one move of a conversation. The card itself is the answer.
 func moving(move func(*ticketing.Desk, context.Context, ticketing.By, ticketing.ConversationID) (ticketing.Conversation, error)) press {
-	return press{whispered: true, do: func(h *hub, ctx context.Context, who caller, c Click, id int64) Answer {
+	return press{do: func(h *hub, ctx context.Context, who caller, c Click, id int64) Answer {
 		_, err := move(h.Desk, ctx, who.by, ticketing.ConversationID(id))
 		return h.told(err, c.Button, who)
 	}}

@@ -103,7 +103,7 @@ type Channel struct {
 // Message is anything that the bot posts: a card, a line in a thread, a whisper. Texts are plain
 // and unescaped. Parts that are empty are left out; they are shown in the order of the fields.
 type Message struct {
-	Key     string // of the post; empty for whispers without buttons and direct messages
+	Key     string // of the post; empty for whispers and direct messages
 	Version int64
 	Root    string // id of the message whose thread it goes to; empty: the channel itself
 
