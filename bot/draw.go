@@ -204,7 +204,8 @@ func (b *Bot) drawSlot(ctx context.Context, s *slot) {
 	}
 }
 
-var errNoRoot = errors.New("the card that it hangs under is not posted yet")
+// errWaits: what must be posted before is not yet.
+var errWaits = errors.New("its card, or an earlier line of its thread, is not posted yet")
 
 // drawOnce draws the newest state of a post once.
 func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (again bool, err error) {
@@ -220,8 +221,8 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 	if !ok {
 		return false, ErrNoChannel
 	}
-	if p.Root != 0 && dr.Root == "" {
-		return false, errNoRoot
+	if p.Root != 0 && dr.Root == "" || dr.Elder {
+		return false, errWaits
 	}
 	m, err := b.render(ctx, dr)
 	if err != nil {
@@ -251,7 +252,7 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 	return b.noteDrawn(ctx, dr, message, m.Version)
 }
 
-// noteDrawn keeps what is shown. Lines that have waited for this card are looked for at once.
+// noteDrawn keeps what is shown. Lines that have waited for this card or line are looked for at once.
 func (b *Bot) noteDrawn(ctx context.Context, dr ticketing.Drawing, message string, version int64) (bool, error) {
 	again, err := b.Desk.Drawn(ctx, dr.Post.ID, message, version)
 	if errors.Is(err, ticketing.ErrNone) {
@@ -261,7 +262,7 @@ func (b *Bot) noteDrawn(ctx context.Context, dr ticketing.Drawing, message strin
 		return false, err
 	}
 	b.draw.failures(dr.Post.ID, false)
-	if dr.Post.Root == 0 && dr.Post.Message == "" && dr.Post.Kind == ticketing.CardPost {
+	if dr.Post.Message == "" && dr.Post.Conversation != 0 {
 		poke(b.draw.poked)
 	}
 	return again, nil
@@ -272,9 +273,9 @@ func (b *Bot) undrawn(ctx context.Context, id ticketing.PostID, why error) {
 	var limited Limited
 	pause, lost := time.Second<<min(b.draw.failures(id, true), 8), ticketing.NotLost
 	switch {
-	case errors.Is(why, errNoRoot):
+	case errors.Is(why, errWaits):
 		b.draw.failures(id, false)
-		pause = 0
+		pause = -1
 	case errors.As(why, &limited):
 		b.draw.failures(id, false)
 		pause = limited.After
@@ -288,7 +289,11 @@ func (b *Bot) undrawn(ctx context.Context, id ticketing.PostID, why error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	err := b.Desk.Undrawn(ctx, id, b.Clock().Add(pause), lost)
+	retry := b.Clock().Add(pause)
+	if pause < 0 {
+		retry = time.Time{} // at once, when what it waits for is posted
+	}
+	err := b.Desk.Undrawn(ctx, id, retry, lost)
 	if err != nil && !errors.Is(err, ticketing.ErrNone) {
 		b.Log.Error("cannot put a drawing off; its lease will run out", "post", id, "err", err)
 	}

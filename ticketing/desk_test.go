@@ -683,6 +683,37 @@ func TestStaleGuard(t *testing.T) {
 	})
 }
 
+func TestWhyAThreadReplyAsks(t *testing.T) {
+	o := newOffice(t, store.Config{Path: filepath.Join(t.TempDir(), "test.db")})
+	o.arrives(mail(maria, "1@x", "Heating", "cold"))
+	id := o.one().ID
+	_, err := o.desk.Take(t.Context(), by(ann), id)
+	o.ok(err)
+	o.pass(time.Hour)
+	n := 0
+	why := func(who Member, written time.Time, late bool) Why {
+		n++
+		r, err := o.desk.Reply(t.Context(), by(who), ReplyInput{Conversation: id, Text: "x", Origin: fmt.Sprint("x/board m", n), Written: written, Late: late})
+		o.ok(err)
+		_, err = o.desk.StopReply(t.Context(), by(who), r.ID)
+		o.ok(err)
+		return r.Why
+	}
+	if got := why(ann, o.now().Add(-20*time.Minute), true); got != WhyLate {
+		t.Errorf("heard late: %q", got)
+	}
+	if got := why(ann, o.now(), false); got != WhyFirst {
+		t.Errorf("the first one: %q", got)
+	}
+	if got := why(ben, o.now(), false); got != WhyColleague {
+		t.Errorf("on a colleague's: %q", got)
+	}
+	o.arrives(mail(maria, "2@x", "Re", "more", "1@x"))
+	if got := why(ann, o.now().Add(-time.Second), false); got != WhyStale {
+		t.Errorf("written before a mail came: %q", got)
+	}
+}
+
 func TestSendingFails(t *testing.T) {
 	eachStore(t, func(t *testing.T, o *office) {
 		ctx := t.Context()

@@ -219,44 +219,44 @@ func (d *Desk) Reply(ctx context.Context, by By, in ReplyInput) (r Reply, err er
 		if err != nil {
 			return err
 		}
-		why, err := u.asks(c, dr, in, member)
+		why, came, err := u.asks(c, dr, in, member)
 		if err != nil {
 			return err
 		}
-		r, err = u.queue(&c, dr, in, member, why)
+		r, err = u.queue(&c, dr, in, member, why, came)
 		return err
 	})
 	return r, err
 }
 
-// asks finds what stands between a reply and its sending. A form is refused, so that nothing typed
-// is lost and the person sees it at once; a thread message is kept and waits.
-func (u *use) asks(c Conversation, dr Draft, in ReplyInput, m Member) (Why, error) {
+// asks finds what stands between a reply and its sending, and what came if something did. A form is
+// refused, so that the person sees it at once and nothing typed is lost; a thread message is kept
+// and waits.
+func (u *use) asks(c Conversation, dr Draft, in ReplyInput, m Member) (why Why, came string, err error) {
 	form := in.Origin == ""
 	since, written := in.Seq, time.Time{}
 	if !form {
 		since, written = 0, in.Written
 	}
-	came, err := u.came(c, since, written, m.ID, 0)
+	came, err = u.came(c, since, written, m.ID, 0)
 	switch {
 	case err != nil:
-		return "", err
+		return "", "", err
 	case came != "" && form:
-		return "", Refusal{Kind: Stale, Text: came}
+		return "", "", Refusal{Kind: Stale, Text: came}
 	case came != "":
-		return WhyStale, nil
+		why = WhyStale
 	case form && dr.Owner.ID != in.Owner && dr.Owner.ID != "":
-		return "", refuse(Stale, "%s took %s meanwhile.", dr.Owner.Called(), c.Name())
+		return "", "", refuse(Stale, "%s took %s meanwhile.", dr.Owner.Called(), c.Name())
 	case form:
-		return "", nil
 	case dr.Owner.ID != "":
-		return WhyColleague, nil
+		why = WhyColleague
 	case in.Late:
-		return WhyLate, nil
+		why = WhyLate
 	case !m.Replied:
-		return WhyFirst, nil
+		why = WhyFirst
 	}
-	return "", nil
+	return why, came, nil
 }
 
 // came says what reached the conversation after seq, or after a moment if one is given, that the
@@ -296,7 +296,7 @@ func (u *use) came(c Conversation, seq int64, after time.Time, author MemberID, 
 }
 
 // queue keeps a reply, takes the conversation for its author if nobody has it, and shows it.
-func (u *use) queue(c *Conversation, dr Draft, in ReplyInput, m Member, why Why) (Reply, error) {
+func (u *use) queue(c *Conversation, dr Draft, in ReplyInput, m Member, why Why, came string) (Reply, error) {
 	var err error
 	switch c.State {
 	case New:
@@ -310,7 +310,7 @@ func (u *use) queue(c *Conversation, dr Draft, in ReplyInput, m Member, why Why)
 	c.Seq++
 	r := Reply{
 		Conversation: c.ID, Group: u.group.Name, Mailbox: c.Mailbox, By: m.ID,
-		State: Asking, Why: why, From: dr.From, To: in.To, Cc: in.Cc, Subject: dr.Subject,
+		State: Asking, Why: why, Error: came, From: dr.From, To: in.To, Cc: in.Cc, Subject: dr.Subject,
 		Text: in.Text, Signature: u.group.Signature, Files: in.Files, CloseAs: in.CloseAs,
 		Mark: secretWord(), Seq: c.Seq, Origin: in.Origin, Created: u.now,
 	}
@@ -377,7 +377,7 @@ func (d *Desk) SendReply(ctx context.Context, by By, id ReplyID) (Reply, error) 
 		if r.State == Asking || r.State == Failed {
 			r.Seq = c.Seq // whoever says so has seen what came
 		}
-		r.State, r.Why, r.Due = Pending, "", u.now
+		r.State, r.Why, r.Error, r.Due = Pending, "", "", u.now
 		author, err := u.Member(r.By)
 		if err != nil {
 			return err

@@ -44,8 +44,8 @@ type Store interface {
 	Unlease(ctx context.Context, name, holder string) error
 
 	// LeasePosts leases to holder up to limit posts that are owed a drawing, that nobody holds and
-	// whose time to try again has come, oldest first. Of the posts of a thread whose root is not
-	// posted yet it leases none.
+	// whose time to try again has come, oldest first. Of the lines of a thread that are not posted
+	// yet it leases only the oldest, and none while the thread's root is not posted.
 	LeasePosts(ctx context.Context, holder string, ttl time.Duration, limit int) ([]PostID, error)
 	// Drawn records that version of a post is shown as message. If more is owed by then the lease is
 	// renewed and again is true; else it is given up. ErrNone: holder has lost the lease, nothing is
@@ -137,6 +137,9 @@ type Tx interface {
 	// holder until until. It returns those that holder now holds.
 	Raise(which PostsWhere, holder string, until time.Time) ([]PostID, error)
 	Post(id PostID) (Post, error)
+	// Elder tells whether an earlier line of p's thread is yet to be posted, and was not put off
+	// after a failure: lines are posted in the order in which they were decided.
+	Elder(p Post) (bool, error)
 	// FindPost finds a post by its key, or by board and message if key is empty.
 	FindPost(key, board, message string) (Post, error)
 

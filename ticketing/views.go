@@ -14,6 +14,7 @@ type Drawing struct {
 	Group        Group
 	Board        Board
 	Root         string // the platform's id of the card in whose thread the post stands
+	Elder        bool   // an earlier line of the thread is yet to be posted
 	Card         string // pointer: the platform's id of the conversation's card
 	Conversation Conversation
 	First        Mail // that the card shows; zero for a matter without mail
@@ -59,6 +60,11 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			return err
 		}
 		dr.Root = root.Message
+		if p.Message == "" {
+			if dr.Elder, err = tx.Elder(p); err != nil {
+				return err
+			}
+		}
 	}
 	if p.Conversation != 0 {
 		if dr.Conversation, err = tx.Conversation(p.Conversation); err != nil {
