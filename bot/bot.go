@@ -59,12 +59,14 @@ const (
 	sweepEvery    = 2 * time.Second  // for posts that are owed a drawing though nobody told us
 	overdueEvery  = 10 * time.Second // for what has waited too long
 	presenceEvery = 5 * time.Minute  // for who is in the channels
+	openEvery     = time.Hour        // for boards that were added; done once a board, tried again if it failed
 	drawAtOnce    = 8                // drawings under way in this process
 )
 
 // Run serves all platforms and draws until ctx ends, and returns when everything under way is finished.
 func (b *Bot) Run(ctx context.Context) error {
 	var all sync.WaitGroup
+	all.Go(func() { every(ctx, openEvery, nil, b.openBoards) })
 	for _, p := range b.Platforms {
 		all.Go(func() {
 			if err := p.Run(ctx, &hub{b, p}); err != nil && ctx.Err() == nil {
@@ -96,6 +98,12 @@ func every(ctx context.Context, interval time.Duration, early <-chan struct{}, f
 		case <-tick.C:
 		case <-early:
 		}
+	}
+}
+
+func (b *Bot) openBoards(ctx context.Context) {
+	if err := b.Desk.OpenBoards(ctx); err != nil && ctx.Err() == nil {
+		b.Log.Error("cannot put the open conversations on a new board", "err", err)
 	}
 }
 

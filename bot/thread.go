@@ -270,6 +270,12 @@ func greeting(dr ticketing.Drawing) Message {
 		}
 	case ticketing.ShowBack:
 		m.Lines = []Line{{{Text: "The last 7 days are shown, as " + dr.Named(dr.Box.By).Called() + " wished."}}}
+	case ticketing.Configured:
+		text := "All of them are shown, and whatever comes."
+		if !dr.Box.Window.Since.IsZero() {
+			text = "What came since " + dr.Box.Window.Since.Format("2 January 2006") + " is shown, and whatever comes."
+		}
+		m.Lines = []Line{{{Text: text}}}
 	case ticketing.FromNow:
 		m.Lines = []Line{{{Text: "Only what comes from now on is shown, as " + dr.Named(dr.Box.By).Called() + " wished."}}}
 	}

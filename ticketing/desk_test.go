@@ -385,6 +385,29 @@ func TestLook(t *testing.T) {
 	})
 }
 
+func TestABoardAddedLater(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		_, err := o.desk.Look(ctx, "help", Since{All: true}, Box{Validity: "1", Next: 1})
+		o.ok(err)
+		o.ok(o.desk.OpenBoards(ctx))
+		o.arrives(mail(maria, "1@x", "Heating", "cold"))
+		o.arrives(mail(maria, "2@x", "Bill", "too much"))
+		_, err = o.desk.NoAnswer(ctx, by(ann), o.all()[0].ID)
+		o.ok(err)
+		g := group()
+		g.Boards = append(g.Boards, Board{Name: "x/second", Platform: "x", Channel: "second"})
+		d := NewDesk(o.store, []Group{g}, o.now, slog.New(slog.DiscardHandler))
+		var posted []PostID
+		d.OnPosts(func(ids []PostID) { posted = append(posted, ids...) })
+		o.ok(d.OpenBoards(ctx))
+		o.ok(d.OpenBoards(ctx))
+		if len(posted) != 2 {
+			t.Errorf("posted %d things on the new board, want the greeting and one card", len(posted))
+		}
+	})
+}
+
 func TestUnreadableMailIsKept(t *testing.T) {
 	eachStore(t, func(t *testing.T, o *office) {
 		ctx := t.Context()

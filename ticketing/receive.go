@@ -42,11 +42,14 @@ func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (
 		if since.All {
 			known.Window = Window{First: 1}
 		}
+		if since.All || !since.Date.IsZero() {
+			known.Decided = Configured
+		}
 		window = known.Window
 		if err := u.SetBox(mailbox, known); err != nil {
 			return err
 		}
-		if since.All || !since.Date.IsZero() || strings.HasSuffix(mailbox, sentSuffix) {
+		if strings.HasSuffix(mailbox, sentSuffix) {
 			return nil
 		}
 		return u.post(Post{Kind: GreetingPost, Subject: mailbox}, mailbox)
@@ -60,18 +63,52 @@ const sentSuffix = "/sent"
 // SentName is the name under which a mailbox's Sent folder is watched.
 func SentName(mailbox string) string { return mailbox + sentSuffix }
 
-// Greeting reads what the greeting of a mailbox shows.
-func (d *Desk) Greeting(ctx context.Context, mailbox string) (BoxMemory, Member, error) {
-	var b BoxMemory
-	var by Member
-	err := d.store.Read(ctx, func(tx Tx) (err error) {
-		if b, err = tx.Box(mailbox); err != nil || b.By == "" {
+// OpenBoards gives boards that were added to the configuration since the last start what the others
+// show: the greetings, and a card for each conversation that is open.
+func (d *Desk) OpenBoards(ctx context.Context) error {
+	for _, g := range d.groups {
+		for _, b := range g.Boards {
+			opened, err := d.store.Cursor(ctx, "opened:"+b.Name)
+			if err != nil || opened != "" {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if err := d.change(ctx, By{Group: g.Name}, func(u *use) error { return u.openBoard(b) }); err != nil {
+				return err
+			}
+			if err := d.store.SetCursor(ctx, "opened:"+b.Name, "yes"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (u *use) openBoard(b Board) error {
+	for _, m := range u.group.Mailboxes {
+		_, err := u.Box(m.Name)
+		if errors.Is(err, ErrNone) {
+			continue // the first look will greet
+		}
+		if err != nil {
 			return err
 		}
-		by, err = tx.Member(b.By)
+		if err := u.postOn(b, Post{Kind: GreetingPost, Subject: m.Name}, m.Name); err != nil {
+			return err
+		}
+	}
+	open, err := u.Conversations(Query{Group: u.group.Name, States: []State{New, Taken, Waiting}})
+	if err != nil {
 		return err
-	})
-	return b, by, err
+	}
+	for _, c := range open {
+		if err := u.postOn(b, Post{Kind: CardPost, Conversation: c.ID}, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // AnswerGreeting decides, once, whether mail from up to back before the first look is shown, too.

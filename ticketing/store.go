@@ -218,6 +218,8 @@ const (
 	Undecided Greeted = ""
 	ShowBack  Greeted = "back" // show mail from before the first look, too
 	FromNow   Greeted = "now"
+	// Configured: nobody is asked, the configuration says since when mail is shown.
+	Configured Greeted = "configured"
 )
 
 // PostsWhere selects posts. Zero fields do not select; at least one is set.
