@@ -197,10 +197,8 @@ func (s *session) close() {
 }
 
 func (s *session) login() error {
-	if s.cfg.TLS != STARTTLS { // there the greeting is over
-		if err := s.c.Hello(s.cfg.Hello); err != nil {
-			return s.wrong("greet", err)
-		}
+	if err := s.c.Hello(s.cfg.Hello); err != nil { // after STARTTLS again, under encryption
+		return s.wrong("greet", err)
 	}
 	if s.cfg.User == "" {
 		return nil

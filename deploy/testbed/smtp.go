@@ -105,6 +105,7 @@ func NewSMTP(t testing.TB, mode SMTPMode, options ...func(*smtp.Server)) *SMTP {
 	wg.Go(func() { _ = s.server.Serve(l) })
 	t.Cleanup(func() {
 		_ = s.server.Close()
+		_ = l.Close() // of a server that was closed before it had begun to serve
 		s.Heal()
 		wg.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
