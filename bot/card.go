@@ -85,7 +85,7 @@ func card(dr ticketing.Drawing, show ticketing.Show) Message {
 		if dr.First.ID == 0 {
 			text = c.Note
 		}
-		m.Quote, m.Clipped = clip(text, excerpt)
+		m.Quote, m.Clipped = clip(dense(text), excerpt)
 	}
 	m.Notice = notice(dr, ticketing.OneLine(who, 80), ticketing.OneLine(what, 150))
 	m.Lines = remarks(dr)
@@ -314,7 +314,19 @@ func buttons(dr ticketing.Drawing) []Button {
 	return []Button{{ID: "reopen", Label: "Reopen", Value: v}, reply, more(read)}
 }
 
-// clip shortens text from outside to about limit characters, at a space if there is one near.
+// dense leaves out blank lines: a card shows the beginning of what was said, not its layout.
+func dense(text string) string {
+	var lines []string
+	for l := range strings.Lines(text) {
+		if l = strings.TrimSpace(l); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// clip shortens text from outside to about limit characters, at a space if there is one near, and
+// tells whether it did.
 func clip(text string, limit int) (string, bool) {
 	text = strings.TrimSpace(text)
 	r := []rune(text)
@@ -328,5 +340,5 @@ func clip(text string, limit int) (string, bool) {
 			break
 		}
 	}
-	return strings.TrimSpace(string(r)) + " …", true
+	return strings.TrimSpace(string(r)), true
 }

@@ -160,7 +160,10 @@ func (h *hub) replyForm(who caller, dr ticketing.Draft, values map[string]string
 	f.Intro = append(f.Intro, Line{{Text: "From " + dr.From.String()}})
 	if dr.Last.ID != 0 {
 		f.Intro = append(f.Intro, Line{{Text: ticketing.OneLine(calledSender(dr.Last), 80) + " wrote: "}, {Text: ticketing.OneLine(dr.Last.Subject, 120), Strong: true}})
-		f.Quote, _ = clip(dr.Last.Reply, 500)
+		clipped := false
+		if f.Quote, clipped = clip(dr.Last.Reply, 500); clipped {
+			f.Quote += " …"
+		}
 	}
 	after := []Option{{Value: "", Label: "Wait for an answer"}, {Value: ticketing.Answered, Label: "Close: " + ticketing.Answered}}
 	for _, o := range who.group.Outcomes {
