@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
+
+	"groupmail/ticketing"
+)
+
+// dialect is what Postgres and SQLite do differently.
+type dialect interface {
+	// db runs single statements outside of a transaction.
+	db() *gorm.DB
+	// begin starts a transaction on a connection of its own.
+	begin(ctx context.Context, readOnly bool) (transaction, error)
+	// migrate brings the schema up to date, safely also when several processes do so at once.
+	migrate(ctx context.Context) error
+	ping(ctx context.Context) error
+	describe() string
+	close() error
+
+	// now is the present by the database's clock, as SQL; on SQLite, where there is but one process,
+	// by that process's own.
+	now() clause.Expr
+	// after is the time so long from now.
+	after(d time.Duration) clause.Expr
+	// among is the condition that a text column is one of those in a JSON array, the one parameter.
+	among(column string) string
+	// greatest is the name of the function that picks the greatest of its arguments.
+	greatest() string
+	// skipLocked makes a SELECT from p lock its rows and pass over those that others have locked.
+	skipLocked() string
+	// blobsOfFiles selects the blobs that are files of replies.
+	blobsOfFiles() string
+	nextNumber(tx *gorm.DB) (int, error)
+	// inherit frees, where there is but one process, the jobs of the one before.
+	inherit(ctx context.Context) error
+	// abandoned frees the jobs of workers that hold no lease any more.
+	abandoned(ctx context.Context) error
+	// tidy is the database's own housekeeping.
+	tidy(ctx context.Context) error
+
+	// race tells that a transaction lost one, so that running it again may well succeed.
+	race(err error) bool
+	// unfit tells that a value cannot be kept, however often it is tried.
+	unfit(err error) bool
+
+	putChunk(ctx context.Context, c chunk) (int64, error)
+	getChunk(ctx context.Context, blob, seq int64, buf []byte) ([]byte, error)
+
+	// engine makes the job engine; without handlers it can only enqueue.
+	engine(s *Store) (engine, error)
+}
+
+// transaction is one that has begun. It ends with the first commit or rollback.
+type transaction interface {
+	conn() gorm.ConnPool
+	// commit is bounded in time, but by nothing else. ErrUnknown: the connection died, and nobody
+	// can tell whether it was kept.
+	commit() error
+	rollback()
+	// dead tells that the connection is lost, and the transaction with it.
+	dead() bool
+	enqueue(ctx context.Context, j ticketing.Job) error
+}
+
+// commitTime bounds a commit: by then either the disk or the network is broken.
+const commitTime = 30 * time.Second
+
+func newGorm(d gorm.Dialector) (*gorm.DB, error) {
+	return gorm.Open(d, &gorm.Config{
+		SkipDefaultTransaction:   true,
+		DisableAutomaticPing:     true,
+		DisableNestedTransaction: true,
+		Logger:                   discard{},
+	})
+}
+
+// on is the same gorm on another connection.
+func on(ctx context.Context, g *gorm.DB, c gorm.ConnPool) *gorm.DB {
+	g = g.Session(&gorm.Session{NewDB: true, Context: ctx})
+	g.Statement.ConnPool = pool{c}
+	return g
+}
+
+// discard is gorm's logger: errors are returned, and whoever handles them logs them.
+type discard struct{}
+
+func (discard) LogMode(logger.LogLevel) logger.Interface                        { return discard{} }
+func (discard) Info(context.Context, string, ...any)                            {}
+func (discard) Warn(context.Context, string, ...any)                            {}
+func (discard) Error(context.Context, string, ...any)                           {}
+func (discard) Trace(context.Context, time.Time, func() (string, int64), error) {}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"groupmail/ticketing"
+)
+
+// single runs one statement outside of a transaction, again if it loses a race.
+func (s *Store) single(ctx context.Context, what string, f func(g *gorm.DB) error) error {
+	for try := 1; ; try++ {
+		err := f(s.db().WithContext(ctx))
+		if err == nil {
+			return nil
+		}
+		if !s.race(err) || try == maxTries || pause(ctx, try) != nil {
+			return fmt.Errorf("store: %s: %w", what, err)
+		}
+	}
+}
+
+// Lease implements ticketing.Store.
+func (s *Store) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
+	err = s.single(ctx, "lease", func(g *gorm.DB) error {
+		g = g.Exec(`INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+			WHERE leases.holder = excluded.holder OR leases.until <= ?`,
+			name, holder, s.after(ttl), s.now())
+		held = g.RowsAffected == 1
+		return g.Error
+	})
+	return held && err == nil, err
+}
+
+// Unlease implements ticketing.Store.
+func (s *Store) Unlease(ctx context.Context, name, holder string) error {
+	return s.single(ctx, "unlease", func(g *gorm.DB) error {
+		return g.Exec(`DELETE FROM leases WHERE name = ? AND holder = ?`, name, holder).Error
+	})
+}
+
+// Secret implements ticketing.Store.
+func (s *Store) Secret(ctx context.Context, name string, n int) (secret []byte, err error) {
+	err = s.single(ctx, "secret", func(g *gorm.DB) error {
+		var all [][]byte
+		get := func() error { return g.Raw(`SELECT bytes FROM secrets WHERE name = ?`, name).Scan(&all).Error }
+		if err := get(); err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			fresh := make([]byte, n)
+			rand.Read(fresh) //nolint:errcheck,gosec // never fails
+			if err := g.Exec(`INSERT INTO secrets (name, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, fresh).Error; err != nil {
+				return err
+			}
+			if err := get(); err != nil {
+				return err
+			}
+		}
+		if len(all) != 1 || len(all[0]) != n {
+			return fmt.Errorf("the secret %q was not made with %d bytes", name, n)
+		}
+		secret = all[0]
+		return nil
+	})
+	return secret, err
+}
+
+type cursorRow struct {
+	Name  string `gorm:"primaryKey"`
+	Value string
+}
+
+func (cursorRow) TableName() string { return "cursors" }
+
+// Cursor implements ticketing.Store.
+func (s *Store) Cursor(ctx context.Context, name string) (string, error) {
+	var row cursorRow
+	err := s.again(ctx, true, func(t ticketing.Tx) error {
+		return t.(*tx).do("cursor", func(g *gorm.DB) error { return g.Where("name = ?", name).Limit(1).Find(&row).Error })
+	})
+	return row.Value, err
+}
+
+// SetCursor implements ticketing.Store.
+func (s *Store) SetCursor(ctx context.Context, name, value string) error {
+	row := cursorRow{Name: name, Value: value}
+	return s.single(ctx, "set cursor", func(g *gorm.DB) error {
+		return g.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, UpdateAll: true}).Create(&row).Error
+	})
+}

@@ -1,0 +1,396 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	gormpostgres "gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"groupmail/ticketing"
+)
+
+const (
+	// startPatience is how long a Postgres may take to start up.
+	startPatience = 15 * time.Second
+	// fewestConns: one listens for jobs, one migrates while another holds the lock, one works.
+	fewestConns = 4
+	// migrationLock is the key of the advisory lock under which one process migrates.
+	migrationLock = 0x67726f75706d61 // "groupma"
+)
+
+type postgres struct {
+	pool    *pgxpool.Pool
+	sql     *sql.DB
+	gorm    *gorm.DB
+	version string
+	engin   *riverEngine[pgx.Tx]
+}
+
+func openPostgres(ctx context.Context, url string) (*postgres, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// The parser's error may quote the URL.
+		return nil, errors.New("the database URL cannot be read; it should look like postgres://user:password@host:5432/database, " +
+			"with special characters in the password written as %-codes (@ is %40)")
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = 10
+	}
+	config.MaxConns = max(config.MaxConns, fewestConns)
+	// A frozen process gives up its locks.
+	setDefault(config.ConnConfig.RuntimeParams, "idle_in_transaction_session_timeout", "60s")
+	setDefault(config.ConnConfig.RuntimeParams, "application_name", "groupmail")
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 10 * time.Second
+	}
+	p := &postgres{}
+	if p.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, explainPostgres(config.ConnConfig, err)
+	}
+	if err := p.await(ctx); err != nil {
+		p.pool.Close()
+		return nil, explainPostgres(config.ConnConfig, err)
+	}
+	p.sql = stdlib.OpenDBFromPool(p.pool)
+	if p.gorm, err = newGorm(gormpostgres.New(gormpostgres.Config{Conn: pool{p.sql}})); err != nil {
+		_ = p.close() // there is an error already
+		return nil, err
+	}
+	return p, nil
+}
+
+func setDefault(m map[string]string, key, value string) {
+	if _, ok := m[key]; !ok {
+		m[key] = value
+	}
+}
+
+// await asks for the version until somebody answers. What no waiting can cure ends it at once.
+func (p *postgres) await(ctx context.Context) error {
+	deadline := time.Now().Add(startPatience)
+	for {
+		err := p.pool.QueryRow(ctx, "SHOW server_version").Scan(&p.version)
+		if err == nil || ctx.Err() != nil || !startingUp(err) || time.Now().After(deadline) {
+			return err
+		}
+		t := time.NewTimer(250 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+func startingUp(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "57P03" // cannot_connect_now
+	}
+	var dns *net.DNSError
+	var op *net.OpError
+	return errors.As(err, &dns) || errors.As(err, &op) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
+}
+
+// explainPostgres says what happened, why, and what to do.
+func explainPostgres(c *pgx.ConnConfig, err error) error {
+	where := fmt.Sprintf("the database %s on %s", c.Database, net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
+	say := func(what, todo string) error {
+		return fmt.Errorf("cannot open %s: %s. %s (%w)", where, what, todo, secretless{err, c.Password})
+	}
+	var pg *pgconn.PgError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &pg):
+		switch pg.Code {
+		case "28P01", "28000":
+			return say(fmt.Sprintf("it refuses the user %s", c.User), "Check the user and the password in the database URL, and pg_hba.conf on the server")
+		case "3D000":
+			return say("there is no such database", fmt.Sprintf("Make it with: createdb -O %s %s", c.User, c.Database))
+		case "42501":
+			return say(fmt.Sprintf("the user %s may not make tables in it", c.User), fmt.Sprintf("Make it the database's owner: ALTER DATABASE %s OWNER TO %s", c.Database, c.User))
+		case "53300":
+			return say("it has no connection left", "Raise max_connections on the server, or lower pool_max_conns in the database URL")
+		case "57P03":
+			return say("it is still starting up", "Try again when it is ready")
+		}
+		return say("it refuses", "Its own words are in brackets")
+	case errors.As(err, &dns):
+		return say("there is no such host", "Check the host name in the database URL")
+	case errors.Is(err, context.Canceled):
+		return say("interrupted", "Try again")
+	}
+	return say("nobody answers there", "Check that Postgres is running and that host and port in the database URL are right")
+}
+
+// secretless is an error without the password, should any library ever put it there.
+type secretless struct {
+	err    error
+	secret string
+}
+
+func (e secretless) Error() string {
+	if e.secret == "" {
+		return e.err.Error()
+	}
+	return strings.ReplaceAll(e.err.Error(), e.secret, "…")
+}
+func (e secretless) Unwrap() error { return e.err }
+
+func (p *postgres) migrate(ctx context.Context) error {
+	conn, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", migrationLock); err != nil {
+		return fmt.Errorf("waiting for another process that brings the database up to date: %w", err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if _, err := conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", migrationLock); err != nil {
+			_ = conn.Conn().Close(ctx) // which gives the lock up, too
+		}
+	}()
+	err = migrateTables(ctx, goose.DialectPostgres, p.sql, "postgres")
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return explainPostgres(p.pool.Config().ConnConfig, err)
+	}
+	if err != nil {
+		return err
+	}
+	return migrateJobs(ctx, riverpgxv5.New(p.pool))
+}
+
+func (p *postgres) db() *gorm.DB { return p.gorm }
+
+func (p *postgres) ping(ctx context.Context) error { return p.pool.Ping(ctx) }
+
+func (p *postgres) describe() string {
+	c := p.pool.Config().ConnConfig
+	host := c.Host
+	if c.Port != 5432 {
+		host = net.JoinHostPort(c.Host, fmt.Sprint(c.Port))
+	}
+	major, _, _ := strings.Cut(p.version, ".")
+	return fmt.Sprintf("Postgres %s at %s/%s", major, host, c.Database)
+}
+
+func (p *postgres) close() error {
+	var err error
+	if p.sql != nil {
+		err = p.sql.Close()
+	}
+	p.pool.Close()
+	return err
+}
+
+func (p *postgres) now() clause.Expr { return gorm.Expr("clock_timestamp()") }
+
+func (p *postgres) after(d time.Duration) clause.Expr {
+	return gorm.Expr("clock_timestamp() + ?::float8 * interval '1 microsecond'", float64(d.Microseconds()))
+}
+
+func (p *postgres) among(column string) string {
+	return column + " IN (SELECT jsonb_array_elements_text(?::jsonb))"
+}
+
+func (p *postgres) greatest() string { return "GREATEST" }
+
+func (p *postgres) skipLocked() string { return "FOR UPDATE OF p SKIP LOCKED" }
+
+func (p *postgres) blobsOfFiles() string {
+	return `SELECT (f ->> 'blob')::bigint FROM replies, jsonb_array_elements(files) f
+		WHERE files <> '[]' AND f ->> 'blob' IS NOT NULL`
+}
+
+func (p *postgres) inherit(context.Context) error { return nil }
+
+func (p *postgres) abandoned(ctx context.Context) error {
+	_, err := p.pool.Exec(ctx, `UPDATE river_job SET state = 'available' WHERE state = 'running' AND NOT EXISTS (
+		SELECT 1 FROM leases WHERE name = $1 || attempted_by[array_upper(attempted_by, 1)] AND until > clock_timestamp())`, workerLease)
+	return err
+}
+
+// tidy leaves it to autovacuum.
+func (p *postgres) tidy(context.Context) error { return nil }
+
+func (p *postgres) nextNumber(g *gorm.DB) (number int, err error) {
+	return number, g.Raw("SELECT nextval('ticket_numbers')").Scan(&number).Error
+}
+
+func (p *postgres) race(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "23505", // unique_violation
+		"40001", // serialization_failure
+		"40P01", // deadlock_detected
+		"55P03": // lock_not_available
+		return true
+	case "0A000": // a newer process has changed a table under a prepared statement
+		return strings.Contains(pg.Message, "cached plan")
+	}
+	return false
+}
+
+func (p *postgres) unfit(err error) bool {
+	var pg *pgconn.PgError
+	// data_exception, program_limit_exceeded
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "54"))
+}
+
+// errDead: a connection was lost before anything was committed on it.
+var errDead = errors.New("the connection to the database was lost")
+
+func isDead(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08")
+	}
+	return errors.Is(err, errDead) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || pgconn.SafeToRetry(err)
+}
+
+// begin starts a transaction that database/sql knows nothing of, on a connection that it has handed
+// out: so the transaction is a pgx one, which River wants, while gorm runs its statements within it.
+func (p *postgres) begin(ctx context.Context, readOnly bool) (transaction, error) {
+	conn, err := p.sql.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("store: begin: %w", err)
+	}
+	t := &postgresTx{p: p, sql: conn}
+	options := pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
+	if readOnly {
+		options = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	}
+	err = t.raw(func(c *pgx.Conn) error {
+		t.tx, err = c.BeginTx(ctx, options)
+		return err
+	})
+	if err != nil {
+		_ = conn.Close() // there is an error already
+		return nil, fmt.Errorf("store: begin: %w", err)
+	}
+	return t, nil
+}
+
+type postgresTx struct {
+	p   *postgres
+	sql *sql.Conn
+	tx  pgx.Tx
+}
+
+// raw lends the pgx connection; until f returns nobody else uses it.
+func (t *postgresTx) raw(f func(*pgx.Conn) error) error {
+	return t.sql.Raw(func(c any) error { return f(c.(*stdlib.Conn).Conn()) })
+}
+
+func (t *postgresTx) conn() gorm.ConnPool { return t.sql }
+
+func (t *postgresTx) commit() error {
+	defer t.sql.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
+	defer cancel()
+	sent := false
+	err := t.raw(func(c *pgx.Conn) error {
+		if c.IsClosed() {
+			return errDead
+		}
+		sent = true
+		return t.tx.Commit(ctx)
+	})
+	var pg *pgconn.PgError
+	switch {
+	case err == nil, errors.Is(err, pgx.ErrTxCommitRollback):
+		return err
+	case !sent:
+		return fmt.Errorf("%w: %w", errDead, err)
+	case errors.As(err, &pg) && pg.Severity == "ERROR":
+		return err // it is rolled back
+	}
+	// pgconn.SafeToRetry is of no use here: it says yes also to a connection that died after sending.
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
+func (t *postgresTx) rollback() {
+	defer t.sql.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// Where it fails pgx has closed the connection, and the server rolls back by itself.
+	_ = t.raw(func(*pgx.Conn) error { return t.tx.Rollback(ctx) })
+}
+
+func (t *postgresTx) dead() bool {
+	closed := false
+	err := t.raw(func(c *pgx.Conn) error {
+		closed = c.IsClosed()
+		return nil
+	})
+	return closed || err != nil
+}
+
+func (t *postgresTx) enqueue(ctx context.Context, j ticketing.Job) error {
+	return t.raw(func(*pgx.Conn) error { return t.p.engin.enqueue(ctx, t.tx, j) })
+}
+
+func (p *postgres) engine(s *Store) (engine, error) {
+	var err error
+	p.engin, err = newEngine[pgx.Tx](s, riverpgxv5.New(p.pool))
+	return p.engin, err
+}
+
+// putChunk does not wait for the disk: the log of a database is written in order, so that a blob is
+// on the disk as soon as the later commit is that names it.
+func (p *postgres) putChunk(ctx context.Context, c chunk) (int64, error) {
+	const quick = "(SELECT set_config('synchronous_commit', 'off', true)) AS quick"
+	size := int64(-1)
+	if c.last {
+		size = c.size
+	}
+	if c.seq > 0 {
+		_, err := p.pool.Exec(ctx, `WITH b AS (UPDATE blobs SET size = $4 WHERE id = $1)
+			INSERT INTO chunks (blob, seq, bytes) SELECT $1, $2, $3 FROM `+quick, c.blob, c.seq, c.bytes, size)
+		return c.blob, err
+	}
+	var id int64
+	err := p.pool.QueryRow(ctx, `WITH b AS (INSERT INTO blobs (size, made) SELECT $1, clock_timestamp() FROM `+quick+` RETURNING id)
+		INSERT INTO chunks (blob, seq, bytes) SELECT id, 0, $2 FROM b RETURNING blob`, size, c.bytes).Scan(&id)
+	return id, err
+}
+
+func (p *postgres) getChunk(ctx context.Context, blob, seq int64, buf []byte) ([]byte, error) {
+	rows, err := p.pool.Query(ctx, `SELECT bytes FROM chunks WHERE blob = $1 AND seq = $2`, blob, seq)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+		return nil, ticketing.ErrNone
+	}
+	buf = append(buf[:0], rows.RawValues()[0]...)
+	rows.Close()
+	return buf, rows.Err()
+}

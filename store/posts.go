@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"groupmail/ticketing"
+)
+
+// free is the condition that nobody holds a post, with the present as its parameter.
+const free = "(lease_until IS NULL OR lease_until <= ?)"
+
+// elder is the condition that a line e of a thread is yet to be posted, and not put off after a
+// failure, with the present as its parameter.
+const elder = "e.message = '' AND NOT e.gone AND (e.retry_at IS NULL OR e.retry_at <= ?)"
+
+// until makes of a time by this process's clock one by the database's.
+func (s *Store) until(t time.Time) clause.Expr { return s.after(t.Sub(s.clock())) }
+
+func (t *tx) AddPost(p ticketing.Post, holder string, until time.Time) (ticketing.PostID, error) {
+	row := rowOfPost(p)
+	row.ID, row.Want = 0, 1
+	err := t.do("add post", func(g *gorm.DB) error {
+		if err := g.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "key"}}, DoNothing: true}).
+			Create(&row).Error; err != nil || row.ID == 0 || holder == "" {
+			return err
+		}
+		return g.Exec(`UPDATE posts SET lease_by = ?, lease_until = ? WHERE id = ?`, holder, t.s.until(until), row.ID).Error
+	})
+	return ticketing.PostID(row.ID), err
+}
+
+func (t *tx) Raise(which ticketing.PostsWhere, holder string, until time.Time) ([]ticketing.PostID, error) {
+	var held []ticketing.PostID
+	err := t.do("raise posts", func(g *gorm.DB) error {
+		g = where(g.Model(&postRow{}), which)
+		sets := map[string]any{"want": gorm.Expr("want + 1")}
+		if holder != "" {
+			sets["lease_by"] = gorm.Expr("CASE WHEN "+free+" THEN ? ELSE lease_by END", t.s.now(), holder)
+			sets["lease_until"] = gorm.Expr("CASE WHEN "+free+" THEN ? ELSE lease_until END", t.s.now(), t.s.until(until))
+		}
+		var rows []postRow
+		g = g.Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "lease_by"}}}).Model(&rows).UpdateColumns(sets)
+		for _, r := range rows {
+			if r.LeaseBy == holder && holder != "" {
+				held = append(held, ticketing.PostID(r.ID))
+			}
+		}
+		slices.Sort(held)
+		return g.Error
+	})
+	return held, err
+}
+
+func where(g *gorm.DB, w ticketing.PostsWhere) *gorm.DB {
+	g = g.Where("NOT gone")
+	if w.ID != 0 {
+		g = g.Where("id = ?", int64(w.ID))
+	}
+	if w.Conversation != 0 {
+		g = g.Where("conversation = ? AND conversation <> 0", int64(w.Conversation))
+	}
+	if w.Kind != "" {
+		g = g.Where("kind = ?", string(w.Kind))
+	}
+	if w.Reply != 0 {
+		g = g.Where("reply = ? AND reply <> 0", int64(w.Reply))
+	}
+	if w.Board != "" {
+		g = g.Where("board = ?", w.Board)
+	}
+	if w == (ticketing.PostsWhere{}) {
+		g = g.Where("FALSE")
+	}
+	return g
+}
+
+func (t *tx) Post(id ticketing.PostID) (ticketing.Post, error) {
+	var row postRow
+	err := t.do("post", func(g *gorm.DB) error { return g.Where("id = ?", int64(id)).Take(&row).Error })
+	return row.noun(), err
+}
+
+func (t *tx) Elder(p ticketing.Post) (bool, error) {
+	var found []int
+	err := t.do("elder post", func(g *gorm.DB) error {
+		return g.Raw("SELECT 1 FROM posts e WHERE e.root = ? AND e.root <> 0 AND e.id < ? AND "+elder+" LIMIT 1",
+			int64(p.Root), int64(p.ID), t.s.now()).Scan(&found).Error
+	})
+	return len(found) > 0, err
+}
+
+func (t *tx) FindPost(k, board, message string) (ticketing.Post, error) {
+	var row postRow
+	err := t.do("find post", func(g *gorm.DB) error {
+		if k != "" {
+			return g.Where("key = ?", k).Take(&row).Error
+		}
+		if message == "" {
+			return ticketing.ErrNone
+		}
+		return g.Where("board = ? AND message = ?", board, message).Order("id").Take(&row).Error
+	})
+	return row.noun(), err
+}
+
+// LeasePosts implements ticketing.Store.
+func (s *Store) LeasePosts(ctx context.Context, holder string, ttl time.Duration, limit int) ([]ticketing.PostID, error) {
+	var ids []ticketing.PostID
+	err := s.db().WithContext(ctx).Raw(`WITH owed AS (
+			SELECT p.id FROM posts p LEFT JOIN posts r ON r.id = p.root
+			WHERE p.shown < p.want AND NOT p.gone
+			AND (p.lease_until IS NULL OR p.lease_until <= ?) AND (p.retry_at IS NULL OR p.retry_at <= ?)
+			AND (p.root = 0 OR r.message <> '' AND (p.message <> '' OR NOT EXISTS (
+				SELECT 1 FROM posts e WHERE e.root = p.root AND e.root <> 0 AND e.id < p.id AND `+elder+`)))
+			ORDER BY p.id LIMIT ? `+s.skipLocked()+`)
+		UPDATE posts SET lease_by = ?, lease_until = ? WHERE id IN (SELECT id FROM owed) RETURNING id`,
+		s.now(), s.now(), s.now(), limit, holder, s.after(ttl)).Scan(&ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("store: lease posts: %w", err)
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// Drawn implements ticketing.Store. An expired lease that nobody took over is as good as a held one:
+// what was drawn is the truth, and who forgot it would draw it twice.
+func (s *Store) Drawn(ctx context.Context, id ticketing.PostID, holder, message string, version int64, ttl time.Duration) (again bool, err error) {
+	var rows []bool
+	err = s.db().WithContext(ctx).Raw(`UPDATE posts SET
+		shown = `+s.greatest()+`(shown, ?),
+		message = CASE WHEN ? = '' THEN message ELSE ? END,
+		lease_by = CASE WHEN want > ? THEN lease_by ELSE '' END,
+		lease_until = CASE WHEN want > ? THEN ? ELSE NULL END,
+		retry_at = NULL
+		WHERE id = ? AND lease_by = ? AND lease_by <> '' RETURNING want > shown`,
+		version, message, message, version, version, s.after(ttl), int64(id), holder).Scan(&rows).Error
+	if err != nil {
+		return false, fmt.Errorf("store: post drawn: %w", err)
+	}
+	if len(rows) == 0 {
+		return false, ticketing.ErrNone
+	}
+	return rows[0], nil
+}
+
+// Undrawn implements ticketing.Store. Of a lease that was lost there is nothing to give up, and it
+// does nothing.
+func (s *Store) Undrawn(ctx context.Context, id ticketing.PostID, holder string, retry time.Time, lost ticketing.Lost) error {
+	sets := map[string]any{"lease_by": "", "lease_until": nil, "retry_at": s.until(retry)}
+	switch lost {
+	case ticketing.PostAnew:
+		sets["message"], sets["shown"] = "", 0
+	case ticketing.GiveUp:
+		sets["gone"] = true
+	case ticketing.NotLost:
+	}
+	if retry.IsZero() {
+		sets["retry_at"] = nil
+	}
+	err := s.db().WithContext(ctx).Model(&postRow{}).
+		Where("id = ? AND lease_by = ? AND lease_by <> ''", int64(id), holder).UpdateColumns(sets).Error
+	if err != nil {
+		return fmt.Errorf("store: post not drawn: %w", err)
+	}
+	return nil
+}
