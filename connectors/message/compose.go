@@ -1,0 +1,332 @@
+package message
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"mime"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/emersion/go-message/mail"
+	"golang.org/x/net/idna"
+
+	"groupmail/ticketing"
+)
+
+// Outgoing is a mail to be composed.
+type Outgoing struct {
+	MessageID     string // without angle brackets
+	Mark          string // value of X-GroupMail-ID, by which a returning copy is known as ours
+	Date          time.Time
+	From          ticketing.Address
+	To, Cc        []ticketing.Address
+	Subject       string
+	InReplyTo     []string // without angle brackets
+	References    []string // without angle brackets, oldest first
+	Text          string   // plain text
+	Signature     string   // plain text, put below "-- "; none if empty
+	Files         []File
+	AutoSubmitted bool // written by the program and not by a person (RFC 3834)
+}
+
+// File is one attachment of an outgoing mail. Open is called once, when its turn comes; what it
+// returns is closed.
+type File struct {
+	Name, Type string
+	Open       func() (io.ReadCloser, error)
+}
+
+// Compose writes the mail with CRLF line ends, ready for SMTP's DATA (whose dot-stuffing is not
+// done here). Files are streamed. An error of w or of a file leaves an incomplete mail behind.
+func Compose(w io.Writer, m Outgoing) error {
+	h, err := composeHeader(m)
+	if err != nil {
+		return fmt.Errorf("compose: %w", err)
+	}
+	if len(m.Files) == 0 {
+		iw, err := mail.CreateInlineWriter(w, h)
+		if err != nil {
+			return fmt.Errorf("compose: %w", err)
+		}
+		return composeText(iw, m)
+	}
+	mw, err := mail.CreateWriter(w, h)
+	if err != nil {
+		return fmt.Errorf("compose: %w", err)
+	}
+	iw, err := mw.CreateInline()
+	if err != nil {
+		return fmt.Errorf("compose: %w", err)
+	}
+	if err := composeText(iw, m); err != nil {
+		return err
+	}
+	for _, f := range m.Files {
+		if err := composeFile(mw, f); err != nil {
+			return fmt.Errorf("compose: file %q: %w", f.Name, err)
+		}
+	}
+	if err := mw.Close(); err != nil {
+		return fmt.Errorf("compose: %w", err)
+	}
+	return nil
+}
+
+func composeHeader(m Outgoing) (h mail.Header, err error) {
+	// The header prints its fields in the reverse order of Add and Set.
+	h.Set("MIME-Version", "1.0")
+	if m.AutoSubmitted {
+		h.Set("Auto-Submitted", "auto-generated")
+	}
+	if mark := headerToken(m.Mark); mark != "" {
+		h.Set(markField, mark)
+	}
+	setIDs(&h, "References", capReferences(m.References))
+	setIDs(&h, "In-Reply-To", m.InReplyTo)
+	setIDs(&h, "Message-Id", []string{m.MessageID})
+	h.SetSubject(clip(oneLine(m.Subject), 900))
+	err = errors.Join(
+		setAddresses(&h, "Cc", m.Cc),
+		setAddresses(&h, "To", m.To),
+		setAddresses(&h, "From", []ticketing.Address{m.From}))
+	if !m.Date.IsZero() {
+		h.SetDate(m.Date)
+	}
+	return h, err
+}
+
+const markField = "X-GroupMail-ID"
+
+// setAddresses refuses what is no address: a recipient who is named must not be dropped unseen.
+func setAddresses(h *mail.Header, field string, list []ticketing.Address) error {
+	var out []*mail.Address
+	for _, a := range list {
+		if a.Addr == "" {
+			continue
+		}
+		addr := sendable(a.Addr)
+		if addr == "" {
+			return fmt.Errorf("%s: %q is no address", field, a.Addr)
+		}
+		out = append(out, &mail.Address{Name: clip(oneLine(a.Name), 300), Address: addr})
+	}
+	if len(out) > 0 {
+		h.SetAddressList(field, out)
+	}
+	return nil
+}
+
+// sendable is an address as it may stand in a header, with the domain in ASCII where there is a
+// spelling for it (RFC 5891); "" if it is none, or holds what could end it.
+func sendable(addr string) string {
+	if !utf8.ValidString(addr) || strings.ContainsFunc(addr, func(r rune) bool { return !unicode.IsPrint(r) || r == '<' || r == '>' }) {
+		return ""
+	}
+	if c := cleanAddr(addr); !strings.EqualFold(c, addr) {
+		return ""
+	}
+	at := strings.LastIndexByte(addr, '@')
+	if ascii, err := idna.Lookup.ToASCII(addr[at+1:]); err == nil {
+		addr = addr[:at+1] + ascii
+	}
+	return addr
+}
+
+func setIDs(h *mail.Header, field string, ids []string) {
+	var out []string
+	for _, id := range ids {
+		if id = headerToken(id); id != "" {
+			out = append(out, "<"+id+">")
+		}
+	}
+	if len(out) > 0 {
+		h.Set(field, strings.Join(out, " "))
+	}
+}
+
+// headerToken is s as one word of printable ASCII that neither folds nor ends an angle bracket.
+func headerToken(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || r == '<' || r == '>' {
+			return -1
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 900)]
+}
+
+// capReferences keeps the first and the last twenty, as RFC 5322 §3.6.4's readers expect: the
+// first names the thread, the last its newest members.
+func capReferences(ids []string) []string {
+	const last = 20
+	if len(ids) <= last+1 {
+		return ids
+	}
+	return append([]string{ids[0]}, ids[len(ids)-last:]...)
+}
+
+func composeText(iw *mail.InlineWriter, m Outgoing) error {
+	text := strings.TrimRight(cleanText(m.Text), " \t\n")
+	sign := strings.Trim(cleanText(m.Signature), "\n")
+	plain := text + "\n"
+	rich := `<div>` + htmlOf(text) + `</div>`
+	if strings.TrimSpace(sign) != "" {
+		plain += "\n-- \n" + sign + "\n"
+		rich += "<div><br>-- <br>" + htmlOf(sign) + "</div>"
+	}
+	for _, part := range []struct{ kind, body string }{
+		{"text/plain", plain},
+		{"text/html", "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head>\n<body>" + rich + "</body></html>\n"},
+	} {
+		var h mail.InlineHeader
+		h.SetContentType(part.kind, map[string]string{"charset": "utf-8"})
+		h.Set("Content-Transfer-Encoding", "quoted-printable")
+		w, err := iw.CreatePart(h)
+		if err != nil {
+			return fmt.Errorf("compose: %w", err)
+		}
+		if _, err := io.WriteString(w, strings.ReplaceAll(part.body, "\n", "\r\n")); err != nil {
+			return fmt.Errorf("compose: %w", err)
+		}
+		if err := w.Close(); err != nil {
+			return fmt.Errorf("compose: %w", err)
+		}
+	}
+	if err := iw.Close(); err != nil {
+		return fmt.Errorf("compose: %w", err)
+	}
+	return nil
+}
+
+func composeFile(mw *mail.Writer, f File) error {
+	if f.Open == nil {
+		return errors.New("nothing to read it from")
+	}
+	var h mail.AttachmentHeader
+	// The name twice: as RFC 2231 has it, and in Content-Type as an encoded-word for programs that
+	// know nothing else.
+	name := fileName(f.Name, "attachment")
+	h.SetContentType(fileType(f.Type), map[string]string{"name": mime.QEncoding.Encode("utf-8", name)})
+	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": name})
+	if disposition == "" {
+		disposition = "attachment"
+	}
+	h.Set("Content-Disposition", disposition)
+	r, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := mw.CreateAttachment(h)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// fileType is a media type as it may label a base64 part: no parameters, and no composite type,
+// which RFC 2046 §5 does not allow to be encoded.
+func fileType(s string) string {
+	t, _, err := mime.ParseMediaType(s)
+	if err != nil || !strings.Contains(t, "/") || strings.HasPrefix(t, "message/") || strings.HasPrefix(t, "multipart/") {
+		return "application/octet-stream"
+	}
+	return t
+}
+
+var urlInText = regexp.MustCompile(`https?://[^\s<>"]+`)
+
+// htmlOf is plain text as HTML: escaped, line breaks kept, web addresses clickable.
+func htmlOf(text string) string {
+	var b strings.Builder
+	last := 0
+	for _, at := range urlInText.FindAllStringIndex(text, -1) {
+		url := strings.TrimRight(text[at[0]:at[1]], ".,;:!?'")
+		for strings.HasSuffix(url, ")") && strings.Count(url, ")") > strings.Count(url, "(") {
+			url = strings.TrimRight(url[:len(url)-1], ".,;:!?'")
+		}
+		b.WriteString(htmlLines(text[last:at[0]]))
+		u := html.EscapeString(url)
+		b.WriteString(`<a href="` + u + `">` + u + `</a>`)
+		last = at[0] + len(url)
+	}
+	b.WriteString(htmlLines(text[last:]))
+	return b.String()
+}
+
+func htmlLines(s string) string {
+	s = html.EscapeString(s)
+	s = strings.ReplaceAll(s, "\t", "    ")
+	s = strings.ReplaceAll(s, "  ", "&nbsp; ")
+	return strings.ReplaceAll(s, "\n", "<br>\n")
+}
+
+// NewMessageID gives an unguessable Message-ID (128 bits) under domain, without brackets.
+func NewMessageID(domain string) string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	domain = strings.Trim(headerToken(domain), ".@")
+	if domain == "" {
+		domain = "localhost"
+	}
+	return hex.EncodeToString(b[:]) + "@" + domain
+}
+
+// ReplySubject gives the subject of an answer: one "Re: " in front, whatever chain of "AW: Re[2]:"
+// was there, and the tag once, at the end.
+func ReplySubject(subject, tag string) string {
+	s, tag := oneLine(subject), oneLine(tag)
+	if tag != "" {
+		s = strings.ReplaceAll(s, tag, " ")
+	}
+	s = strings.Join(strings.Fields(s), " ")
+	for {
+		cut := rePrefix.FindString(s)
+		if cut == "" {
+			break
+		}
+		s = s[len(cut):]
+	}
+	s = "Re: " + strings.TrimSpace(s)
+	if tag != "" {
+		s = strings.TrimSpace(s) + " " + tag
+	}
+	return strings.TrimSpace(s)
+}
+
+// rePrefix matches one mark of a reply, in the words of today's mail programs.
+var rePrefix = regexp.MustCompile(`(?i)^\s*(?:re|aw|antw|antwort|sv|vs|odp|ynt|res|rif|ref|r|bls|atb|vá|vl|na|отв|ответ|απ|σχετ|回复|回覆|答复|答覆|返信|회신|reply)\s*(?:[\[(^]\d+[\])]?)?\s*[:：]\s*`)
+
+// fileName is a bare and harmless file name: no path, no controls, not too long, never empty.
+func fileName(s, otherwise string) string {
+	s = oneLine(s)
+	s = path.Base("/" + strings.ReplaceAll(s, `\`, "/"))
+	s = strings.Trim(s, " /")
+	if strings.Trim(s, ".") == "" {
+		return otherwise
+	}
+	const most = 200
+	if len(s) > most {
+		ext := path.Ext(s)
+		if len(ext) > 20 {
+			ext = ""
+		}
+		stem := s[:most-len(ext)]
+		for !utf8.ValidString(stem) {
+			stem = stem[:len(stem)-1]
+		}
+		s = strings.TrimSpace(stem) + ext
+	}
+	return s
+}

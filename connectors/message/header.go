@@ -1,0 +1,626 @@
+package message
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	netmail "net/mail"
+)
+
+// header is the header of a mail or of a part: the fields in their order, unfolded, as bytes.
+type header struct {
+	fields []field
+	hint   string // charset of the text below it, for raw eight-bit fields
+}
+
+type field struct {
+	name  string // lower case
+	value []byte // unfolded, no blanks around it
+}
+
+func (h *header) has(name string) bool { return h.find(name) != nil }
+
+func (h *header) find(name string) *field {
+	for i := range h.fields {
+		if h.fields[i].name == name {
+			return &h.fields[i]
+		}
+	}
+	return nil
+}
+
+// raw is the first such field that is not empty, as bytes in a string.
+func (h *header) raw(name string) string {
+	for i := range h.fields {
+		if h.fields[i].name == name && len(h.fields[i].value) > 0 {
+			return string(h.fields[i].value)
+		}
+	}
+	return ""
+}
+
+func (h *header) all(name string) []string {
+	var list []string
+	for i := range h.fields {
+		if h.fields[i].name == name && len(h.fields[i].value) > 0 {
+			list = append(list, string(h.fields[i].value))
+		}
+	}
+	return list
+}
+
+// lower is a field's value for comparing with keywords.
+func (h *header) lower(name string) string {
+	return strings.ToLower(strings.TrimSpace(h.raw(name)))
+}
+
+// text is the field decoded, on one line.
+func (h *header) text(name string) string {
+	return oneLine(decodeWords(h.utf8(h.raw(name))))
+}
+
+// utf8 is s, perhaps raw eight-bit bytes, as UTF-8; encoded-words stay as they are.
+func (h *header) utf8(s string) string {
+	if utf8.ValidString(s) && !strings.Contains(s, "\x1b") {
+		return s
+	}
+	t, _ := decodeText([]byte(s), "", h.hint)
+	return t
+}
+
+// decodeWords decodes the encoded-words of RFC 2047 wherever they stand, also glued together,
+// inside quotes or with blanks in them. Adjacent words of one charset are joined before they are
+// decoded, since programs split them inside characters.
+func decodeWords(s string) string {
+	if !strings.Contains(s, "=?") {
+		return s
+	}
+	var out strings.Builder
+	var run []byte // bytes of the words so far, of one charset
+	var charset, odd string
+	flush := func() {
+		if len(run) > 0 {
+			t, _ := decodeText(run, charset, "")
+			out.WriteString(t)
+		}
+		run, odd = nil, ""
+	}
+	for {
+		i := strings.Index(s, "=?")
+		if i < 0 {
+			break
+		}
+		w, ok := cutWord(s[i:])
+		if !ok {
+			flush()
+			out.WriteString(s[:i+2])
+			s = s[i+2:]
+			continue
+		}
+		if len(run) == 0 && odd == "" || strings.Trim(s[:i], " \t\r\n") != "" {
+			flush()
+			out.WriteString(s[:i])
+		}
+		if !strings.EqualFold(charset, w.charset) {
+			flush()
+		}
+		charset = w.charset
+		if w.base64 {
+			// A word may end inside a group of four: the next one goes on with it.
+			text := odd + dropNonBase64(w.text)
+			odd = ""
+			if !strings.HasSuffix(text, "=") && len(text)%4 != 0 && strings.HasPrefix(strings.TrimLeft(s[i+w.size:], " \t\r\n"), "=?") {
+				odd = text[len(text)-len(text)%4:]
+				text = text[:len(text)-len(odd)]
+			}
+			run = append(run, looseBase64(text)...)
+		} else {
+			run = append(run, decodeQ(w.text)...)
+		}
+		s = s[i+w.size:]
+	}
+	if odd != "" {
+		run = append(run, looseBase64(odd)...)
+	}
+	flush()
+	out.WriteString(s)
+	return out.String()
+}
+
+type word struct {
+	charset, text string
+	base64        bool
+	size          int
+}
+
+// cutWord reads one encoded-word at the beginning of s.
+func cutWord(s string) (w word, ok bool) {
+	a := strings.IndexByte(s[2:], '?')
+	if a < 1 || a > 60 || strings.ContainsAny(s[2:2+a], " \t\r\n\"<>") {
+		return w, false
+	}
+	w.charset, _, _ = strings.Cut(s[2:2+a], "*")
+	rest := s[2+a+1:]
+	if len(rest) < 2 || rest[1] != '?' {
+		return w, false
+	}
+	switch rest[0] {
+	case 'b', 'B':
+		w.base64 = true
+	case 'q', 'Q':
+	default:
+		return w, false
+	}
+	head := 2 + a + 3
+	end := strings.Index(s[head:], "?=")
+	switch {
+	case end >= 0:
+		// "=?utf-8?Q?really??=" ends in a question mark of its own
+		for !w.base64 && strings.HasPrefix(s[head+end+1:], "?=") {
+			end++
+		}
+		w.text, w.size = s[head:head+end], head+end+2
+		// =?utf-8?q?a?=3D… : the mark is part of the text
+		if !w.base64 && end+2 < len(s)-head && isHex2(s[head+end+2:]) && strings.Contains(s[head+end+2:], "?=") && !strings.Contains(s[head+end+2:head+end+2+strings.Index(s[head+end+2:], "?=")], "=?") {
+			more := strings.Index(s[head+end+2:], "?=")
+			w.text, w.size = s[head:head+end+2+more], head+end+2+more+2
+		}
+	case w.base64 && !strings.ContainsAny(strings.TrimSpace(s[head:]), " ?"):
+		w.text, w.size = s[head:], len(s) // cut off before its end
+	default:
+		return w, false
+	}
+	return w, true
+}
+
+func isHex2(s string) bool { return len(s) >= 2 && unhex(s[0]) >= 0 && unhex(s[1]) >= 0 }
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+func decodeQ(s string) []byte {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '_':
+			out = append(out, ' ')
+		case s[i] == '=' && isHex2(s[i+1:]):
+			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			i += 2
+		default:
+			out = append(out, s[i])
+		}
+	}
+	return out
+}
+
+func dropNonBase64(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x80 && base64Value[byte(r)] != notBase64 || r == '=' {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// looseBase64 decodes what can be decoded.
+func looseBase64(s string) []byte {
+	s = strings.TrimRight(s, "=")
+	if len(s)%4 == 1 {
+		s = s[:len(s)-1]
+	}
+	b, _ := base64.RawStdEncoding.DecodeString(s)
+	return b
+}
+
+// mediaType is a Content-Type or a Content-Disposition, read as it may come: with parts missing,
+// blanks and specials unquoted, parameters in every spelling that was ever in use.
+type mediaType struct {
+	value  string // lower case
+	params []param
+}
+
+type param struct{ key, value string }
+
+func (m mediaType) get(key string) string {
+	for _, p := range m.params {
+		if p.key == key {
+			return p.value
+		}
+	}
+	return ""
+}
+
+// parseMedia reads the value of a field. Values are decoded (RFC 2231, and RFC 2047 although it
+// does not belong there).
+func parseMedia(s string) mediaType {
+	head, rest, _ := strings.Cut(s, ";")
+	var m mediaType
+	if f := strings.FieldsFunc(dropComments(head), func(r rune) bool { return r == ' ' || r == '\t' || r == '"' || r == ',' }); len(f) > 0 {
+		// "text/plain charset=utf-8": the semicolon was forgotten
+		if strings.Contains(f[0], "=") {
+			rest = head + ";" + rest
+		} else {
+			m.value = strings.ToLower(f[0])
+			if i := strings.Index(head, f[0]); len(f) > 1 && strings.Contains(head[i+len(f[0]):], "=") {
+				rest = head[i+len(f[0]):] + ";" + rest
+			}
+		}
+	}
+	raw := cutParams(rest)
+	m.params = joinParams(raw)
+	return m
+}
+
+// dropComments takes (comments) out of s.
+func dropComments(s string) string {
+	if strings.IndexByte(s, '(') < 0 {
+		return s
+	}
+	var b strings.Builder
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '(':
+			depth++
+		case s[i] == ')' && depth > 0:
+			depth--
+		case depth == 0:
+			b.WriteByte(s[i])
+		}
+	}
+	if depth > 0 {
+		return s
+	}
+	return b.String()
+}
+
+// cutParams splits `; key=value; key="value"`.
+func cutParams(s string) []param {
+	var list []param
+	for len(list) < 200 {
+		s = strings.TrimLeft(s, "; \t\r\n")
+		if s == "" {
+			return list
+		}
+		eq := strings.IndexByte(s, '=')
+		semi := strings.IndexByte(s, ';')
+		if eq < 0 || semi >= 0 && semi < eq {
+			// No key: a semicolon inside an unquoted file name.
+			piece := s
+			if semi >= 0 {
+				piece, s = s[:semi], s[semi:]
+			} else {
+				s = ""
+			}
+			if n := len(list); n > 0 && isName(list[n-1].key) {
+				list[n-1].value += "; " + strings.TrimSpace(piece)
+			}
+			continue
+		}
+		p := param{key: strings.ToLower(strings.Trim(s[:eq], " \t\r\n\""))}
+		if i := strings.LastIndexAny(p.key, " \t"); i >= 0 {
+			p.key = p.key[i+1:]
+		}
+		s = strings.TrimLeft(s[eq+1:], " \t\r\n")
+		if strings.HasPrefix(s, `"`) {
+			p.value, s = cutQuoted(s, isName(p.key))
+		} else {
+			end := strings.IndexByte(s, ';')
+			if end < 0 {
+				end = len(s)
+			}
+			p.value, s = strings.TrimSpace(s[:end]), s[end:]
+			if !isName(p.key) {
+				p.value = strings.TrimSpace(dropComments(p.value))
+				// "charset=utf-8 format=flowed": again no semicolon
+				if i := strings.IndexAny(p.value, " \t"); i >= 0 && strings.Contains(p.value[i:], "=") && p.key != "boundary" {
+					p.value, s = p.value[:i], p.value[i:]+s
+				}
+			}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func isName(key string) bool {
+	key, _, _ = strings.Cut(key, "*")
+	return key == "name" || key == "filename"
+}
+
+// cutQuoted reads a quoted-string. In file names a backslash that quotes nothing is a separator of
+// a Windows path.
+func cutQuoted(s string, name bool) (value, rest string) {
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && (!name || s[i+1] == '"' && strings.IndexByte(s[i+2:], '"') >= 0 || s[i+1] == '\\' && !strings.Contains(s, `:\`)):
+			i++
+			b.WriteByte(s[i])
+		case s[i] == '"':
+			return b.String(), s[i+1:]
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	// never closed: up to the next parameter
+	value, rest, _ = strings.Cut(s[1:], ";")
+	return strings.TrimSpace(value), rest
+}
+
+// joinParams joins the continuations of RFC 2231 and decodes.
+func joinParams(raw []param) []param {
+	var list []param
+	type piece struct {
+		n       int
+		encoded bool
+		value   string
+	}
+	pieces := map[string][]piece{}
+	var order []string
+	for _, p := range raw {
+		key, ext, star := strings.Cut(p.key, "*")
+		if !star {
+			if key != "" {
+				list = append(list, param{key, p.value})
+			}
+			continue
+		}
+		if pieces[key] == nil {
+			order = append(order, key)
+		}
+		pc := piece{value: p.value, encoded: strings.HasSuffix(p.key, "*")}
+		for _, c := range []byte(strings.TrimSuffix(ext, "*")) {
+			if '0' <= c && c <= '9' && pc.n < 1000 {
+				pc.n = pc.n*10 + int(c-'0')
+			}
+		}
+		pieces[key] = append(pieces[key], pc)
+	}
+	for i := range list {
+		if isName(list[i].key) || strings.Contains(list[i].value, "=?") {
+			list[i].value = decodeWords(list[i].value)
+		}
+	}
+	for _, key := range order {
+		all := pieces[key]
+		for i := 1; i < len(all); i++ { // few, and mostly in order
+			for j := i; j > 0 && all[j-1].n > all[j].n; j-- {
+				all[j-1], all[j] = all[j], all[j-1]
+			}
+		}
+		var b []byte
+		charset := ""
+		for i, pc := range all {
+			v := pc.value
+			if pc.encoded {
+				if i == 0 {
+					if a, r, ok := strings.Cut(v, "'"); ok {
+						if _, text, ok := strings.Cut(r, "'"); ok {
+							charset, v = a, text
+						}
+					}
+				}
+				b = append(b, unpercent(v)...)
+			} else {
+				b = append(b, v...)
+			}
+		}
+		value, _ := decodeText(b, charset, "")
+		if strings.Contains(value, "=?") {
+			value = decodeWords(value)
+		}
+		// The extended spelling is the better one of two (RFC 6266 §4.3 says so for HTTP).
+		list = append([]param{{key, value}}, list...)
+	}
+	return list
+}
+
+func unpercent(s string) []byte {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && isHex2(s[i+1:]) {
+			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			i += 2
+		} else {
+			out = append(out, s[i])
+		}
+	}
+	return out
+}
+
+// messageIDs lists the ids of a field, without brackets.
+func messageIDs(values []string) []string {
+	var list []string
+	seen := map[string]bool{}
+	add := func(id string) {
+		id = cleanID(id)
+		if id != "" && !seen[id] {
+			seen[id] = true
+			list = append(list, id)
+		}
+	}
+	for _, v := range values {
+		if !strings.Contains(v, "<") {
+			for _, f := range strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '>' }) {
+				if strings.Contains(f, "@") || !strings.ContainsAny(strings.TrimSpace(v), " \t") {
+					add(f)
+				}
+			}
+			continue
+		}
+		for {
+			_, rest, ok := strings.Cut(v, "<")
+			if !ok {
+				break
+			}
+			end := strings.IndexAny(rest, "<>")
+			if end < 0 {
+				add(rest)
+				break
+			}
+			add(rest[:end])
+			v = rest[end:]
+		}
+	}
+	// A thread of thousands of mails needs its beginning and its end.
+	const most = 200
+	if len(list) > most {
+		list = append(list[:1:1], list[len(list)-most+1:]...)
+	}
+	return list
+}
+
+func cleanID(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f || r == '<' || r == '>' || unwanted(r) || bidi(r) || r == 0xfeff {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	return clip(s, 998)
+}
+
+// clip cuts s to at most n bytes, not inside a character.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// parseDate reads a Date field: RFC 5322's form, and what is sent instead of it.
+func parseDate(s string) time.Time {
+	if t, err := time.Parse("Mon, 2 Jan 2006 15:04:05 -0700", s); err == nil && sane(t) {
+		return t // the usual form
+	}
+	if t, err := netmail.ParseDate(strings.TrimSpace(s)); err == nil && sane(t) {
+		// net/mail takes a zone whose name it does not know for UTC
+		if name, off := t.Zone(); off == 0 && name != "" && name != "UTC" {
+			if z, ok := zoneOf(strings.ToUpper(name)); ok {
+				t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, z)
+			}
+		}
+		return t
+	}
+	s = strings.TrimSpace(dropComments(strings.ToValidUTF8(s, "")))
+	zone := time.UTC
+	// GMT+0200 means +0200; names of zones that time.Parse would not know
+	f := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' })
+	if len(f) > 0 && !strings.ContainsAny(f[0], "0123456789") && !isMonth(f[0]) {
+		f = f[1:] // the day of the week, in whatever language
+	}
+	if n := len(f); n > 1 {
+		last := strings.ToUpper(f[n-1])
+		for _, p := range []string{"GMT", "UTC", "UT"} {
+			if rest, ok := strings.CutPrefix(last, p); ok && len(rest) > 1 {
+				last = rest
+			}
+		}
+		if z, ok := zoneOf(last); ok {
+			zone, f = z, f[:n-1]
+			if n := len(f); n > 1 && (strings.EqualFold(f[n-1], "gmt") || strings.EqualFold(f[n-1], "utc")) {
+				f = f[:n-1]
+			}
+		}
+	}
+	for i := range f {
+		if j := monthOf(f[i]); j != "" {
+			f[i] = j
+		}
+		if d := strings.TrimSuffix(f[i], "."); d != f[i] && len(d) <= 2 && strings.Trim(d, "0123456789") == "" {
+			f[i] = d
+		}
+		if strings.Count(f[i], ".") == 2 && len(f[i]) <= 8 && strings.Trim(f[i], "0123456789.") == "" && i > 0 {
+			f[i] = strings.ReplaceAll(f[i], ".", ":")
+		}
+	}
+	s = strings.Join(f, " ")
+	for _, layout := range []string{
+		"2 Jan 2006 15:04:05", "2 Jan 2006 15:04", "2 Jan 06 15:04:05", "2 Jan 06 15:04", "2 Jan 2006 3:04:05 PM", "2 Jan 2006 3:04 PM",
+		"Jan 2 15:04:05 2006", "Jan 2 2006 15:04:05", "Jan 2 2006 15:04", "Jan 2 2006 3:04:05 PM", "Jan 2 2006 3:04 PM",
+		"2-Jan-2006 15:04:05", "2-Jan-06 15:04:05", "2 Jan 2006", "2006 Jan 2 15:04:05",
+		"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04", "2006-01-02",
+		"2006/01/02 15:04:05", "02.01.2006 15:04:05", "02.01.2006 15:04", "01/02/2006 15:04:05", "01/02/2006 3:04:05 PM",
+	} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil && sane(t) {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+func sane(t time.Time) bool { return t.Year() >= 1970 && t.Year() < 2200 }
+
+func isMonth(s string) bool { return monthOf(s) != "" }
+
+func monthOf(s string) string {
+	s = strings.ToLower(strings.Trim(s, "."))
+	if len(s) < 3 || len(s) > 9 {
+		return ""
+	}
+	for _, m := range []string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"} {
+		if strings.HasPrefix(strings.ToLower(m), s) || s == "sept" && m == "September" {
+			return m[:3]
+		}
+	}
+	return ""
+}
+
+func zoneOf(s string) (*time.Location, bool) {
+	if len(s) == 6 && s[3] == ':' {
+		s = s[:3] + s[4:]
+	}
+	if len(s) == 3 && (s[0] == '+' || s[0] == '-') {
+		s += "00"
+	}
+	if len(s) == 5 && (s[0] == '+' || s[0] == '-') && strings.Trim(s[1:], "0123456789") == "" {
+		d := func(i int) int { return int(s[i] - '0') }
+		sec := (d(1)*10+d(2))*3600 + (d(3)*10+d(4))*60
+		if s[0] == '-' {
+			sec = -sec
+		}
+		if sec > 16*3600 || sec < -16*3600 {
+			return time.UTC, true
+		}
+		return time.FixedZone("", sec), true
+	}
+	hours, ok := map[string]int{"Z": 0, "GMT": 0, "UTC": 0, "UT": 0, "WET": 0, "BST": 1, "CET": 1, "MEZ": 1, "WEST": 1, "CEST": 2, "MESZ": 2, "MEST": 2, "MET": 1, "EET": 2, "EEST": 3, "MSK": 3,
+		"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10, "AEDT": 11}[s]
+	return time.FixedZone("", hours*3600), ok
+}
+
+// headerLine splits "Name: value". ok is false for what is no header line.
+func headerLine(line []byte) (name string, value []byte, ok bool) {
+	i := bytes.IndexByte(line, ':')
+	if i < 1 || i > 200 {
+		return "", nil, false
+	}
+	n := bytes.TrimRight(line[:i], " \t")
+	for _, c := range n {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;\"/[]?={}`, c) >= 0 {
+			return "", nil, false
+		}
+	}
+	name = strings.ToLower(string(n))
+	if name == "" || (name == "http" || name == "https") && bytes.HasPrefix(line[i:], []byte("://")) {
+		return "", nil, false
+	}
+	return name, bytes.Trim(line[i+1:], " \t"), true
+}

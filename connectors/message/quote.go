@@ -1,0 +1,573 @@
+package message
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"groupmail/ticketing"
+)
+
+// reply is what the sender wrote anew: text without the mail they answer and without signature.
+// It cuts only what it knows: in doubt text stays, answers between quoted lines stay, and if
+// nothing would be left, all of it is. A forwarded mail is what its sender wants to show, so
+// nothing is cut from it.
+func reply(text string, forward bool) string {
+	whole := strings.Trim(text, "\n")
+	if forward || whole == "" {
+		return whole
+	}
+	q := quoteFinder{lines: strings.Split(whole, "\n")}
+	q.drop = make([]bool, len(q.lines))
+	q.find()
+	kept := cutSignature(q.kept())
+	if len(kept) == len(q.lines) && !q.mended {
+		return strings.TrimRight(whole, " \t")
+	}
+	out := strings.Trim(squash(kept), "\n")
+	if strings.TrimSpace(out) == "" {
+		return whole
+	}
+	return strings.TrimRight(out, " \t\n")
+}
+
+type quoteFinder struct {
+	lines  []string
+	drop   []bool
+	mended bool // a line was shortened
+	cut    int  // first line of what is cut altogether
+}
+
+func (q *quoteFinder) find() {
+	n := len(q.lines)
+	q.cut = n
+	attributed := false
+	blocks, size := 0, 0
+	for i := 0; i < n; i++ {
+		l := strings.TrimSpace(q.lines[i])
+		switch {
+		case l == "":
+			continue
+		case l[0] == '>':
+			if i == 0 || !q.drop[i-1] || strings.TrimSpace(q.lines[i-1]) == "" || strings.TrimSpace(q.lines[i-1])[0] != '>' {
+				blocks++
+			}
+			size++
+			q.drop[i] = true
+			continue
+		case forwardMark(l):
+			// from here on it is shown, not answered
+			q.finishBlocks(blocks, size, attributed)
+			return
+		case answerAbove(l) && q.textAbove(i):
+			q.cut = i
+			q.finishBlocks(blocks, size, true)
+			return
+		case originalMark(l), q.headerBlock(i):
+			if q.textAbove(i) {
+				q.cut = i
+				q.finishBlocks(blocks, size, true)
+			}
+			// The quote stands above the answer, or there is no answer: all stays.
+			return
+		}
+		start, end, prefix, sure := q.attribution(i)
+		if end < 0 {
+			continue
+		}
+		next := end + 1
+		for next < n && strings.TrimSpace(q.lines[next]) == "" {
+			next++
+		}
+		switch {
+		case next < n && strings.HasPrefix(strings.TrimSpace(q.lines[next]), ">"):
+			attributed = true
+			q.dropLines(start, end, prefix)
+			i = end
+		case sure && next == n:
+			q.dropLines(start, end, prefix)
+			i = end
+		case sure && (q.textAbove(start) || prefix != ""):
+			q.cut = start
+			if prefix != "" {
+				q.lines[start], q.mended = prefix, true
+				q.cut = start + 1
+			}
+			q.finishBlocks(blocks, size, true)
+			return
+		}
+	}
+	q.finishBlocks(blocks, size, attributed)
+}
+
+// finishBlocks spares a single line that begins with ">" in the midst of text: it is as likely
+// an example or a prompt as a quote.
+func (q *quoteFinder) finishBlocks(blocks, size int, attributed bool) {
+	if attributed || blocks != 1 || size != 1 {
+		return
+	}
+	for i, l := range q.lines[:q.cut] {
+		if q.drop[i] && strings.HasPrefix(strings.TrimSpace(l), ">") {
+			below := false
+			for _, m := range q.lines[i+1 : q.cut] {
+				below = below || strings.TrimSpace(m) != ""
+			}
+			if below && q.textAbove(i) {
+				q.drop[i] = false
+			}
+			return
+		}
+	}
+}
+
+// textAbove tells whether an answer stands above line i.
+func (q *quoteFinder) textAbove(i int) bool {
+	for j := 0; j < i; j++ {
+		if l := strings.TrimSpace(q.lines[j]); !q.drop[j] && l != "" && !ruler(l) {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *quoteFinder) dropLines(start, end int, prefix string) {
+	for i := start; i <= end; i++ {
+		q.drop[i] = true
+	}
+	if prefix != "" {
+		q.lines[start], q.mended = prefix, true
+		q.drop[start] = false
+	}
+}
+
+func (q *quoteFinder) kept() []string {
+	var out []string
+	for i, l := range q.lines[:q.cut] {
+		if !q.drop[i] {
+			out = append(out, l)
+		}
+	}
+	if q.cut < len(q.lines) {
+		// the ruler above what was cut
+		for len(out) > 0 && (strings.TrimSpace(out[len(out)-1]) == "" || ruler(strings.TrimSpace(out[len(out)-1]))) {
+			out = out[:len(out)-1]
+		}
+	}
+	return out
+}
+
+// ruler tells a line of nothing but dashes, underscores or stars.
+func ruler(l string) bool {
+	return len(l) >= 3 && strings.Trim(l, "-_=*─—– ") == ""
+}
+
+// squash joins lines, of several empty ones keeping one.
+func squash(lines []string) string {
+	var b strings.Builder
+	empty := 0
+	for _, l := range lines {
+		if strings.TrimSpace(l) == "" {
+			empty++
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+			if empty > 0 {
+				b.WriteByte('\n')
+			}
+		}
+		empty = 0
+		b.WriteString(strings.TrimRight(l, " \t"))
+	}
+	return b.String()
+}
+
+// attribution finds "On Monday, Maria wrote:" beginning at line i, on one to four lines. sure says
+// that it cannot well be prose: it names a date, or an address, as programs do. prefix is text of
+// the answer on the same line. end is -1 where there is none.
+func (q *quoteFinder) attribution(i int) (start, end int, prefix string, sure bool) {
+	joined := ""
+	for j := i; j < len(q.lines) && j < i+4; j++ {
+		l := strings.TrimSpace(q.lines[j])
+		if l == "" || l[0] == '>' {
+			break
+		}
+		l = plainMarkdown(l)
+		if joined != "" {
+			joined += " "
+		}
+		joined += l
+		if len(joined) > 600 {
+			break
+		}
+		if !endsAttribution(l) {
+			continue
+		}
+		// "Thanks! On Monday … wrote:": only what stands on the first line may be the answer's
+		first := len(plainMarkdown(strings.TrimSpace(q.lines[i])))
+		for _, at := range innerOpener.FindAllStringSubmatchIndex(joined, -1) {
+			if at[2] >= first {
+				break
+			}
+			if ok, sure := isAttribution(joined[at[2]:]); ok && sure {
+				return i, j, strings.TrimSpace(joined[:at[2]]), true
+			}
+		}
+		if ok, sure := isAttribution(joined); ok {
+			return i, j, "", sure
+		}
+	}
+	return 0, -1, "", false
+}
+
+var markdownLink = regexp.MustCompile(`\[([^\[\]]*)\]\(([^()\s]*)\)`)
+
+// plainMarkdown drops what the conversion from HTML put around words.
+func plainMarkdown(l string) string {
+	if strings.Contains(l, "](") {
+		l = markdownLink.ReplaceAllString(l, "$1")
+	}
+	l = strings.ReplaceAll(l, "**", "")
+	if strings.Contains(l, "\u200f") || strings.Contains(l, "\u200e") || strings.Contains(l, "\u202a") || strings.Contains(l, "\u202b") || strings.Contains(l, "\u202c") {
+		l = strings.Map(func(r rune) rune {
+			if bidi(r) {
+				return -1
+			}
+			return r
+		}, l)
+	}
+	return strings.TrimSpace(strings.Trim(l, "*"))
+}
+
+func endsAttribution(l string) bool {
+	l = strings.TrimRight(l, " \u00a0\u200e\u200f")
+	return strings.HasSuffix(l, ":") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
+}
+
+// wroteWords are "wrote" in the languages of today's mail programs, as they stand in attributions.
+const wroteWords = `wrote|writes|schrieb|schrieben|a écrit|écrit|ha écrit|escribió|escribi[oó]|ha escrito|ha scritto|scrisse|scrive|schreef|geschreven|escreveu|pisze|napisał|napisała|napisał\(a\)|napisał/a|` +
+	`írta|írta:|írt|написал|написала|написал\(а\)|пишет|писал|пише|написав|написала|написав\(ла\)|skrev|har skrevet|kirjoitti|kirjutas|yazdı|yazmış|napsal|napsala|napsal\(a\)|napísal|napísala|napísal\(a\)|` +
+	`a scris|έγραψε|написа|je napisao|je napisala|napisao|napisala|je napisal|napisal|rašė|parašė|rakstīja|va escriure|escrigué|đã viết|viết|menulis|đã ghi|כתב|כתבה|כתב/ה|كتب|كتبت|เขียนว่า|写道|寫道|写到|のメッセージ|書きました|wrote on|님이 작성|작성`
+
+var (
+	wrote = regexp.MustCompile(`(?i)(?:^|[\s,)>"'“”«»;:.\d日]|님이\s*)(?:` + wroteWords + `)(?:$|[\s:：,(<\-])`)
+	// The words that attributions begin with.
+	attributionOpener = regexp.MustCompile(`(?:^|\s)(?:On|At|Am|Le|El|Il|Op|Em|W dniu|Dnia|Den|På|Dne|Dňa|La|În|Στις|На|Pada|Vào|Ngày|בתאריך|في|于|在|Il giorno|` +
+		`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Mo|Di|Mi|Do|Fr|Sa|So|пн|вт|ср|чт|пт|сб|вс|pon|wt|śr|czw|pt|sob|ndz|lun|mar|mer|jeu|ven|sam|dim)[.,]|\d{4}[-./年]\s?\d|\d{1,2}[./]\s?\d{1,2}[./]\s?\d{2,4})\s?`)
+	innerOpener = regexp.MustCompile(`[.!?)…:;]\s+((?:On|Am|Le|El|Il|Op|Em|På|На)\s)`)
+	anAddress   = regexp.MustCompile(`[^\s<>"'(\[]+@[^\s<>"')\]]+\.[^\s<>"')\]]+`)
+	yearOrDate  = regexp.MustCompile(`(?:^|\D)(?:19|20)\d\d(?:\D|$)|\d{1,2}[./]\d{1,2}[./]\d{2,4}`)
+	timeOfDay   = regexp.MustCompile(`\d{1,2}[:.h]\d{2}`)
+	zohoRuler   = regexp.MustCompile(`^-{3,}\s*\S.*-{3,}$`)
+)
+
+func isAttribution(s string) (ok, sure bool) {
+	s = strings.TrimRight(s, " \u00a0\u200e\u200f")
+	verb := wrote.MatchString(s)
+	address := anAddress.MatchString(s)
+	year := yearOrDate.MatchString(s)
+	clock := timeOfDay.MatchString(s)
+	begins := attributionOpener.FindStringIndex(s)
+	if zohoRuler.MatchString(s) {
+		return verb && (address || year), true
+	}
+	if !strings.HasSuffix(s, ":") && !strings.HasSuffix(s, "：") {
+		return false, false
+	}
+	switch {
+	case verb && year && (clock || address):
+		return true, true
+	case verb && address && len(s) < 200:
+		return true, true
+	case year && clock && address && begins != nil && begins[0] == 0:
+		return true, true // "2020-03-12 10:00 GMT+01:00 Maria <maria@example.org>:"
+	case verb && len(s) < 120 && strings.Count(s, " ") < 12:
+		return true, false // "Maria wrote:", good only above quoted lines
+	}
+	return false, false
+}
+
+// The labels of header blocks, by kind.
+var headerLabels = func() map[string]byte {
+	m := map[string]byte{}
+	for kind, labels := range map[byte]string{
+		'f': "from|von|de|da|van|od|feladó|от|från|fra|lähettäjä|kimden|gönderen|від|από|发件人|寄件者|寄件人|差出人|보낸 사람|expéditeur|expediteur|remitente|mittente|afzender|remetente|nadawca|absender|отправитель|odesílatel|odosielateľ|pošiljatelj|de la|dari|từ|מאת|من|送信者|otkogo|desde",
+		'd': "sent|date|gesendet|datum|envoyé|envoyé le|envoye|enviado|enviado el|enviada|enviada em|fecha|data|inviato|verzonden|wysłano|wysłane|data wysłania|elküldve|küldve|dátum|отправлено|дата|skickat|sendt|lähetetty|päiväys|gönderildi|tarih|odesláno|odoslané|poslano|trimis|dată|εστάλη|ημερομηνία|发送时间|发送日期|日期|寄件日期|傳送時間|送信日時|日時|보낸 날짜|날짜|надіслано|изпратено|dato|päivämäärä|gesendet am|date d'envoi|dikirim|ngày|נשלח|تاريخ",
+		't': "to|an|à|a|para|aan|do|címzett|кому|till|til|vastaanottaja|kime|alıcı|komu|către|προς|收件人|收件者|宛先|받는 사람|destinataire|destinatario|ontvanger|destinatário|adresat|empfänger|pro|до|za|prima|kepada|đến|אל|إلى|naar|получатель",
+		's': "subject|betreff|objet|asunto|oggetto|onderwerp|assunto|temat|tárgy|тема|ämne|emne|aihe|konu|předmět|predmet|subiect|θέμα|主题|主題|标题|件名|제목|subjekt|tema|subyek|perihal|chủ đề|נושא|موضوع|objecte|assumpte|относно|zadeva",
+		'c': "cc|kopie|copie|copia|kopia|cc:|копия|kopio|bilgi|másolat|抄送|副本|참조|reply-to|antwort an|importance|priority|wichtigkeit|attachments|anlagen|répondre à|responder a|dw|kopi|cópia|másolatot kap|organization",
+	} {
+		for l := range strings.SplitSeq(labels, "|") {
+			m[l] = kind
+		}
+	}
+	return m
+}()
+
+// headerLabel tells which header a line shows ("From: …", "**Von:** …"), 0 if none, and its value.
+func headerLabel(l string) (byte, string) {
+	l = strings.TrimLeft(l, "> \t")
+	if len(l) > 2000 {
+		return 0, ""
+	}
+	l = strings.TrimSpace(strings.TrimLeft(l, "*_•· "))
+	head := l[:min(len(l), 60)]
+	i := strings.IndexByte(head, ':')
+	if j := strings.Index(head, "："); j >= 0 && (i < 0 || j < i) {
+		i = j
+	}
+	if i < 1 {
+		return 0, ""
+	}
+	label := strings.ToLower(strings.TrimSpace(strings.Trim(l[:i], "*_ \u00a0\t")))
+	kind := headerLabels[label]
+	if kind == 0 {
+		return 0, ""
+	}
+	v := strings.TrimPrefix(strings.TrimPrefix(l[i:], "："), ":")
+	return kind, strings.TrimSpace(strings.TrimLeft(v, "*_ \u00a0\t"))
+}
+
+// headerBlock tells whether line i begins the header that Outlook and others put above a quoted
+// mail: the sender, and two more of date, recipient and subject.
+func (q *quoteFinder) headerBlock(i int) bool {
+	kind, value := headerLabel(q.lines[i])
+	if kind != 'f' && kind != 'd' && kind != 's' && kind != 't' || value == "" && i+1 >= len(q.lines) {
+		return false
+	}
+	seen := map[byte]bool{kind: true}
+	other := 0
+	for j := i + 1; j < len(q.lines) && j < i+14; j++ {
+		l := strings.TrimSpace(q.lines[j])
+		if l == "" {
+			if len(seen) == 1 && j > i+1 {
+				break
+			}
+			continue
+		}
+		if k, _ := headerLabel(l); k != 0 {
+			seen[k] = true
+			other = 0
+		} else if other++; other > 2 {
+			break
+		}
+	}
+	return seen['f'] && (seen['d'] || seen['t']) && (seen['s'] || seen['t'] && seen['d'])
+}
+
+var (
+	originalPhrase = regexp.MustCompile(`(?i)^(?:original[ -]?(?:message|mail|e-?mail|nachricht|appointment)|reply message|ursprüngliche (?:nachricht|mail|e-?mail)|originalnachricht|urspr\. nachricht|message d['’]origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|origineel bericht|mensagem original|(?:oryginalna wiadomość|wiadomość oryginalna)|eredeti üzenet|исходное сообщение|оригинальное сообщение|původní (?:zpráva|e-?mail)|pôvodná správa|ursprungligt meddelande|originalmeddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|orijinal (?:ileti|mesaj)|özgün ileti|mesaj original|mesajul original|αρχικό μήνυμα|оригинално съобщение|початкове повідомлення|izvorna poruka|izvirno sporočilo|原始(?:邮件|郵件)|元のメッセージ|원본 메시지|missatge original|pesan asli|הודעה מקורית|الرسالة الأصلية)$`)
+
+	forwardPhrase = regexp.MustCompile(`(?i)^(?:(?:begin )?forwarded (?:message|by .*|mail|email)|weitergeleitete nachricht|anfang der weitergeleiteten (?:nachricht|e-?mail)|message (?:transféré|réexpédié|transmis)|début du message (?:réexpédié|transféré)|mensaje reenviado|inicio del mensaje reenviado|messaggio inoltrato|inizio messaggio inoltrato|inizio del messaggio inoltrato|doorgestuurd bericht|begin doorgestuurd bericht|mensagem (?:encaminhada|reencaminhada)|início da mensagem (?:encaminhada|reencaminhada)|(?:przekazana wiadomość|wiadomość przekazana|treść przekazanej wiadomości)|továbbított (?:üzenet|levél)|пересылаемое сообщение|перенаправленное сообщение|начало переадресованного сообщения|vidarebefordrat (?:meddelande|mail)|videresendt (?:meddelelse|besked|melding)|välitetty viesti|přeposlaná zpráva|preposlaná správa|iletilmiş mesaj|iletilen mesaj|mesaj redirecționat|προωθημένο μήνυμα|препратено съобщение|переслане повідомлення|转发的邮件|轉寄郵件|転送メッセージ|전달된 메시지)\s*:?$`)
+)
+
+// answerAbove tells the line that ticket systems put between an answer and what it answers.
+func answerAbove(l string) bool {
+	if len(l) > 200 {
+		return false
+	}
+	l = strings.ToLower(l)
+	if strings.Contains(l, "above this line") || strings.Contains(l, "above the line") {
+		for _, w := range []string{"reply", "write", "type", "respond", "answer"} {
+			if strings.Contains(l, w) {
+				return true
+			}
+		}
+	}
+	for _, w := range []string{"oberhalb dieser linie", "oberhalb dieser zeile", "über dieser zeile", "über dieser linie", "au-dessus de cette ligne", "encima de esta línea", "sopra questa linea", "sopra questa riga", "boven deze regel", "boven deze lijn"} {
+		if strings.Contains(l, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// phraseOf takes the dashes off a ruler with words in it: "-----Original Message-----".
+func phraseOf(l string) (phrase string, ruled bool) {
+	l = plainMarkdown(l)
+	p := strings.Trim(l, "-_=— \u00a0*>")
+	return p, strings.HasPrefix(l, "--") || strings.HasPrefix(l, "__") || strings.HasPrefix(l, "==") || strings.HasPrefix(l, "——")
+}
+
+func originalMark(l string) bool {
+	if len(l) > 160 {
+		return false
+	}
+	p, ruled := phraseOf(l)
+	return ruled && originalPhrase.MatchString(strings.TrimRight(p, ": "))
+}
+
+func forwardMark(l string) bool {
+	if len(l) > 160 {
+		return false
+	}
+	p, ruled := phraseOf(l)
+	return (ruled || strings.HasSuffix(p, ":")) && forwardPhrase.MatchString(p)
+}
+
+// cutSignature takes off what stands below "-- ", the line that a telephone adds, and a closing
+// phrase with the few lines of name and address below it.
+func cutSignature(lines []string) []string {
+	lines = trimEmpty(lines)
+	const most = 25 // lines of a signature
+	for i, l := range lines {
+		strict := l == "-- "
+		if !strict && strings.TrimRight(l, " \t") != "--" && l != "— " {
+			continue
+		}
+		if i > 0 && (len(lines)-i <= most || strict) && !blank(lines[:i]) {
+			lines = trimEmpty(lines[:i])
+			break
+		}
+	}
+	for range 3 {
+		n := len(lines)
+		if n == 0 {
+			break
+		}
+		l := plainMarkdown(strings.TrimSpace(lines[n-1]))
+		if len(l) < 160 && deviceLine.MatchString(l) && !blank(lines[:n-1]) {
+			lines = trimEmpty(lines[:n-1])
+			continue
+		}
+		break
+	}
+	return cutClosing(lines)
+}
+
+func trimEmpty(lines []string) []string {
+	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+func blank(lines []string) bool {
+	for _, l := range lines {
+		if strings.TrimSpace(l) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+const devices = `(?:i-?(?:phone|pad|pod)\w*|android\w*|blackberry|galaxy|samsung\w*|huawei|xiaomi|redmi|oneplus|nokia|pixel|motorola|xperia|windows(?:[ -]?(?:phone|mail|10|11))?|mobile?|mobil\w*|mobiele?|móvil|cellulare|telefon\w*|téléphone|telefoon|telemóvel|celular|komórki|smart-?phone\w*|smartfon\w*|tablet\w*|handy|handheld|outlook|yahoo|gmail|proton ?mail|aol|mail\.ru|tuta(?:nota)?|mailbird|spark|superhuman|k-9|fairemail|bluemail|edison|zoho|airmail|mac|macbook|айфона?|телефона|смартфона|почты|gmx|web\.de|t-online|orange|free|laposte|myMail|wp|o2|onet)`
+
+var deviceLine = regexp.MustCompile(`(?i)^(?:` +
+	`sent (?:from|via|with|using|by)\b.*\b` + devices + `\b.*|` +
+	`(?:get|download) outlook for \S+.*|outlook (?:für|pour|para|per|voor|dla) .*|(?:holen sie sich|laden sie|obtenir|télécharger|obtener|descargar|obtenha o|obter o|baixar o|scarica|ottieni|pobierz(?: program)?|download) outlook .*|outlook voor \S+ downloaden|az? outlook .* beszerzése|скачать outlook.*|` +
+	`(?:von|vom|aus|mit)\b.*\b` + devices + `\b.*(?:gesendet|geschickt|verschickt|versandt|versendet|getippt).*|(?:gesendet|geschickt|verschickt) (?:von|vom|mit|aus|über)\b.*\b` + devices + `\b.*|diese nachricht wurde von meinem .* gesendet.*|` +
+	`envoyé (?:de|depuis|à partir|avec|via)\b.*\b` + devices + `\b.*|` +
+	`enviado (?:desde|con|de|do|pelo|a partir|via|com)\b.*\b` + devices + `\b.*|` +
+	`inviato (?:da|dal|con|tramite)\b.*\b` + devices + `\b.*|` +
+	`(?:verzonden|verstuurd) (?:vanaf|van|met|via|vanuit)\b.*\b` + devices + `\b.*|` +
+	`wysłan[eoy] z.*\b` + devices + `.*|` +
+	`.*\b` + devices + `.*(?:küldve|elküldve|küldöm|gönderildi)\.?|` +
+	`отправлено (?:с|из|от)\s.*|надіслано (?:з|із)\s.*|изпратено от .*|` +
+	`(?:skickat|sendt|sent) (?:från|fra) (?:min|mitt|mit) .*\b` + devices + `\b.*|lähetetty .*` + devices + `.*|odesláno z .*|odoslané z .*|poslan[oa] (?:s|z|sa|iz) .*` + devices + `.*|trimis de pe .*|στάλθηκε από .*|` +
+	`发自我的.*|發自我的.*|從我的 ?.* ?傳送|从我的.*发送|.*から送信|나의 .*에서 보냄|내 .*에서 보냄|đã gửi từ .*|dikirim dari .*|أُرسلت من .*|נשלח מ.*|enviat des .*` + devices + `.*` +
+	`)$`)
+
+var closing = regexp.MustCompile(`(?i)^(?:(?:with |my |our |many )?(?:best|kind|kindest|warm|warmest|friendly)(?: personal)? (?:regards|wishes)|(?:best )?regards|(?:thanks|thank you|many thanks)(?: and|,|, and| &)? (?:best |kind )?regards|yours(?: sincerely| faithfully| truly)?|sincerely(?: yours)?|cheers|` +
+	`(?:mit )?(?:(?:freundlichen?|besten?|herzlichen?|lieben?|vielen|schönen?|sonnigen?)(?:, \S+)? )(?:grüßen|grüße|gruß|gruss|grüsse|grüssen|gruessen|gruesse)(?: aus \S+)?|(?:viele|beste|liebe|herzliche|schöne|freundliche) (?:grüße|grüsse|gruesse)(?: aus \S+)?|mfg|lg|vg|hochachtungsvoll|` +
+	`(?:bien )?cordialement|(?:bien |très )?(?:cordialement|sincèrement) (?:vôtre|à vous)|(?:meilleures|sincères|cordiales) salutations|salutations distinguées|bien à vous|amicalement|` +
+	`(?:un )?(?:saludo|saludos|abrazo)(?: cordial| cordiales)?|(?:cordiales|atentos) saludos|atentamente|` +
+	`(?:cordiali|distinti|cari|migliori) saluti|(?:un )?cordiale saluto|cordialmente|saluti|` +
+	`(?:met )?(?:vriendelijke|hartelijke|beste|de) groet(?:en)?|met vriendelijke groet(?:en)?|groet(?:en|jes)?|hoogachtend|mvg|` +
+	`(?:com os )?(?:melhores|meus|atenciosos) cumprimentos|cumprimentos|atenciosamente|(?:um )?abraço|abraços|att|` +
+	`pozdrawiam(?: serdecznie)?|z poważaniem|(?:serdecznie )?pozdrawiam|z wyrazami szacunku|serdeczne pozdrowienia|` +
+	`(?:szívélyes )?üdvözlettel|tisztelettel|üdv|üdvözlet|` +
+	`с уважением|с наилучшими пожеланиями|всего доброго|з повагою|` +
+	`(?:med )?(?:vänliga|venlig|vennlig|bästa|bedste|beste|de bedste) (?:hälsningar|hälsning|hilsen|hilsner)|mvh|hälsningar|hilsen|ystävällisin terveisin|terveisin|` +
+	`s pozdravem|s přátelským pozdravem|s pozdravom|saygılarımla|saygılar|cu stimă|cu respect|με εκτίμηση|с поздрав|s poštovanjem|lep pozdrav|lp)$`)
+
+// cutClosing cuts a closing phrase with a name and a few short lines below it, at the end of the
+// text. A phrase alone stays, and so does one with prose below.
+func cutClosing(lines []string) []string {
+	const most = 8
+	n := len(lines)
+	for i := n - 1; i > 0 && i >= n-2*most; i-- {
+		l := strings.TrimRight(plainMarkdown(strings.TrimSpace(lines[i])), " ,.!;")
+		if len(l) > 60 || !closing.MatchString(l) {
+			continue
+		}
+		below := 0
+		for _, m := range lines[i+1:] {
+			m = strings.TrimSpace(m)
+			if m == "" {
+				continue
+			}
+			below++
+			if prose(m) {
+				return lines
+			}
+		}
+		if below == 0 || below > most || blank(lines[:i]) {
+			return lines
+		}
+		return trimEmpty(lines[:i])
+	}
+	return lines
+}
+
+// prose tells a sentence from a line of a signature.
+func prose(l string) bool {
+	words := strings.Fields(l)
+	if len(l) > 90 && !strings.Contains(l, "|") && !strings.Contains(l, "://") {
+		return true
+	}
+	if strings.HasSuffix(l, "?") {
+		return true
+	}
+	return len(words) > 7 && (strings.HasSuffix(l, ".") || strings.HasSuffix(l, "!")) && !strings.ContainsAny(l, "@|")
+}
+
+// isForward tells by its subject that a mail was forwarded, not answered.
+func isForward(subject string) bool { return forwardSubject.MatchString(subject) }
+
+var forwardSubject = regexp.MustCompile(`(?i)^\s*(?:\[[^\]]*\]\s*)?(?:fwd?|wg|weitergeleitet|tr|rv|reenv|i|enc|vs|doorst|pd|fs|vb|továbbítás|továbbítva|tov|пересл|fw|trs|transf|ilt|vl|přep|prep|転送|转发|轉寄|전달)\s*:`)
+
+// forwardedSender finds who wrote the mail that is forwarded in text: the first header block, below
+// a mark or not.
+func forwardedSender(text string) ticketing.Address {
+	q := quoteFinder{lines: strings.Split(clip(text, 64<<10), "\n")}
+	for i, l := range q.lines {
+		kind, value := headerLabel(l)
+		if kind != 'f' || !q.headerBlock(i) {
+			continue
+		}
+		if value == "" && i+1 < len(q.lines) {
+			value = strings.TrimSpace(q.lines[i+1])
+		} else if i+1 < len(q.lines) && !strings.Contains(value, "@") {
+			// "From: Maria Kovács\n <maria@example.org>"
+			if next := strings.TrimSpace(q.lines[i+1]); strings.HasPrefix(next, "<") || strings.HasPrefix(next, "[") {
+				value += " " + next
+			}
+		}
+		if a := writtenAddress(value); a.Addr != "" {
+			return a
+		}
+	}
+	return ticketing.Address{}
+}
+
+var writtenBrackets = strings.NewReplacer("[mailto:", "<", "]", ">", "[", "<", "<<", "<", ">>", ">", "**", "", "＜", "<", "＞", ">")
+
+// writtenAddress reads an address as people and programs write it into a text:
+// "Maria <maria@x>", "Maria [mailto:maria@x]", "[maria@x](mailto:maria@x)".
+func writtenAddress(s string) ticketing.Address {
+	s = markdownLink.ReplaceAllStringFunc(s, func(l string) string {
+		m := markdownLink.FindStringSubmatch(l)
+		if addr, ok := strings.CutPrefix(m[2], "mailto:"); ok && !strings.Contains(m[1], "@") {
+			return m[1] + " <" + addr + ">"
+		}
+		return m[1]
+	})
+	s = writtenBrackets.Replace(s)
+	if i := strings.LastIndex(s, "<mailto:"); i > 0 && strings.Contains(s[:i], "@") {
+		s = s[:i]
+	}
+	a := first(addresses([]string{s}))
+	a.Name = strings.TrimFunc(a.Name, func(r rune) bool { return unicode.IsSpace(r) || r == '<' || r == '>' })
+	return a
+}
