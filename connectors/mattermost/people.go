@@ -1,0 +1,230 @@
+package mattermost
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mattermost/mattermost/server/public/model"
+
+	"groupmail/bot"
+)
+
+// people remembers accounts for a while; the websocket says when one has changed.
+type people struct {
+	mu   sync.Mutex
+	byID map[string]person
+}
+
+type person struct {
+	bot.Person
+	bot  bool
+	seen time.Time
+}
+
+const (
+	peopleLife = 5 * time.Minute
+	peopleMost = 10_000
+)
+
+func (c *people) keep(u *model.User, now time.Time) person {
+	who := person{
+		Person: bot.Person{
+			ID: u.Id, Handle: u.Username, Name: oneLine(u.GetDisplayName(model.ShowNicknameFullName)),
+			Guest: u.IsGuest(), Email: u.Email,
+		},
+		bot: u.IsBot, seen: now,
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byID == nil || len(c.byID) >= peopleMost {
+		c.byID = map[string]person{}
+	}
+	c.byID[u.Id] = who
+	return who
+}
+
+func (c *people) known(id string, now time.Time) (person, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	who, ok := c.byID[id]
+	return who, ok && now.Sub(who.seen) < peopleLife
+}
+
+func (c *people) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.byID, id)
+}
+
+// forgetAll is for when we may have missed the news.
+func (c *people) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.byID)
+}
+
+// person looks somebody up.
+func (p *Platform) person(ctx context.Context, id string) (person, error) {
+	if who, ok := p.people.known(id, p.clock()); ok {
+		return who, nil
+	}
+	var u model.User
+	if !model.IsValidId(id) {
+		return person{}, fmt.Errorf("mattermost: %q is no user", id)
+	}
+	if err := p.api.get(ctx, "/users/"+id, &u); err != nil {
+		return person{}, fmt.Errorf("mattermost: user %s: %w", id, err)
+	}
+	return p.people.keep(&u, p.clock()), nil
+}
+
+// names looks up many at once. Those that cannot be had are left out: a card is drawn without them
+// rather than not at all.
+func (p *Platform) names(ctx context.Context, ids []string) map[string]string {
+	if len(ids) == 0 {
+		return nil
+	}
+	names := make(map[string]string, len(ids))
+	var missing []string
+	for _, id := range ids {
+		if who, ok := p.people.known(id, p.clock()); ok {
+			names[id] = who.Name
+		} else if model.IsValidId(id) && !slices.Contains(missing, id) {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) > 0 {
+		var users []*model.User
+		if err := p.api.post(ctx, "/users/ids", missing, &users); err != nil {
+			p.log.Debug("names of members", "error", err)
+		}
+		for _, u := range users {
+			names[u.Id] = p.people.keep(u, p.clock()).Name
+		}
+	}
+	return names
+}
+
+// heard turns what a person typed into what a reader sees: mentions become names, emoji codes
+// become emoji. toBot tells whether it began with our mention, which is then gone.
+func (p *Platform) heard(ctx context.Context, me *model.User, message string) (text string, toBot bool, err error) {
+	text = strings.TrimSpace(plain(message))
+	if rest, ok := cutMention(text, me.Username); ok {
+		text, toBot = rest, true
+	}
+	text = emojiCodes(text)
+	var handles []string
+	eachMention(text, func(handle string) string {
+		handles = append(handles, strings.ToLower(strings.TrimRight(handle, ".-_")), strings.ToLower(handle))
+		return ""
+	})
+	if len(handles) == 0 {
+		return text, toBot, nil
+	}
+	slices.Sort(handles)
+	var users []*model.User
+	if err := p.api.post(ctx, "/users/usernames", slices.Compact(handles), &users); err != nil {
+		return "", false, fmt.Errorf("mattermost: mentioned users: %w", err)
+	}
+	byHandle := map[string]string{}
+	for _, u := range users {
+		if who := p.people.keep(u, p.clock()); u.Id != me.Id {
+			byHandle[u.Username] = who.Name
+		}
+	}
+	return eachMention(text, func(handle string) string {
+		trimmed := strings.TrimRight(handle, ".-_")
+		for _, h := range []string{handle, trimmed} {
+			if name := byHandle[strings.ToLower(h)]; name != "" {
+				return "@" + name + handle[len(h):]
+			}
+		}
+		return "@" + handle
+	}), toBot, nil
+}
+
+// cutMention cuts @name off the beginning of text, with a comma or colon behind it.
+func cutMention(text, name string) (rest string, ok bool) {
+	if !strings.HasPrefix(text, "@") {
+		return text, false
+	}
+	handle := text[1:]
+	if i := strings.IndexFunc(handle, func(r rune) bool { return !handleRune(r) }); i >= 0 {
+		handle = handle[:i]
+	}
+	if !strings.EqualFold(handle, name) && !strings.EqualFold(strings.TrimRight(handle, ".-_"), name) {
+		return text, false
+	}
+	rest = text[1+len(name):]
+	return strings.TrimSpace(strings.TrimLeft(rest, ",:. ")), true
+}
+
+// eachMention replaces every @handle.
+func eachMention(text string, f func(handle string) string) string {
+	var b strings.Builder
+	prev := ' '
+	for i := 0; i < len(text); {
+		if text[i] == '@' && !handleRune(prev) && prev != '@' {
+			end := i + 1
+			for end < len(text) && handleRune(rune(text[end])) {
+				end++
+			}
+			if end > i+1 {
+				b.WriteString(f(text[i+1 : end]))
+				prev, i = rune(text[end-1]), end
+				continue
+			}
+		}
+		prev = rune(text[i])
+		b.WriteByte(text[i])
+		i++
+	}
+	return b.String()
+}
+
+// handleRune tells whether r may be in a username. Server: model.IsValidUsername.
+func handleRune(r rune) bool { return asciiWord(r) || r == '.' || r == '-' || r == '_' }
+
+// emojiCodes turns :smile: into the emoji itself; codes of a server's own emoji stay.
+func emojiCodes(text string) string {
+	if strings.Count(text, ":") < 2 {
+		return text
+	}
+	parts := strings.Split(text, ":")
+	var b strings.Builder
+	b.WriteString(parts[0])
+	for i := 1; i < len(parts); i++ {
+		before := parts[i-1]
+		if i < len(parts)-1 && (before == "" || !asciiWord(rune(before[len(before)-1]))) { // not in 12:100:00
+			if e := emojiFor(parts[i]); e != "" {
+				b.WriteString(e)
+				i++
+				b.WriteString(parts[i])
+				continue
+			}
+		}
+		b.WriteByte(':')
+		b.WriteString(parts[i])
+	}
+	return b.String()
+}
+
+func emojiFor(name string) string {
+	points := model.SystemEmojis[name] // "1f469-1f3fb-200d-2695-fe0f"
+	if points == "" || name == "" {
+		return ""
+	}
+	var b strings.Builder
+	for hex := range strings.SplitSeq(points, "-") {
+		var r rune
+		if _, err := fmt.Sscanf(hex, "%x", &r); err != nil {
+			return ""
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,158 @@
+package mattermost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/mattermost/mattermost/server/public/model"
+)
+
+const (
+	pingEvery   = 3 * time.Second
+	deadAfter   = 10 * time.Second // without a sign of life
+	dialTime    = 10 * time.Second
+	maxFrame    = 16 << 20
+	firstPause  = 100 * time.Millisecond
+	longPause   = 15 * time.Second
+	pingRequest = 1 // number of our one request on a connection
+)
+
+// frame is what comes over the websocket: an event, or the answer to our ping.
+type frame struct {
+	Event model.WebsocketEventType `json:"event"`
+	Data  struct {
+		ConnectionID string          `json:"connection_id"` // hello
+		Post         string          `json:"post"`          // JSON in JSON
+		ChannelType  string          `json:"channel_type"`
+		User         json.RawMessage `json:"user"` // user_updated
+		UserID       string          `json:"user_id"`
+	} `json:"data"`
+	Broadcast struct {
+		ChannelID string `json:"channel_id"`
+	} `json:"broadcast"`
+	Seq      int64 `json:"seq"`
+	SeqReply int64 `json:"seq_reply"`
+}
+
+// session is a connection that can be taken up again after it broke: the server keeps what it did not
+// get rid of for some minutes. Server: app/platform/web_conn.go, deadQueue.
+type session struct {
+	id   string
+	next int64 // number of the event that comes next
+}
+
+var errGap = errors.New("events are missing")
+
+// connection hears one connection until it breaks or ctx ends. ready is called once events flow; fresh
+// tells that there may be a hole before them.
+func (s *session) connection(ctx context.Context, base *url.URL, token string, ready func(fresh bool), event func(frame)) error {
+	u := *base
+	u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
+	u.Path += "/api/v4/websocket"
+	if s.id != "" {
+		u.RawQuery = url.Values{"connection_id": {s.id}, "sequence_number": {strconv.FormatInt(s.next, 10)}}.Encode()
+	}
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: dialTime}
+	conn, resp, err := dialer.DialContext(ctx, u.String(), http.Header{"Authorization": {"Bearer " + strings.TrimSpace(token)}})
+	if err != nil {
+		if resp != nil {
+			err = fmt.Errorf("%s: %w", resp.Status, err)
+		}
+		return err
+	}
+	defer conn.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() {
+		tick := time.NewTicker(pingEvery)
+		defer tick.Stop()
+		defer conn.Close() // ends the reading below
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingEvery)) != nil {
+					return
+				}
+			}
+		}
+	})
+	conn.SetReadLimit(maxFrame)
+	alive := func() { _ = conn.SetReadDeadline(time.Now().Add(deadAfter)) }
+	alive()
+	conn.SetPongHandler(func(string) error { alive(); return nil })
+	answer := conn.PingHandler()
+	conn.SetPingHandler(func(data string) error { alive(); return answer(data) })
+
+	// The answer comes after the hello, if there is one. So an answer without it says that the
+	// old session goes on.
+	if err := conn.WriteJSON(model.WebSocketRequest{Seq: pingRequest, Action: "ping"}); err != nil {
+		return err
+	}
+	flowing := false
+	for {
+		_, data, err := conn.ReadMessage()
+		if err != nil {
+			return err
+		}
+		alive()
+		var f frame
+		if err := json.Unmarshal(data, &f); err != nil {
+			return fmt.Errorf("frame: %w", err)
+		}
+		switch {
+		case f.Event == model.WebsocketEventHello:
+			s.id, s.next = f.Data.ConnectionID, f.Seq+1
+			flowing = true
+			ready(true)
+		case f.Event == "":
+			if f.SeqReply == pingRequest && !flowing {
+				flowing = true
+				ready(false)
+			}
+		case f.Seq < s.next: // heard before
+		case f.Seq > s.next:
+			s.id = "" // what is missing will not come
+			return fmt.Errorf("%w: %d instead of %d", errGap, f.Seq, s.next)
+		default:
+			s.next++
+			event(f)
+		}
+	}
+}
+
+// backoff waits longer from time to time, and never as long as others do.
+type backoff struct{ n int }
+
+func (b *backoff) reset() { b.n = 0 }
+
+func (b *backoff) next() time.Duration {
+	d := min(firstPause<<min(b.n, 16), longPause)
+	b.n++
+	return d/2 + rand.N(d/2+1) //nolint:gosec // nothing secret
+}
+
+// pause returns false if ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
