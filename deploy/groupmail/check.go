@@ -1,0 +1,4 @@
+package main
+
+type checkCommand struct{ configFlag }
+type setupCommand struct{}

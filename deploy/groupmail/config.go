@@ -1,0 +1,210 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"groupmail/ticketing"
+)
+
+// Config is the whole configuration, with every default filled in. The file that it is read from is
+// explained in deploy/groupmail.example.toml.
+type Config struct {
+	Listen   string // host:port of the HTTP server
+	Public   string // where members' browsers reach it; empty: nowhere
+	Data     string // folder of the SQLite database and the browser channel's journal
+	Database Secret // a postgres:// address; empty: SQLite in Data
+	Log      LogConfig
+
+	Mattermost *MattermostConfig // nil: not used
+	Browser    *BrowserConfig    // nil: not used
+	Groups     []GroupConfig
+}
+
+// LogConfig says what is logged, and how.
+type LogConfig struct {
+	Level slog.Level
+	JSON  bool
+}
+
+// MattermostConfig is a bot account on a Mattermost server.
+type MattermostConfig struct {
+	URL           string
+	Token         Secret
+	CommandTokens []Secret
+	Callback      string // base address at which the server reaches us
+}
+
+// BrowserConfig is the channel in a web page. It has no login.
+type BrowserConfig struct {
+	People []string // names; in lower case they are ids and handles
+}
+
+// GroupConfig is a team. Its Mailboxes and Boards are in the embedded Group; Accounts says how each
+// mailbox, by its place, is reached.
+type GroupConfig struct {
+	ticketing.Group
+	Accounts []MailboxConfig
+}
+
+// MailboxConfig is how mail comes from and goes out through a mailbox.
+type MailboxConfig struct {
+	ticketing.Mailbox
+	IMAP, SMTP Account
+	Done, Junk ticketing.Fate // of mail whose conversation is closed, or spam
+	Sent       string         // sentAppend, sentServer or sentNone
+	SentFolder string         // empty: the one that the server marks
+	Poll       time.Duration
+	Trusted    []string // hosts whose Authentication-Results count
+}
+
+// Account is a sign-in on a mail server.
+type Account struct {
+	Host           string
+	Port           int
+	TLS            string // tlsOn, tlsStart or tlsOff
+	User           string
+	Password       Secret
+	AllowPlaintext bool
+}
+
+// The words of the configuration file.
+const (
+	tlsOn    = "tls"
+	tlsStart = "starttls"
+	tlsOff   = "none"
+
+	sentAppend = "append" // GroupMail files a copy of each sent mail
+	sentServer = "server" // the mail server does so by itself
+	sentNone   = "none"   // nobody does
+
+	platformMattermost = "mattermost"
+	platformBrowser    = "browser"
+)
+
+// Plaintext tells whether a password would cross the network unencrypted.
+func (a Account) plaintext() bool { return a.TLS == tlsOff && !loopback(a.Host) }
+
+// loopback tells whether a host is this machine, as far as that can be seen from its name.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Groups in the form that the desk wants.
+func (c Config) groups() []ticketing.Group {
+	var all []ticketing.Group
+	for _, g := range c.Groups {
+		all = append(all, g.Group)
+	}
+	return all
+}
+
+// account finds a mailbox by its name.
+func (c Config) account(mailbox string) (MailboxConfig, bool) {
+	for _, g := range c.Groups {
+		for _, a := range g.Accounts {
+			if a.Name == mailbox {
+				return a, true
+			}
+		}
+	}
+	return MailboxConfig{}, false
+}
+
+// secrets lists all that the configuration names.
+func (c Config) secrets() []Secret {
+	all := []Secret{c.Database}
+	if c.Mattermost != nil {
+		all = append(all, c.Mattermost.Token)
+		all = append(all, c.Mattermost.CommandTokens...)
+	}
+	for _, g := range c.Groups {
+		for _, a := range g.Accounts {
+			all = append(all, a.IMAP.Password, a.SMTP.Password)
+		}
+	}
+	return slices.DeleteFunc(all, func(s Secret) bool { return s.from == "" })
+}
+
+// FaultyFile is the error of a configuration file: everything that is wrong with it, a line each.
+type FaultyFile struct {
+	Path   string
+	Faults []string // "groupmail.toml:14: imap.port: …"
+}
+
+func (e *FaultyFile) Error() string { return strings.Join(e.Faults, "\n") }
+
+func (f faults) err(path string) error {
+	if len(f) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(f, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
+	e := &FaultyFile{Path: path}
+	for _, one := range f {
+		at := path
+		if one.line > 0 {
+			at = fmt.Sprintf("%s:%d", path, one.line)
+		}
+		e.Faults = append(e.Faults, at+": "+one.text)
+	}
+	return e
+}
+
+// Load reads the configuration file and looks after the secrets that it names. Warnings are no
+// faults, but should be read.
+func Load(path string) (cfg Config, warnings []string, err error) {
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return cfg, nil, fmt.Errorf("there is no file %s. Name your configuration with --config; deploy/groupmail.example.toml is one to begin with", path)
+	case err != nil:
+		return cfg, nil, fmt.Errorf("the configuration cannot be read: %w", err)
+	}
+	cfg, bad := parse(data)
+	plain := 0
+	seen := map[string]bool{}
+	for _, s := range cfg.secrets() {
+		switch {
+		case s.plain():
+			plain++
+		case seen[s.from]:
+		default:
+			seen[s.from] = true
+			if _, err := s.Read(); err != nil {
+				bad.add(s.line, "%s: %v.", s.name, err)
+			}
+			if readable, err := s.open(); err == nil && readable {
+				warnings = append(warnings, fmt.Sprintf("%s:%d: %s: others on this machine can read %s. Cure: chmod 600 it.",
+					path, s.line, s.name, strings.TrimPrefix(s.from, "file:")))
+			}
+		}
+	}
+	if info, err := os.Stat(path); err == nil && plain > 0 && info.Mode().Perm()&0o044 != 0 {
+		warnings = append(warnings, fmt.Sprintf("%s: holds %s, and others on this machine can read it. Cure: chmod 600 %s, or write env:NAME or file:/path instead.",
+			path, count(plain, "password", "passwords"), path))
+	}
+	return cfg, warnings, bad.err(path)
+}
+
+// Parse reads a configuration. Its error names all faults with their lines. It looks at nothing but
+// data: whether files and environment variables are there, Load asks.
+func Parse(data []byte) (Config, error) {
+	cfg, bad := parse(data)
+	return cfg, bad.err("groupmail.toml")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
