@@ -1,4 +1,256 @@
 package main
 
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"groupmail/connectors/imap"
+	"groupmail/connectors/mattermost"
+	"groupmail/connectors/smtp"
+	"groupmail/store"
+	"groupmail/ticketing"
+)
+
 type checkCommand struct{ configFlag }
-type setupCommand struct{}
+
+// checkTime is how long one server may take.
+const checkTime = 20 * time.Second
+
+// finding is a line of check's answer.
+type finding struct {
+	mark string // good, bad or untried
+	text string
+}
+
+const (
+	good    = "✓"
+	bad     = "✗"
+	untried = "–"
+)
+
+// Run tries everything out that the configuration names. It touches no mail and posts nothing. Its
+// status is 1 if something does not work.
+func (c *checkCommand) Run(ctx context.Context, s streams) error {
+	failed := false
+	tell := func(all ...finding) {
+		for _, f := range all {
+			fmt.Fprintf(s.out, "%s %s\n", f.mark, f.text)
+			failed = failed || f.mark == bad
+		}
+	}
+	cfg, warnings, err := Load(c.Config)
+	var file *FaultyFile
+	switch {
+	case errors.As(err, &file):
+		for _, fault := range file.Faults {
+			tell(finding{bad, fault})
+		}
+		return errTold
+	case err != nil:
+		tell(finding{bad, err.Error()})
+		return errTold
+	}
+	tell(finding{good, "configuration: " + c.Config})
+	for _, w := range warnings {
+		tell(finding{untried, w})
+	}
+	k := checker{cfg: cfg}
+	defer k.close()
+	tell(k.database(ctx))
+	for _, found := range k.servers(ctx) {
+		tell(found...)
+	}
+	if failed {
+		return errTold
+	}
+	return nil
+}
+
+// checker tries a configuration out.
+type checker struct {
+	cfg     Config
+	store   *store.Store // nil if it could not be opened
+	running bool         // groupmail serve runs on this machine and has the SQLite file
+}
+
+func (k *checker) close() {
+	if k.store != nil {
+		_ = k.store.Close() // nothing was written that could be lost
+	}
+}
+
+func (k *checker) whyNoStore() string {
+	if k.running {
+		return "It is in use; to try it, stop GroupMail for the moment"
+	}
+	return "It could not be opened, as is said above"
+}
+
+func (k *checker) database(ctx context.Context) finding {
+	if !k.cfg.Database.Set() {
+		if ready, ok := k.askRunning(ctx); ok {
+			k.running = true
+			if !ready.Database.OK {
+				return finding{bad, "database: GroupMail is running, and says: " + ready.Database.Error}
+			}
+			return finding{good, "database: SQLite in " + k.cfg.Data + ", in use by the GroupMail that is running"}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	st, err := openStore(ctx, k.cfg, ticketing.SystemClock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return finding{bad, "database: " + oneLine(err.Error(), 1000)}
+	}
+	k.store = st
+	return finding{good, "database: " + st.Describe()}
+}
+
+// askRunning asks the service on this machine, if it runs.
+func (k *checker) askRunning(ctx context.Context) (r readiness, ok bool) {
+	host, port, err := net.SplitHostPort(k.cfg.Listen)
+	if err != nil {
+		return r, false
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return r, false
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return r, false
+	}
+	defer resp.Body.Close()
+	err = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&r)
+	return r, err == nil && r.Mailboxes != nil
+}
+
+// servers asks all servers at once; the answers come in the order of the configuration.
+func (k *checker) servers(ctx context.Context) [][]finding {
+	var asks []func(context.Context) []finding
+	for _, g := range k.cfg.Groups {
+		for _, m := range g.Accounts {
+			asks = append(asks,
+				func(ctx context.Context) []finding { return reading(ctx, m) },
+				func(ctx context.Context) []finding { return sending(ctx, g.Group, m) })
+		}
+	}
+	if k.cfg.Mattermost != nil {
+		asks = append(asks, k.mattermost)
+	}
+	if k.cfg.Browser != nil {
+		asks = append(asks, func(context.Context) []finding {
+			return []finding{{good, "browser: a channel without login, on this machine only"}}
+		})
+	}
+	answers := make([][]finding, len(asks))
+	var all sync.WaitGroup
+	for i, ask := range asks {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, checkTime)
+			defer cancel()
+			answers[i] = ask(ctx)
+		})
+	}
+	all.Wait()
+	return answers
+}
+
+func reading(ctx context.Context, m MailboxConfig) []finding {
+	what := m.Name + ", reading: "
+	r, err := imap.Check(ctx, imapConfig(m, m.Folder))
+	if err != nil {
+		return []finding{{bad, what + oneLine(err.Error(), 1000)}}
+	}
+	text := fmt.Sprintf("%s at %s (%s) holds %s", r.Folder, r.Address, cmp.Or(r.TLS, "not encrypted"), count(r.Count, "mail", "mails"))
+	if r.Idle {
+		text += "; new mail is told at once"
+	}
+	if r.Sent != "" {
+		text += "; Sent folder " + r.Sent
+	}
+	all := []finding{{good, what + text}}
+	for _, note := range r.Notes {
+		all = append(all, finding{untried, what + note})
+	}
+	if m.SentFolder != "" {
+		if _, err := imap.FindSent(ctx, imapConfig(m, ""), m.SentFolder); err != nil && !(errors.Is(err, imap.ErrNoFolder) && m.FileSent) {
+			all = append(all, finding{bad, what + oneLine(err.Error(), 1000)})
+		}
+	}
+	return all
+}
+
+func sending(ctx context.Context, g ticketing.Group, m MailboxConfig) []finding {
+	what := m.Name + ", sending: "
+	c := smtpConfig(m)
+	if err := smtp.Check(ctx, c, g.From.Addr); err != nil {
+		text := oneLine(err.Error(), 1000)
+		if errors.Is(err, smtp.ErrLogin) {
+			text += ". Look at user and password under smtp"
+		}
+		return []finding{{bad, what + text}}
+	}
+	return []finding{{good, fmt.Sprintf("%s%s:%d takes mail from %s", what, c.Host, c.Port, g.From.Addr)}}
+}
+
+func (k *checker) mattermost(ctx context.Context) []finding {
+	const what = "mattermost: "
+	secret := []byte(rand.Text())
+	if k.store != nil {
+		var err error
+		if secret, err = k.store.Secret(ctx, platformMattermost, 32); err != nil {
+			return []finding{{bad, what + oneLine(err.Error(), 1000)}}
+		}
+	}
+	p, err := mattermost.New(mattermostConfig(k.cfg, secret), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return []finding{{bad, what + oneLine(err.Error(), 1000)}}
+	}
+	// Where the service does not run, its part in the trial of the callback is played here.
+	if l, err := listen(ctx, k.cfg.Listen); err == nil {
+		server := &http.Server{Handler: p.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(l) }) // ends with Close
+		defer serving.Wait()
+		defer server.Close()
+	}
+	var channels []string
+	for _, g := range k.cfg.Groups {
+		for _, b := range g.Boards {
+			if b.Platform == platformMattermost {
+				channels = append(channels, b.Channel)
+			}
+		}
+	}
+	var all []finding
+	findings := p.Check(ctx, channels)
+	for i, f := range findings {
+		switch {
+		case f.OK:
+			all = append(all, finding{good, what + f.What})
+		case k.store == nil && i == len(findings)-1: // the callback; who answers there has a key that is not known here
+			all = append(all, finding{untried, what + "whether the server reaches us was not tried: the key for that is in the database. " + k.whyNoStore()})
+		default:
+			all = append(all, finding{bad, what + strings.TrimSpace(f.What+" "+f.Remedy)})
+		}
+	}
+	return all
+}

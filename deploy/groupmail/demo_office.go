@@ -50,8 +50,8 @@ type letter struct {
 	Box       string
 	At        time.Time
 	File      string
-	MessageID string // with its brackets; may be empty
-	From      mail.Address
+	MessageID string          // with its brackets; may be empty
+	People    []*mail.Address // From and Reply-To
 }
 
 // op is one line of the journal.
@@ -402,8 +402,10 @@ func letterOf(raw []byte, one op) letter {
 	head := headOf(raw)
 	l := letter{At: one.At, File: one.File, MessageID: messageID(head)}
 	decoder := mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: charset.Reader}}
-	if from, err := decoder.Parse(head.Get("From")); err == nil {
-		l.From = *from
+	for _, field := range []string{"From", "Reply-To"} {
+		if a, err := decoder.Parse(head.Get(field)); err == nil {
+			l.People = append(l.People, a)
+		}
 	}
 	return l
 }
@@ -422,8 +424,10 @@ func (o *postOffice) called(address string) string {
 	name, newest := "", time.Time{}
 	for _, box := range o.letters {
 		for _, l := range box {
-			if strings.EqualFold(l.From.Address, address) && l.From.Name != "" && l.At.After(newest) {
-				name, newest = l.From.Name, l.At
+			for _, a := range l.People {
+				if strings.EqualFold(a.Address, address) && a.Name != "" && l.At.After(newest) {
+					name, newest = a.Name, l.At
+				}
 			}
 		}
 	}

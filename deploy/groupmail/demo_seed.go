@@ -81,17 +81,13 @@ func (s *mailServer) seedSample(one sample, now time.Time) error {
 	if err := s.add(s.team, "INBOX", at, nil, raw); err != nil || !one.person {
 		return err
 	}
-	head := headOf(raw)
-	from := letterOf(raw, op{}).From.Address
-	if form := head.Get("Reply-To"); form != "" { // wrote through the website: has nothing in Sent
-		a, err := mail.ParseAddress(form)
-		if err != nil {
-			return err
-		}
-		_, err = s.userOf(strings.ToLower(a.Address))
+	people := letterOf(raw, op{}).People
+	author := strings.ToLower(people[len(people)-1].Address)
+	if len(people) > 1 { // wrote through the website, and has nothing in Sent
+		_, err = s.userOf(author)
 		return err
 	}
-	return s.add(strings.ToLower(from), "Sent", at, []imap.Flag{imap.FlagSeen}, raw)
+	return s.add(author, "Sent", at, []imap.Flag{imap.FlagSeen}, raw)
 }
 
 // seedMbox takes the mails of an mbox file, as Thunderbird, mutt and Google's Takeout write it.

@@ -1,0 +1,630 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"groupmail/bot"
+	"groupmail/connectors/mattermost"
+	"groupmail/connectors/message"
+	"groupmail/deploy/testbed"
+	"groupmail/ticketing"
+)
+
+// The test binary is the program, too, so that there is something to kill.
+func init() { //nolint:gochecknoinits // must come before the tests
+	if args := os.Getenv("GROUPMAIL_TEST_ARGS"); args != "" {
+		os.Exit(run(strings.Split(args, "\n"), streams{os.Stdin, os.Stdout, os.Stderr}))
+	}
+}
+
+// office is a team with real servers all around: Dovecot, SMTP, Postgres and Mattermost. Between
+// GroupMail and each of them stands a gate at which it can be killed.
+type office struct {
+	t       *testing.T
+	dovecot *testbed.Dovecot
+	smtp    *testbed.SMTP
+	chat    *testbed.MattermostServer
+	ann     testbed.MattermostUser
+	ben     testbed.MattermostUser
+	bot     string // user name
+	channel testbed.MattermostChannel
+	dir     string
+	db      string
+	listen  string
+
+	mu      sync.Mutex
+	process *exec.Cmd
+	exited  chan struct{}
+	output  bytes.Buffer
+	target  crash
+	seen    int
+	killed  bool
+}
+
+// crash is the n'th time that something happens at a gate.
+type crash struct {
+	at string // "commit", "commit done", "post", "post done", "patch", "patch done", "mail"
+	n  int
+}
+
+// hit tells the gate whether the process was killed there: then nothing more goes through.
+func (o *office) hit(at string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.killed || o.target.at != at {
+		return false
+	}
+	if o.seen++; o.seen != o.target.n {
+		return false
+	}
+	o.killed = true
+	_ = o.process.Process.Kill()
+	<-o.exited
+	return true
+}
+
+// arm sets when to kill next.
+func (o *office) arm(c crash) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.target, o.seen, o.killed = c, 0, false
+}
+
+func newOffice(t *testing.T) *office {
+	o := &office{t: t, dovecot: testbed.NewDovecot(t), smtp: testbed.NewSMTP(t, testbed.PlainText), chat: testbed.Mattermost(t), dir: t.TempDir()}
+	o.smtp.Forward = func(_ string, to []string, raw []byte) {
+		for _, one := range to {
+			user, _, _ := strings.Cut(one, "@")
+			o.dovecot.Deliver(user, raw)
+		}
+		o.hit("mail")
+	}
+	o.ann, o.ben = o.chat.NewUser(), o.chat.NewUser()
+	team := o.chat.NewTeam(o.ann, o.ben)
+	o.channel = o.chat.NewChannel(team, true, o.ann, o.ben)
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.listen = l.Addr().String()
+	l.Close()
+	o.db = o.databaseGate(testbed.Postgres(t))
+	chat := o.chatGate()
+	o.bot = "gm" + strings.ToLower(o.ann.Username[len(o.ann.Username)-12:])
+	done, err := mattermost.Setup(t.Context(), mattermost.SetupConfig{
+		URL: o.chat.URL, AdminToken: o.chat.AdminToken, Callback: "http://" + o.listen, Channels: []string{o.channel.ID},
+		Username: o.bot, Commands: bot.CommandList(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for _, token := range done.CommandTokens {
+		commands = append(commands, token)
+	}
+	imapHost, imapPort, _ := net.SplitHostPort(o.dovecot.IMAP)
+	smtpHost, smtpPort, _ := net.SplitHostPort(o.smtp.Addr)
+	config := fmt.Sprintf(`
+listen = %q
+data = %q
+database = %q
+[mattermost]
+url = %q
+callback = "http://%s"
+token = %q
+command_tokens = [%q]
+[[group]]
+name = "help"
+undo = "0s"
+[[group.mailbox]]
+name = "help"
+address = "help@example.org"
+since = "all"
+done = "move:Done"
+poll = "2s"
+imap = { host = %q, port = %s, tls = "none", user = "help", password = %q }
+smtp = { host = %q, port = %s, tls = "none", user = "help", password = %q }
+[[group.board]]
+platform = "mattermost"
+channel = %q
+`, o.listen, o.dir, o.db, chat, o.listen, done.Token, commands[0], imapHost, imapPort, testbed.Password, smtpHost, smtpPort, testbed.Password, o.channel.ID)
+	if err := os.WriteFile(o.config(), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.start()
+	t.Cleanup(func() {
+		o.stop()
+		if t.Failed() {
+			t.Logf("groupmail said:\n%s", o.output.String())
+		}
+	})
+	return o
+}
+
+func (o *office) config() string { return filepath.Join(o.dir, "groupmail.toml") }
+
+// start begins groupmail serve and waits until it is ready.
+func (o *office) start() {
+	o.t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(o.t.Context()), os.Args[0])
+	cmd.Env = append(os.Environ(), "GROUPMAIL_TEST_ARGS=serve\n--config\n"+o.config())
+	cmd.Stdout, cmd.Stderr = &o.output, &o.output
+	if err := cmd.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	o.mu.Lock()
+	o.process, o.exited = cmd, exited
+	o.mu.Unlock()
+}
+
+func (o *office) ready() {
+	o.t.Helper()
+	o.eventually("groupmail is ready", func() bool {
+		resp, err := http.Get("http://" + o.listen + "/readyz") //nolint:noctx // loopback
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+func (o *office) stop() {
+	o.mu.Lock()
+	p, exited := o.process, o.exited
+	o.mu.Unlock()
+	_ = p.Process.Signal(os.Interrupt)
+	select {
+	case <-exited:
+	case <-time.After(15 * time.Second):
+		o.t.Error("groupmail did not end within 15 seconds of being asked to")
+		_ = p.Process.Kill()
+		<-exited
+	}
+}
+
+// revive starts the process again if it was killed.
+func (o *office) revive() {
+	o.mu.Lock()
+	killed := o.killed
+	o.target, o.killed = crash{}, false
+	o.mu.Unlock()
+	if killed {
+		o.start()
+	}
+}
+
+// eventually waits for f; a killed process is started again.
+func (o *office) eventually(what string, f func() bool) {
+	o.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !f(); {
+		o.mu.Lock()
+		killed := o.killed
+		o.mu.Unlock()
+		if killed {
+			o.revive()
+		}
+		if time.Now().After(deadline) {
+			o.t.Fatalf("it never came that %s; in the channel:\n%s", what, o.transcript())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// databaseGate stands in front of Postgres and knows a commit when it sees one.
+func (o *office) databaseGate(database string) string {
+	u, err := url.Parse(database)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // lives as long as the test
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	o.t.Cleanup(func() { l.Close(); all.Wait() })
+	target := u.Host
+	all.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { o.databaseConn(client, target) })
+		}
+	})
+	u.Host = l.Addr().String()
+	q := u.Query()
+	q.Set("sslmode", "disable")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// commitQuery is "commit" as a message of the simple query protocol.
+var commitQuery = []byte("Q\x00\x00\x00\x0bcommit\x00")
+
+func (o *office) databaseConn(client net.Conn, target string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", target) //nolint:noctx // loopback
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var mu sync.Mutex
+	committing := false
+	var both sync.WaitGroup
+	both.Go(func() { // to the server
+		defer server.Close()
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := client.Read(buf)
+			if n > 0 {
+				if bytes.HasSuffix(buf[:n], commitQuery) {
+					if o.hit("commit") {
+						return
+					}
+					mu.Lock()
+					committing = true
+					mu.Unlock()
+				}
+				if _, err := server.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	both.Go(func() { // to the client
+		defer client.Close()
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(buf)
+			if n > 0 {
+				mu.Lock()
+				was := committing
+				committing = false
+				mu.Unlock()
+				if was && o.hit("commit done") {
+					return
+				}
+				if _, err := client.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	both.Wait()
+}
+
+// chatGate stands in front of Mattermost.
+func (o *office) chatGate() string {
+	target, err := url.Parse(o.chat.URL)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = target.Host },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		ModifyResponse: func(r *http.Response) error {
+			if o.hit(gateOf(r.Request) + " done") {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		},
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o.hit(gateOf(r)) {
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	o.t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s.URL
+}
+
+func gateOf(r *http.Request) string {
+	switch {
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/api/v4/posts"):
+		return "post"
+	case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/patch"):
+		return "patch"
+	}
+	return "other"
+}
+
+// chatPost is a message in the channel as a member's program gets it.
+type chatPost struct {
+	ID     string `json:"id"`
+	Root   string `json:"root_id"`
+	Author string `json:"user_id"`
+	Props  struct {
+		Mark        struct{ Key string } `json:"groupmail"`
+		Attachments []struct {
+			Pretext, Text, Title, Footer, Fallback string
+			Actions                                []struct{ ID, Name, Type string }
+		} `json:"attachments"`
+	} `json:"props"`
+}
+
+func (p chatPost) text() string {
+	var b strings.Builder
+	for _, a := range p.Props.Attachments {
+		fmt.Fprintln(&b, a.Fallback, a.Pretext, a.Title, a.Text, a.Footer)
+	}
+	return b.String()
+}
+
+func (p chatPost) action(name string) string {
+	for _, a := range p.Props.Attachments {
+		for _, x := range a.Actions {
+			if x.Name == name {
+				return x.ID
+			}
+		}
+	}
+	return ""
+}
+
+// posts lists what stands in the channel, oldest first.
+func (o *office) posts() (all []chatPost) {
+	var list struct {
+		Order []string
+		Posts map[string]chatPost
+	}
+	o.chat.Call(o.ann.Token, http.MethodGet, "/channels/"+o.channel.ID+"/posts?per_page=200", nil, &list)
+	for _, id := range slices.Backward(list.Order) {
+		all = append(all, list.Posts[id])
+	}
+	return all
+}
+
+func (o *office) transcript() string {
+	var b strings.Builder
+	for _, p := range o.posts() {
+		fmt.Fprintf(&b, "%s %q %s\n", p.ID, p.Props.Mark.Key, strings.ReplaceAll(p.text(), "\n", " | "))
+	}
+	return b.String()
+}
+
+// find returns the post of a kind that says something.
+func (o *office) find(kind, says string) (found chatPost) {
+	for _, p := range o.posts() {
+		if strings.HasPrefix(p.Props.Mark.Key, kind+":") && strings.Contains(p.text(), says) {
+			return p
+		}
+	}
+	return chatPost{}
+}
+
+// shows waits for a post of a kind that says something.
+func (o *office) shows(kind, says string) (found chatPost) {
+	o.t.Helper()
+	o.eventually(fmt.Sprintf("a %s says %q", kind, says), func() bool {
+		found = o.find(kind, says)
+		return found.ID != ""
+	})
+	return found
+}
+
+// press presses a button as a person does: it may fail, and then nothing was seen to happen.
+func (o *office) press(who testbed.MattermostUser, p chatPost, button string) (whispered string) {
+	var answer struct {
+		Status string
+	}
+	o.chat.Call(who.Token, http.MethodPost, "/posts/"+p.ID+"/actions/"+p.action(button), map[string]any{}, &answer)
+	return answer.Status
+}
+
+// pressUntil presses a button until the post says something, as a patient person does.
+func (o *office) pressUntil(kind, before, button, after string) {
+	o.t.Helper()
+	last := time.Time{}
+	o.eventually(fmt.Sprintf("%s leads to %q", button, after), func() bool {
+		if o.find(kind, after).ID != "" {
+			return true
+		}
+		if p := o.find(kind, before); p.ID != "" && p.action(button) != "" && time.Since(last) > time.Second {
+			o.press(o.ann, p, button)
+			last = time.Now()
+		}
+		return false
+	})
+}
+
+const customerMail = "From: =?utf-8?q?Maria_Kov=C3=A1cs?= <maria@example.net>\r\nTo: help@example.org\r\nSubject: Heating broken\r\n" +
+	"Message-ID: <first@example.net>\r\nDate: Mon, 02 Mar 2026 09:00:00 +0000\r\n\r\nIt is cold.\r\n"
+
+// work is the main job: a mail is picked up, taken, answered from its thread and closed. Each of its
+// steps may be killed once; then a person does what they would do.
+func (o *office) work(crashes map[string]crash) {
+	o.t.Helper()
+	o.ready()
+	o.arm(crashes["mail"])
+	o.dovecot.Deliver("help", []byte(customerMail))
+	o.shows("card", "Heating broken")
+	o.revive()
+
+	o.arm(crashes["take"])
+	o.pressUntil("card", "New", "Take", "Taken by")
+	card := o.shows("card", "Taken by")
+	o.shows("mail", "It is cold")
+	o.revive()
+
+	o.arm(crashes["reply"])
+	o.chat.Call(o.ann.Token, http.MethodPost, "/posts", map[string]any{
+		"channel_id": o.channel.ID, "root_id": card.ID, "message": "@" + o.bot + " We are coming.",
+	}, nil)
+	o.pressUntil("reply", "Not sent yet", "Send", "Sent")
+	o.shows("card", "Waiting for the sender")
+	o.revive()
+
+	o.arm(crashes["close"])
+	last := time.Time{}
+	o.eventually("it is closed", func() bool {
+		if o.find("card", "Closed").ID != "" {
+			return true
+		}
+		if time.Since(last) > time.Second {
+			o.chat.Call(o.ann.Token, http.MethodPost, "/commands/execute",
+				map[string]any{"channel_id": o.channel.ID, "command": "/mail close #1 phoned"}, nil)
+			last = time.Now()
+		}
+		return false
+	})
+	o.eventually("the mail is moved", func() bool { return len(o.dovecot.Messages("help", "Done")) == 1 })
+	o.revive()
+	o.eventually("the copy is filed", func() bool { return len(o.dovecot.Messages("help", "Sent")) > 0 })
+}
+
+// check looks whether everything is there once.
+func (o *office) check(sentTwice bool) {
+	o.t.Helper()
+	keys := map[string]int{}
+	for _, p := range o.posts() {
+		if k := p.Props.Mark.Key; k != "" {
+			keys[k]++
+		}
+	}
+	for key, n := range keys {
+		if n != 1 {
+			o.t.Errorf("%s was posted %d times:\n%s", key, n, o.transcript())
+		}
+	}
+	for _, kind := range []string{"card", "hint", "mail", "reply", "event"} {
+		n := 0
+		for key := range keys {
+			if strings.HasPrefix(key, kind+":") {
+				n++
+			}
+		}
+		if n != 1 {
+			o.t.Errorf("there are %d posts of the kind %s:\n%s", n, kind, o.transcript())
+		}
+	}
+	mails := o.dovecot.Messages("maria", "INBOX")
+	if len(mails) != 1 && !(sentTwice && len(mails) == 2) {
+		o.t.Errorf("the customer has %d answers", len(mails))
+	}
+	for _, m := range mails {
+		got := message.Parse(bytes.NewReader(m.Raw), message.Options{})
+		if !bytes.Equal(m.Raw, mails[0].Raw) || got.TicketRef != 1 || !slices.Equal(got.InReplyTo, []string{"first@example.net"}) {
+			o.t.Errorf("the customer has %s", m.Raw)
+		}
+	}
+	if inbox, sent := o.dovecot.Messages("help", "INBOX"), o.dovecot.Messages("help", "Sent"); len(inbox) != 0 || len(sent) != 1 {
+		o.t.Errorf("the mailbox has %d mails and %d copies of what was sent", len(inbox), len(sent))
+	}
+	db, err := pgx.Connect(o.t.Context(), o.db)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(o.t.Context()))
+	rows, err := db.Query(o.t.Context(), `SELECT move, count(*) FROM events GROUP BY move`)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	done := map[string]int{}
+	for rows.Next() {
+		var move string
+		var n int
+		if err := rows.Scan(&move, &n); err != nil {
+			o.t.Fatal(err)
+		}
+		done[move] = n
+	}
+	for _, move := range []ticketing.Move{ticketing.MoveOpen, ticketing.MoveTake, ticketing.LogReply, ticketing.MoveAnswer, ticketing.MoveClose} {
+		if done[string(move)] != 1 {
+			o.t.Errorf("the log has %d times %q: %v", done[string(move)], move, done)
+		}
+	}
+}
+
+func TestServe(t *testing.T) {
+	o := newOffice(t)
+	o.work(nil)
+	o.check(false)
+}
+
+// TestBothPressTakeOnMattermost: two people press Take in the same instant; one has it, the other is told.
+func TestBothPressTakeOnMattermost(t *testing.T) {
+	o := newOffice(t)
+	o.ready()
+	o.dovecot.Deliver("help", []byte(customerMail))
+	card := o.shows("card", "Heating broken")
+	var both sync.WaitGroup
+	for _, who := range []testbed.MattermostUser{o.ann, o.ben} {
+		both.Go(func() { o.press(who, card, "Take") })
+	}
+	both.Wait()
+	o.shows("card", "Taken by")
+	o.shows("mail", "It is cold")
+	db, err := pgx.Connect(t.Context(), o.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(t.Context()))
+	var takes int
+	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM events WHERE move = 'take'`).Scan(&takes); err != nil || takes != 1 {
+		t.Errorf("the log has %d takes, %v", takes, err)
+	}
+}
+
+// TestKilledAnywhere kills the process with SIGKILL at each step of a mail's, a click's and a reply's
+// way, starts it again, and looks whether anything was lost or done twice.
+func TestKilledAnywhere(t *testing.T) {
+	type kill struct {
+		step  string
+		crash crash
+	}
+	var kills []kill
+	for step, gates := range map[string]map[string]int{
+		"mail":  {"commit": 4, "commit done": 4, "post": 1, "post done": 1},
+		"take":  {"commit": 3, "commit done": 3, "post": 2, "post done": 2, "patch": 1, "patch done": 1},
+		"reply": {"commit": 8, "commit done": 8, "post": 1, "post done": 1, "patch": 2, "patch done": 2, "mail": 1},
+		"close": {"commit": 3, "commit done": 3, "post": 1, "post done": 1},
+	} {
+		for at, most := range gates {
+			for n := range most {
+				kills = append(kills, kill{step, crash{at, n + 1}})
+			}
+		}
+	}
+	slices.SortFunc(kills, func(a, b kill) int {
+		return strings.Compare(fmt.Sprint(a.step, a.crash.at, a.crash.n), fmt.Sprint(b.step, b.crash.at, b.crash.n))
+	})
+	if testing.Short() {
+		kills = kills[:3]
+	}
+	for _, k := range kills {
+		t.Run(fmt.Sprintf("%s, %s %d", k.step, k.crash.at, k.crash.n), func(t *testing.T) {
+			o := newOffice(t)
+			o.work(map[string]crash{k.step: k.crash})
+			o.check(k.step == "reply") // a lost acknowledgement: the same mail once more
+		})
+	}
+}
