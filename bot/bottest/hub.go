@@ -176,7 +176,7 @@ func (h *Hub) Complete(_ context.Context, c bot.Command) []bot.Completion {
 // Commands implements [bot.Hub].
 func (h *Hub) Commands() []bot.CommandInfo { return h.Declared }
 
-// Clicks, Submissions, TypedCommands, AllSaid, AllDrawn and AllLost are what was heard, in order.
+// Clicks are the presses heard, in order; so are the methods after it of what else was heard.
 func (h *Hub) Clicks() []bot.Click { h.mu.Lock(); defer h.mu.Unlock(); return slices.Clone(h.clicks) }
 
 // Submissions see Clicks.

@@ -7,8 +7,9 @@
 // address who it is (/as/ann), so that two windows can be two people. It therefore belongs on
 // loopback; it refuses requests from other sites' pages and requests for another host.
 //
-// Start reading at [Platform]; change.go decides and keeps what changes, hear.go tells the bot,
-// http.go speaks with the pages, web/ is what runs in them.
+// Start reading at [Platform]. change.go decides and keeps what changes (journal.go), hear.go tells
+// the bot, events.go the windows; http.go is the way in for the pages, pages.go and get.go what they
+// get, post.go and form.go what they send; web/ is what runs in them, app.js first.
 package browser
 
 import (
@@ -64,6 +65,8 @@ const (
 	maxCard  = 1 << 20   // bytes of a bot's message, as JSON
 )
 
+var _ bot.Platform = (*Platform)(nil)
+
 // Platform is the chat platform. Several goroutines may use it at once.
 type Platform struct {
 	cfg    Config
@@ -113,6 +116,7 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	cfg.People, cfg.Channels = slices.Clone(cfg.People), slices.Clone(cfg.Channels)
 	p := &Platform{
 		cfg: cfg, log: log, now: time.Now,
 		people: map[string]bot.Person{}, boards: map[string]Channel{},

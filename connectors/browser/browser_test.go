@@ -494,7 +494,7 @@ func TestJournalIsShortened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close() //nolint:errcheck // only read
+	defer p.Close()
 	after, _ := os.Stat(filepath.Join(dir, "journal"))
 	if after.Size() > before.Size()/100 {
 		t.Errorf("%d bytes became %d", before.Size(), after.Size())

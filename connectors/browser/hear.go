@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"groupmail/bot"
 )
@@ -241,14 +242,12 @@ func (p *Platform) mention(text string) (rest string, toBot bool) {
 		return text, false
 	}
 	rest = text[len(name):]
-	for i, r := range rest {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '-' {
-			return text, false // somebody whose handle only begins like the bot's
-		}
-		if r == ',' || r == ':' {
-			rest = rest[i+1:]
-		}
-		break
+	next, _ := utf8.DecodeRuneInString(rest)
+	if unicode.IsLetter(next) || unicode.IsDigit(next) || next == '_' || next == '-' {
+		return text, false // somebody whose handle only begins like the bot's
+	}
+	if next == ',' || next == ':' {
+		rest = rest[1:]
 	}
 	return strings.TrimSpace(rest), true
 }

@@ -35,11 +35,10 @@ type head struct {
 
 // append writes a line and waits until it is on disk.
 func (j *journal) append(m *message) error {
-	line, err := json.Marshal(m)
+	line, err := m.line()
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	line = append(line, '\n')
 	if _, err = j.f.WriteAt(line, j.good); err == nil {
 		err = j.f.Sync()
 	}
@@ -113,7 +112,7 @@ func (p *Platform) read(name string) (lines int, good int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	r := bufio.NewReaderSize(f, 1<<16)
 	latest := map[string]*message{}
 	for {
@@ -189,19 +188,22 @@ func (p *Platform) rewrite(name string) (size int64, err error) {
 	}
 	slices.SortFunc(all, func(a, b *message) int { return cmp.Compare(a.number, b.number) })
 	err = whole(name, func(w io.Writer) error {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		if err := e.Encode(head{1, p.instance}); err != nil {
+		b := bufio.NewWriter(w)
+		first, err := json.Marshal(head{1, p.instance})
+		if err != nil {
 			return err
 		}
+		n, _ := b.Write(append(first, '\n')) // an error stays until Flush
+		size = int64(n)
 		for _, m := range all {
-			if err := e.Encode(m); err != nil {
+			line, err := m.line()
+			if err != nil {
 				return err
 			}
+			n, _ = b.Write(line)
+			size += int64(n)
 		}
-		size = int64(b.Len())
-		_, err := w.Write(b.Bytes())
-		return err
+		return b.Flush()
 	})
 	return size, err
 }

@@ -33,7 +33,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newScene(t, p, "http://"+*demo)
+	newScene(t, p)
 	s := &http.Server{Addr: *demo, Handler: p.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	s.RegisterOnShutdown(func() { _ = p.Close() })
 	go func() {
@@ -97,7 +97,7 @@ func (m *mail) card() bot.Message {
 	return c
 }
 
-func newScene(t testing.TB, p *Platform, base string) *scene {
+func newScene(t testing.TB, p *Platform) *scene {
 	t.Helper()
 	s := &scene{p: p, hub: &bottest.Hub{}, state: map[string]*mail{}, ids: map[string]string{}}
 	now := time.Now()
@@ -110,7 +110,6 @@ func newScene(t testing.TB, p *Platform, base string) *scene {
 		{key: "taken", from: "Maria Kovács", why: "known: wrote in May", subject: "Heating broken", quote: "Dear team,\nthe heating in flat 12 has been cold since Sunday, and the baby has a cough. Could somebody come by this week? I am at home until noon, and after five again.\nMaria", footer: "help@example.org · taken 20 minutes ago", state: bot.Green, owner: "ben", number: 12, at: h(time.Hour)},
 		{key: "new", from: "“Anna Schmidt” (through the website form)", subject: "Is the community room free on 14 March?", quote: "Hello, we would like to book the community room for a birthday with about 30 people. What does it cost, and may we bring our own music?", footer: "help@example.org", state: bot.Yellow, at: h(8 * time.Minute)},
 	}
-	p.now = func() time.Time { return time.Now() }
 	say := func(who, root, text string, files ...string) {
 		if _, err := p.say(who, "help", root, text, files); err != nil {
 			t.Fatal(err)

@@ -108,7 +108,7 @@ func (w tab) another() tab {
 // stage is the scene, and Ann's window on it.
 func stage(t *testing.T) (*desk, *scene, tab) {
 	d := serve(t, t.TempDir())
-	s := newScene(t, d.Platform, d.url)
+	s := newScene(t, d.Platform)
 	w := tab{t, testbed.Chromium(t)}
 	w.open(d.url + "/as/ann/help")
 	return d, s, w
@@ -132,6 +132,19 @@ func TestLooks(t *testing.T) {
 	w.click(of(s.ids["taken"]) + " .replies")
 	w.shows("#thread", "the plumber comes on Thursday")
 	w.look("thread-dark")
+	w.click("#thread " + onButton(s.ids["taken"], "reply"))
+	w.do(chromedp.WaitVisible("dialog.form"))
+	w.look("form-dark")
+	w.keys(kb.Escape)
+	w.click("#thread " + of(s.ids["taken"]) + " [data-menu]")
+	w.keys("r")
+	w.keys(kb.Enter)
+	w.shows("#thread .whisper", "The whole mail") // where it was asked for
+	w.look("read-dark")
+	w.click(".whisper [data-dismiss]")
+	w.do(chromedp.EmulateViewport(900, 700))
+	w.look("narrow-dark")
+	w.do(chromedp.EmulateViewport(1280, 860))
 	w.click("#theme")
 	w.look("thread")
 	w.keys(kb.Escape)
@@ -508,6 +521,19 @@ func TestManyMessages(t *testing.T) {
 	w.click("#jump")
 	w.until("at the end", "document.querySelector('#jump').hidden")
 	w.shows("#list .msg", "something new")
+	// Even with all of them loaded a change is drawn at once.
+	eval[bool](w, "location.hash = '#m2', true")
+	w.until("all are loaded", "document.querySelectorAll('#list .msg').length > 2990")
+	if took := eval[float64](w, `(async () => {
+		const e = document.querySelector("#list").lastElementChild.previousElementSibling, id = e.dataset.message, t = performance.now();
+		await fetch("/api/ben/say", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({event: crypto.randomUUID(), room: "help", text: "the very last"})});
+		while (!document.querySelector("#list").lastElementChild.innerText.includes("the very last")) await new Promise(requestAnimationFrame);
+		return performance.now() - t;
+	})()`); took > 1500 {
+		t.Errorf("a change took %.0f ms to be drawn among 3,000 messages", took)
+	} else {
+		t.Logf("drawn in %.0f ms", took)
+	}
 }
 
 func TestLinkToMessage(t *testing.T) {
@@ -580,7 +606,7 @@ func TestStreamResumes(t *testing.T) {
 	dir := t.TempDir()
 	d := serve(t, dir)
 	proxy := testbed.NewProxy(t, strings.TrimPrefix(d.url, "http://"))
-	newScene(t, d.Platform, d.url)
+	newScene(t, d.Platform)
 	w := tab{t, testbed.Chromium(t)}
 	w.open("http://" + proxy.Addr + "/as/ann/help")
 	say := func(p *Platform, text string) {

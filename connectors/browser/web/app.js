@@ -125,16 +125,19 @@ function announce(text) {
 const sameBlock = (a, b) => a && !a.card && !b.card && a.who === b.who && a.who && !a.deleted && !b.deleted && !a.thread &&
 	new Date(b.at) - new Date(a.at) < 5 * 60_000 && dayKey(new Date(a.at)) === dayKey(new Date(b.at));
 
+const pressedInThread = new Set(); // roots whose card was last pressed in the thread's pane
+
 /** Whispers by the message that they stand beneath; "" is the end. */
 function whispersOf(r, inThread) {
 	const by = new Map();
+	const beside = (w) => thread && (w.root === thread.root || (w.anchor === thread.root && pressedInThread.has(w.anchor)));
 	for (const w of [...r.whispers.values()].sort((a, b) => a.seq - b.seq)) {
 		let at;
 		if (inThread) {
-			if (w.root !== thread.root) continue;
+			if (!beside(w)) continue;
 			at = thread.replies.has(w.anchor) || w.anchor === thread.root ? w.anchor : "";
 		} else {
-			if (w.root && w.root === thread?.root) continue;
+			if (beside(w)) continue;
 			at = r.messages.has(w.anchor) ? w.anchor : r.messages.has(w.root) ? w.root : "";
 		}
 		by.set(at, [...by.get(at) ?? [], w]);
@@ -294,8 +297,8 @@ function showRoom() {
 	$("title").replaceChildren(room.direct ? icon("bot") : icon(room.private ? "lock" : "hash"), h("bdi", null, room.title));
 	const n = room.members?.length;
 	$("bar-note").textContent = n ? n + (n === 1 ? " person" : " people") + " and " + boot.bot.name : "";
-	main.load();
 	main.form.hidden = Boolean(room.direct);
+	main.load();
 }
 
 // ---- going about
@@ -415,6 +418,7 @@ const act = {
 	async press(m, b, e) {
 		if (e.getAttribute("aria-busy")) return;
 		if (b.confirm && !(await confirm(b.confirm, b.label, b.style === "danger"))) return;
+		if (e.closest("#thread")) pressedInThread.add(m.id); else pressedInThread.delete(m.id);
 		e.setAttribute("aria-busy", "true");
 		try {
 			const r = await send("press", { message: m.id, drawing: m.card.drawing, button: b.id });

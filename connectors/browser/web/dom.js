@@ -194,6 +194,7 @@ export function toast(text, action) {
 	t.append(h("button", { type: "button", class: "icon", "aria-label": "Dismiss", onclick: gone }, icon("close")));
 	$("toasts").append(t);
 	setTimeout(gone, action ? 12_000 : 7_000);
+	return t;
 }
 
 let openMenu = null;
@@ -208,8 +209,8 @@ export function menu(at, items, label) {
 	for (const i of items) {
 		const attrs = { role: "menuitem", tabindex: "-1", class: i.danger ? "danger" : null, "data-button": i.id };
 		const e = i.url
-			? h("a", { ...attrs, href: i.url, target: "_blank", rel: "noopener noreferrer nofollow", onclick: () => closeMenu() }, i.label, icon("out"))
-			: h("button", { ...attrs, type: "button", onclick: () => { closeMenu(true); i.run(); } }, i.icon ? icon(i.icon) : "", i.label);
+			? h("a", { ...attrs, href: i.url, target: "_blank", rel: "noopener noreferrer nofollow", onclick: () => closeMenu() }, h("bdi", { class: "label-text" }, i.label), icon("out"))
+			: h("button", { ...attrs, type: "button", onclick: () => { closeMenu(true); i.run(); } }, i.icon ? icon(i.icon) : "", h("bdi", { class: "label-text" }, i.label));
 		list.append(e);
 	}
 	document.body.append(list);

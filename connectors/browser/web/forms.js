@@ -7,6 +7,7 @@ import { quote } from "./render.js";
 
 const openKey = "form.open";
 let current = null;
+let kept = null; // the toast that offers the last draft
 let serial = 0;
 const read = (e) => (e.type === "checkbox" ? (e.checked ? "true" : "") : e.value);
 
@@ -15,7 +16,7 @@ export function openForm(form, origin, apply, restore) {
 	const n = ++serial;
 	const inputs = new Map(), faults = new Map();
 	const draftKey = "draft.form." + origin + "." + form.title;
-	const kept = restore ?? session.get(draftKey) ?? {};
+	const draft = restore ?? session.get(draftKey) ?? {};
 	let restored = false;
 
 	const banner = h("p", { class: "fault banner", role: "alert", tabindex: "-1", hidden: true });
@@ -34,7 +35,7 @@ export function openForm(form, origin, apply, restore) {
 	const d = h("dialog", { class: "form", "aria-labelledby": "form" + n, "data-form": true }, body);
 
 	function field(f, id) {
-		const value = kept[f.name] ?? f.value ?? "";
+		const value = draft[f.name] ?? f.value ?? "";
 		let e;
 		const attrs = { id, name: f.name, required: f.required, "aria-describedby": `${id}-help ${id}-fault` };
 		switch (f.kind) {
@@ -48,7 +49,7 @@ export function openForm(form, origin, apply, restore) {
 		case "check": e = h("input", { ...attrs, type: "checkbox" }); e.checked = value === "true"; break;
 		default: e = h("input", { ...attrs, type: "text", dir: "auto", autocomplete: "off" }); e.value = value;
 		}
-		if (f.name in kept && kept[f.name] !== (f.value ?? "")) restored = true;
+		if (f.name in draft && draft[f.name] !== (f.value ?? "")) restored = true;
 		const left = h("span", { class: "left faint", "aria-live": "off" });
 		const countLeft = () => {
 			const over = [...read(e)].length - f.max;
@@ -148,10 +149,11 @@ export function openForm(form, origin, apply, restore) {
 		const typed = session.get(draftKey);
 		d.remove();
 		if (typed && !d.dataset.sent && !d.dataset.replaced) {
-			toast("What you typed in “" + form.title + "” is kept.", { label: "Open again", run: () => openForm(form, origin, apply) });
+			kept = toast("What you typed in “" + form.title + "” is kept.", { label: "Open again", run: () => openForm(form, origin, apply) });
 		}
 	});
 
+	kept?.remove();
 	if (current) current.dataset.replaced = "true";
 	document.body.append(d);
 	note.hidden = !restored;

@@ -84,15 +84,17 @@ function card(m, act) {
 	return e;
 }
 
+const label = (text) => h("bdi", { class: "label-text" }, text);
+
 function button(m, b, act) {
 	const cls = "b" + (b.style ? " " + b.style : "");
-	if (b.url) return h("a", { class: cls, href: b.url, target: "_blank", rel: "noopener noreferrer nofollow" }, b.label, icon("out"));
+	if (b.url) return h("a", { class: cls, href: b.url, target: "_blank", rel: "noopener noreferrer nofollow" }, label(b.label), icon("out"));
 	if (b.menu) {
-		const e = h("button", { type: "button", class: cls + " opens", "aria-haspopup": "menu", "aria-expanded": "false", "data-of": m.id, "data-menu": true }, b.label, icon("chevron"));
+		const e = h("button", { type: "button", class: cls + " opens", "aria-haspopup": "menu", "aria-expanded": "false", "data-of": m.id, "data-menu": true }, label(b.label), icon("chevron"));
 		e.addEventListener("click", () => menu(e, b.menu.map((i) => ({ id: i.id, label: i.label, url: i.url, danger: i.style === "danger", run: () => act.press(m, i, e) })), b.label));
 		return e;
 	}
-	const e = h("button", { type: "button", class: cls, "data-button": b.id }, b.label);
+	const e = h("button", { type: "button", class: cls, "data-button": b.id }, label(b.label));
 	e.addEventListener("click", () => act.press(m, b, e));
 	return e;
 }
