@@ -123,6 +123,12 @@ func (d *drawers) echoed(id ticketing.PostID, version int64) bool {
 	return true
 }
 
+func (d *drawers) failedBefore(id ticketing.PostID) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed[id]
+}
+
 func (d *drawers) failures(id ticketing.PostID, failed bool) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -178,7 +184,7 @@ func (b *Bot) drawAll(ctx context.Context) {
 }
 
 // drawTime is how long the platform may take for one drawing: less than the lease.
-const drawTime = ticketing.DrawLease - 10*time.Second
+const drawTime = ticketing.DrawLease - 5*time.Second
 
 // drawSlot draws a post until it shows what is wanted.
 func (b *Bot) drawSlot(ctx context.Context, s *slot) {
@@ -240,16 +246,26 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 		}
 		return b.noteDrawn(ctx, dr, p.Message, m.Version)
 	}
+	if len(m.Files) > 0 && b.draw.failedBefore(id) >= filesTries {
+		m = withoutFiles(m, "The files could not be posted. They stay in the mailbox.")
+	}
 	message, err := platform.Post(ctx, dr.Board.Channel, m)
 	if errors.Is(err, ErrTooMuch) && len(m.Files) > 0 {
-		m.Lines = append(m.Lines, Line{{Text: "The files are too large for this channel. They stay in the mailbox."}})
-		m.Files = nil
-		message, err = platform.Post(ctx, dr.Board.Channel, m)
+		message, err = platform.Post(ctx, dr.Board.Channel, withoutFiles(m, "The files are too large for this channel. They stay in the mailbox."))
 	}
 	if err != nil {
 		return false, err
 	}
 	return b.noteDrawn(ctx, dr, message, m.Version)
+}
+
+// filesTries is how often a message is tried with its files: better without them than not at all.
+const filesTries = 3
+
+func withoutFiles(m Message, why string) Message {
+	m.Lines = append(m.Lines, Line{{Text: "⚠ " + why}})
+	m.Files = nil
+	return m
 }
 
 // noteDrawn keeps what is shown. Lines that have waited for this card or line are looked for at once.

@@ -28,9 +28,9 @@ type Desk struct {
 	nudge    func(mailbox string)
 }
 
-// DrawLease is how long a process may take for one drawing before another takes it over. A
-// platform call's own timeout is well below it.
-const DrawLease = 30 * time.Second
+// DrawLease is how long a process may take for one drawing before another takes it over: so long
+// a crash may hold a card back. A platform call's own timeout is well below it.
+const DrawLease = 15 * time.Second
 
 // NewDesk makes the desk of these groups. Each process has one.
 func NewDesk(store Store, groups []Group, clock Clock, log *slog.Logger) *Desk {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// SendLease is how long one process may take to hand a mail to the mail server before another
-// tries; a submission's own timeout is well below it.
-const SendLease = 3 * time.Minute
+// SendLease is how long a process that sends a reply may not be heard of (HoldReply) before another
+// tries: so long a crash may hold a reply back.
+const SendLease = 30 * time.Second
 
 // retries are the pauses after passing failures to send; after the last the reply has failed.
 var retries = []time.Duration{
@@ -527,6 +527,18 @@ func (d *Desk) ClaimReply(ctx context.Context, id ReplyID) (Reply, error) {
 		return r, ErrNotDue
 	}
 	return r, nil
+}
+
+// HoldReply renews the claim of a reply that is still being sent.
+func (d *Desk) HoldReply(ctx context.Context, id ReplyID) error {
+	return d.store.Change(ctx, func(tx Tx) error {
+		r, err := tx.Reply(id)
+		if err != nil || r.State != Sending {
+			return err
+		}
+		r.LeaseUntil = d.clock().Add(SendLease)
+		return tx.SetReply(r)
+	})
 }
 
 // Composed keeps the bytes of a claimed reply: every further attempt sends the very same.

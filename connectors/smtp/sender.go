@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"groupmail/connectors/message"
 	"groupmail/ticketing"
@@ -15,6 +16,7 @@ import (
 type Desk interface {
 	ClaimReply(ctx context.Context, id ticketing.ReplyID) (ticketing.Reply, error)
 	Composed(ctx context.Context, id ticketing.ReplyID, raw ticketing.BlobID) (ticketing.Reply, error)
+	HoldReply(ctx context.Context, id ticketing.ReplyID) error
 	FinishReply(ctx context.Context, id ticketing.ReplyID, a ticketing.Attempt) error
 	Number(ctx context.Context, id ticketing.ConversationID) (group ticketing.Group, number int, err error)
 	Spool(ctx context.Context, r io.Reader) (ticketing.BlobID, int64, error)
@@ -54,13 +56,40 @@ func (s *Sender) Send(ctx context.Context, id int64) error {
 		return err
 	}
 	// What is claimed is brought to an end, also when the process is asked to stop.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ticketing.SendLease/2)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
 	defer cancel()
+	release := s.hold(ctx, r.ID)
 	attempt := s.attempt(ctx, r)
+	release()
 	if attempt.Error != nil {
 		s.cfg.Log.Warn("a reply could not be sent", "reply", r.ID, "attempt", r.Attempts, "err", attempt.Error)
 	}
 	return s.cfg.Desk.FinishReply(context.WithoutCancel(ctx), r.ID, attempt)
+}
+
+// attemptTime bounds one attempt: enough for a large mail on a slow line.
+const attemptTime = 5 * time.Minute
+
+// hold renews the claim of a reply until release is called.
+func (s *Sender) hold(ctx context.Context, id ticketing.ReplyID) (release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(ticketing.SendLease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := s.cfg.Desk.HoldReply(ctx, id); err != nil && ctx.Err() == nil {
+				s.cfg.Log.Warn("cannot renew the claim of a reply that is being sent", "reply", id, "err", err)
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 func (s *Sender) attempt(ctx context.Context, r ticketing.Reply) ticketing.Attempt {

@@ -1,26 +1,25 @@
-// Package smtp hands mail to a submission server (RFC 6409, RFC 5321): Submit is the protocol,
-// Sender brings a reply from the desk to it.
+// Package smtp hands mail to a submission server (RFC 6409): one connection a mail, with an outcome
+// that is certain wherever it can be.
 //
-// It knows nothing of conversations or chat. The copy in the Sent folder is package imap's.
+// It knows the protocol alone: who may send what to whom, and what is tried again, is decided
+// elsewhere. The copy in the Sent folder is connectors/imap's.
 //
-// Start reading at Sender.Send, then Submit.
+// Start reading at Submit.
 package smtp
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 	"golang.org/x/net/idna"
 )
@@ -32,23 +31,28 @@ const (
 	Plain    = "none"     // to loopback only, unless Config.AllowPlaintext
 )
 
-// Config says where a submission server is and how to get in.
+// Config says where the submission server is and how to get in.
 type Config struct {
 	Host string
 	Port int    // 0 means 465 with TLS, else 587
 	TLS  string // STARTTLS (if empty), TLS or Plain
 	User string // empty: no sign-in
-	// Password is asked anew at each sign-in, so that a changed one needs no restart.
+	// Password is asked anew for each mail, so that a changed one needs no restart.
 	Password func(context.Context) (string, error)
+	// XOAuth2 means that Password returns an OAuth2 access token.
+	XOAuth2 bool
 	// AllowPlaintext permits Plain to hosts other than this one.
 	AllowPlaintext bool
 	RootCAs        *x509.CertPool // nil means the system's
-	Hello          string         // the name to greet with; empty: this machine's
-	// Timeout is how long the server may take for an answer; 0 means 30 s.
+	Hello          string         // our name in EHLO; empty means the domain of the sender
+	// Timeout is how long the server may say nothing; 0 means two minutes. After a whole mail it has
+	// at least ten minutes (RFC 5321 section 4.5.3.2.6).
 	Timeout time.Duration
 }
 
-func (c Config) defaults() Config {
+const patience = 10 * time.Minute // after a whole mail
+
+func (c Config) defaults(from string) Config {
 	if c.TLS == "" {
 		c.TLS = STARTTLS
 	}
@@ -58,270 +62,282 @@ func (c Config) defaults() Config {
 			c.Port = 465
 		}
 	}
-	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
+	if c.Timeout <= 0 {
+		c.Timeout = 2 * time.Minute
 	}
 	if c.Hello == "" {
 		c.Hello = "localhost"
-		if name, err := os.Hostname(); err == nil && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == "" {
-			c.Hello = name
+		if a, err := parse(from); err == nil && a.domain != "" {
+			c.Hello = a.domain
 		}
 	}
 	return c
 }
 
-// Refused means that the server said no: nothing was sent to anybody.
+func (c Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+var (
+	// ErrUnknown means that the connection was lost after the whole mail had been handed over and
+	// before the server acknowledged it: the mail may have gone out, or not.
+	ErrUnknown = errors.New("the server took the whole mail and did not say what became of it")
+	// ErrLogin means that the server refused user or password. Trying again soon may lock an account.
+	ErrLogin = errors.New("login refused")
+	// ErrPlaintext means that a mail and a password would have crossed the network unencrypted.
+	ErrPlaintext = errors.New("no mail and no password without encryption")
+	// ErrNoTLS means that the server does not offer STARTTLS.
+	ErrNoTLS = errors.New("the server does not offer STARTTLS")
+	// ErrAddress means that an address cannot be written to, or not through this server.
+	ErrAddress = errors.New("not a usable mail address")
+)
+
+// Refused is the server's no to a mail. Nobody has received it.
 type Refused struct {
-	To        []string // the recipients whom it refuses; empty: the mail, or the sender
-	Code      int      // of RFC 5321
-	Text      string   // in the server's own words, with the enhanced code in front if there is one
-	Permanent bool     // trying again will not help
+	Code     int    // RFC 5321: 4xx passes, 5xx does not
+	Enhanced string // RFC 3463, "5.1.1"; empty if the server gave none
+	Text     string // in the server's own words, one line
+	// Recipients are those whom the server refused, with its words for each. Empty if it refused the
+	// mail as a whole. Others, whom it would have accepted, were not written to either.
+	Recipients map[string]string
+	Permanent  bool // trying the same again will not help
 }
 
 func (r *Refused) Error() string {
-	text := fmt.Sprintf("%d %s", r.Code, r.Text)
-	if len(r.To) > 0 {
-		return strings.Join(r.To, ", ") + ": " + text
+	said := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	if len(r.Recipients) == 0 {
+		return "the server refused the mail: " + said(fmt.Sprintf("%d %s %s", r.Code, r.Enhanced, r.Text))
 	}
-	return text
+	var each []string
+	for _, to := range slices.Sorted(maps.Keys(r.Recipients)) {
+		each = append(each, to+": "+said(r.Recipients[to]))
+	}
+	return "the server refused recipients, nobody was written to: " + strings.Join(each, "; ")
 }
 
-var (
-	// ErrUnknown means that the connection was lost when the server may already have taken the mail.
-	ErrUnknown = errors.New("the connection was lost while the mail server took the mail; it may have been sent")
-	// ErrLogin means that the server does not accept user and password.
-	ErrLogin = errors.New("the mail server refuses the user or the password")
-)
-
-// Submit sends one mail to all recipients or to none. Its error is a *Refused, wraps ErrUnknown, or
-// means that nothing was sent and that it may go better another time.
+// Submit sends one mail to all recipients, or to none. Addresses are bare, raw has CRLF line ends.
+//
+// *Refused is the server's no. ErrUnknown means that the mail may have gone out. ErrLogin,
+// ErrPlaintext, ErrNoTLS and ErrAddress need a person. After any other error, too, nothing was
+// sent, and it may be tried again.
 func Submit(ctx context.Context, cfg Config, from string, to []string, raw io.Reader) error {
-	s, err := dial(ctx, cfg)
+	sender, err := parse(from)
+	if err != nil {
+		return err
+	}
+	if len(to) == 0 {
+		return fmt.Errorf("smtp: a mail to nobody: %w", ErrAddress)
+	}
+	var recipients []address
+	for _, t := range to {
+		a, err := parse(t)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(recipients, a) {
+			recipients = append(recipients, a)
+		}
+	}
+	s, err := connect(ctx, cfg.defaults(from))
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if err := s.envelope(from, to); err != nil {
-		return err
-	}
-	data, err := s.c.Data()
-	if err != nil {
-		return s.wrong("offer the mail", err)
-	}
-	if _, err := io.Copy(data, raw); err != nil {
-		// Without the final dot the server must not take it (RFC 5321, 4.1.1.4); but it must not
-		// come to that dot by closing the writer.
-		return s.wrong("send the mail", err)
-	}
-	err = data.Close()
-	var said *smtp.SMTPError
-	switch {
-	case err == nil:
-		_ = s.c.Quit() // the mail is sent, whatever becomes of the good-bye
-		return nil
-	case errors.As(err, &said):
-		return s.wrong("send the mail", err)
-	}
-	return fmt.Errorf("%w (%w)", ErrUnknown, s.wrong("send the mail", err))
+	return s.result(ctx, s.submit(sender, recipients, raw))
 }
 
-// Check signs in and asks whether from may send, without sending anything.
+// Check signs in and lets the server agree to mail from an address, without sending any. Its errors
+// are Submit's.
 func Check(ctx context.Context, cfg Config, from string) error {
-	s, err := dial(ctx, cfg)
+	sender, err := parse(from)
+	if err != nil {
+		return err
+	}
+	s, err := connect(ctx, cfg.defaults(from))
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if err := s.envelope(from, nil); err != nil {
+	return s.result(ctx, s.check(sender))
+}
+
+func (s *session) check(from address) error {
+	if err := s.mail(from, from.utf8(), 0); err != nil {
 		return err
 	}
 	if err := s.c.Reset(); err != nil {
-		return s.wrong("reset", err)
+		return s.trouble("reset", err)
 	}
-	_ = s.c.Quit()
+	s.quit()
 	return nil
 }
 
-// session is one signed-in connection.
-type session struct {
-	cfg  Config
-	c    *smtp.Client
-	ctx  context.Context //nolint:containedctx // ends the connection with it
-	stop func() bool
-}
-
-func dial(ctx context.Context, cfg Config) (*session, error) {
-	s := &session{cfg: cfg.defaults(), ctx: ctx}
-	if s.cfg.TLS == Plain && !s.cfg.AllowPlaintext && !loopback(s.cfg.Host) {
-		return nil, fmt.Errorf("%s: without TLS the password and the mail would cross the network unencrypted; set tls to starttls or tls, or allow_plaintext to true", s.cfg.Host)
+func (s *session) submit(from address, to []address, raw io.Reader) error {
+	utf8 := from.utf8() || slices.ContainsFunc(to, address.utf8)
+	size := 0
+	if sized, ok := raw.(interface{ Len() int }); ok {
+		size = sized.Len()
 	}
-	address := net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
-	dialer := net.Dialer{Timeout: s.cfg.Timeout}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, s.wrong("connect", err)
-	}
-	s.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
-	tlsConfig := &tls.Config{ServerName: s.cfg.Host, RootCAs: s.cfg.RootCAs, MinVersion: tls.VersionTLS12}
-	_ = conn.SetDeadline(time.Now().Add(s.cfg.Timeout))
-	switch s.cfg.TLS {
-	case TLS:
-		secured := tls.Client(conn, tlsConfig)
-		if err := secured.HandshakeContext(ctx); err != nil {
-			s.stop()
-			_ = conn.Close()
-			return nil, s.wrong("connect", err)
+	if most, ok := s.c.MaxMessageSize(); ok && most > 0 && size > most {
+		return &Refused{
+			Code: 552, Enhanced: "5.3.4", Permanent: true,
+			Text: fmt.Sprintf("The mail has %d bytes, this server takes %d at most", size, most),
 		}
-		s.c = smtp.NewClient(secured)
-	case STARTTLS:
-		if s.c, err = smtp.NewClientStartTLS(conn, tlsConfig); err != nil {
-			s.stop()
-			_ = conn.Close()
-			return nil, s.wrong("begin TLS", err)
+	}
+	if err := s.mail(from, utf8, size); err != nil {
+		return err
+	}
+	if err := s.recipients(to); err != nil {
+		return err
+	}
+	return s.data(raw)
+}
+
+func (s *session) mail(from address, utf8 bool, size int) error {
+	if utf8 {
+		if ok, _ := s.c.Extension("SMTPUTF8"); !ok {
+			return &Trouble{
+				Doing: s.doing("send"), Err: ErrAddress,
+				Cure: "the server does not do addresses with letters beyond ASCII before the @ (SMTPUTF8)",
+			}
 		}
-	default:
-		s.c = smtp.NewClient(conn)
 	}
-	_ = conn.SetDeadline(time.Time{})
-	s.c.CommandTimeout, s.c.SubmissionTimeout = s.cfg.Timeout, 2*s.cfg.Timeout
-	if err := s.login(); err != nil {
-		s.close()
-		return nil, err
-	}
-	return s, nil
+	err := s.c.Mail(from.String(), &smtp.MailOptions{UTF8: utf8, Size: int64(size)})
+	return s.refused("name the sender", err)
 }
 
-func (s *session) close() {
-	s.stop()
-	_ = s.c.Close()
-}
-
-func (s *session) login() error {
-	if err := s.c.Hello(s.cfg.Hello); err != nil { // after STARTTLS again, under encryption
-		return s.wrong("greet", err)
-	}
-	if s.cfg.User == "" {
-		return nil
-	}
-	password := ""
-	if s.cfg.Password != nil {
-		var err error
-		if password, err = s.cfg.Password(s.ctx); err != nil {
+// recipients names all of them, so that all who are refused are known at once.
+func (s *session) recipients(to []address) error {
+	var first *Refused
+	words := map[string]string{}
+	for _, t := range to {
+		err := s.refused("name "+t.given, s.c.Rcpt(t.String(), nil))
+		var refused *Refused
+		switch {
+		case err == nil:
+			continue
+		case !errors.As(err, &refused):
 			return err
 		}
+		words[t.given] = strings.TrimSpace(fmt.Sprintf("%d %s %s", refused.Code, refused.Enhanced, refused.Text))
+		if first == nil || refused.Permanent && !first.Permanent {
+			first = refused
+		}
 	}
-	var auth sasl.Client
-	switch {
-	case s.c.SupportsAuth(sasl.Plain):
-		auth = sasl.NewPlainClient("", s.cfg.User, password)
-	case s.c.SupportsAuth(sasl.Login):
-		auth = sasl.NewLoginClient(s.cfg.User, password)
-	default:
-		return fmt.Errorf("%s offers no sign-in with a password on port %d; the submission port is usually 587 (starttls) or 465 (tls)", s.cfg.Host, s.cfg.Port)
+	if first == nil {
+		return nil
 	}
-	err := s.c.Auth(auth)
-	var said *smtp.SMTPError
-	if errors.As(err, &said) && said.Code >= 500 {
-		return fmt.Errorf("%s: %w %s: %s", s.cfg.Host, ErrLogin, s.cfg.User, words(said))
-	}
+	s.quit() // which ends the transaction, too
+	first.Recipients = words
+	return first
+}
+
+// data hands the mail over. Until the last line is on its way, whatever fails, the server throws
+// away what it has (RFC 5321 section 4.1.1.4).
+func (s *session) data(raw io.Reader) error {
+	w, err := s.c.Data()
 	if err != nil {
-		return s.wrong("sign in", err)
+		return s.refused("hand the mail over", err)
 	}
+	source := &recorder{r: raw}
+	if _, err := io.Copy(w, source); err != nil {
+		// Not even QUIT may follow: go-smtp would end the mail first, and the half of it would go out.
+		s.drop()
+		if source.err != nil {
+			return fmt.Errorf("smtp %s: read the mail: %w", s.cfg.address(), source.err)
+		}
+		return s.trouble("hand the mail over", err)
+	}
+	s.conn.wait(max(s.cfg.Timeout, patience))
+	_, err = w.CloseWithResponse()
+	var answer *smtp.SMTPError
+	switch {
+	case errors.As(err, &answer) && answer.Code >= 200 && answer.Code < 300:
+	case errors.As(err, &answer) && answer.Code >= 400 && answer.Code < 600:
+		return s.refused("hand the mail over", err)
+	case err != nil:
+		defer s.drop()
+		if !s.wire.ended() {
+			return s.trouble("hand the mail over", err)
+		}
+		return fmt.Errorf("%w: %w", ErrUnknown, s.trouble("hand the mail over", err))
+	}
+	s.quit()
 	return nil
 }
 
-// envelope names the sender and the recipients. If the server refuses one of them, nobody gets
-// anything: nobody is dropped unseen.
-func (s *session) envelope(from string, to []string) error {
-	utf8 := false
-	names := append([]string{from}, to...)
-	for i, name := range names {
-		plain, err := ascii(name)
+// refused turns the server's no into Refused, and all else into trouble.
+func (s *session) refused(doing string, err error) error {
+	var no *smtp.SMTPError
+	if !errors.As(err, &no) {
+		return s.trouble(doing, err)
+	}
+	return &Refused{
+		Code: no.Code, Enhanced: enhanced(no.EnhancedCode), Text: printable(no.Message), Permanent: no.Code >= 500,
+	}
+}
+
+func enhanced(c smtp.EnhancedCode) string {
+	if c[0] <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
+}
+
+// address is one end of a mail.
+type address struct {
+	given  string
+	local  string
+	domain string // in ASCII: an internationalised name as in DNS, which needs no SMTPUTF8
+}
+
+// parse reads a bare address, "maria@example.org".
+func parse(given string) (address, error) {
+	wrong := func(why string) (address, error) {
+		return address{}, fmt.Errorf("smtp: %q: %s: %w", given, why, ErrAddress)
+	}
+	at := strings.LastIndexByte(given, '@')
+	if at <= 0 || at == len(given)-1 {
+		return wrong("no name and domain around an @")
+	}
+	a := address{given: given, local: given[:at], domain: given[at+1:]}
+	quoted := len(a.local) > 1 && a.local[0] == '"' && a.local[len(a.local)-1] == '"'
+	for _, r := range given {
+		// These end an address, a command or a line.
+		if r < ' ' || r == 0x7f || r == '<' || r == '>' || r == ' ' && !quoted {
+			return wrong("a character that cannot be in an address")
+		}
+	}
+	if strings.ContainsAny(a.domain, " ") {
+		return wrong("a blank in the domain")
+	}
+	if !ascii(a.domain) {
+		domain, err := idna.Lookup.ToASCII(a.domain)
 		if err != nil {
-			if ok, _ := s.c.Extension("SMTPUTF8"); !ok {
-				return &Refused{To: []string{name}, Code: 553, Permanent: true,
-					Text: "this mail server cannot carry addresses with letters outside of a-z before the @"}
-			}
-			utf8 = true
-			continue
+			return wrong("the domain is not valid")
 		}
-		names[i] = plain
+		a.domain = domain
 	}
-	if err := s.c.Mail(names[0], &smtp.MailOptions{UTF8: utf8}); err != nil {
-		return s.wrong("name the sender "+from, err)
-	}
-	no := &Refused{Permanent: true}
-	for i, name := range names[1:] {
-		err := s.c.Rcpt(name, nil)
-		var said *smtp.SMTPError
-		if err != nil && !errors.As(err, &said) {
-			return s.wrong("name a recipient", err)
-		}
-		if err != nil {
-			no.To = append(no.To, to[i])
-			no.Permanent = no.Permanent && said.Code >= 500
-			no.Code = said.Code
-			if text := words(said); !strings.Contains(no.Text, text) {
-				no.Text = strings.TrimPrefix(no.Text+"; "+text, "; ")
-			}
-		}
-	}
-	if len(no.To) > 0 {
-		_ = s.c.Quit()
-		return no
-	}
-	return nil
+	return a, nil
 }
 
-// ascii writes an address in letters that every mail server takes, if there is a way.
-func ascii(address string) (string, error) {
-	local, domain, _ := strings.Cut(address, "@")
-	if i := strings.LastIndexByte(address, '@'); i >= 0 {
-		local, domain = address[:i], address[i+1:]
-	}
-	if strings.IndexFunc(local, func(r rune) bool { return r > 126 }) >= 0 {
-		return "", errors.New("letters outside of ASCII before the @")
-	}
-	if strings.HasPrefix(domain, "[") {
-		return address, nil
-	}
-	domain, err := idna.Lookup.ToASCII(domain)
-	if err != nil {
-		return address, nil //nolint:nilerr // the server shall say what it thinks of it
-	}
-	return local + "@" + domain, nil
+func (a address) String() string { return a.local + "@" + a.domain }
+
+// utf8 tells whether the address needs SMTPUTF8 (RFC 6531).
+func (a address) utf8() bool { return !ascii(a.local) }
+
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7e })
 }
 
-// wrong says what was being done, and makes a server's no a *Refused.
-func (s *session) wrong(doing string, err error) error {
-	if s.ctx.Err() != nil {
-		return fmt.Errorf("%s: %s: %w", s.cfg.Host, doing, context.Cause(s.ctx))
-	}
-	var said *smtp.SMTPError
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	switch {
-	case errors.As(err, &said):
-		return &Refused{Code: said.Code, Text: words(said), Permanent: said.Code >= 500}
-	case errors.As(err, &unknown):
-		return fmt.Errorf("%s: the certificate is signed by an authority that is not known here; nothing was sent: %w", s.cfg.Host, err)
-	case errors.As(err, &name):
-		return fmt.Errorf("%s: the certificate belongs to another name; set host to a name that is in it: %w", s.cfg.Host, err)
-	}
-	return fmt.Errorf("%s:%d: %s: %w", s.cfg.Host, s.cfg.Port, doing, err)
+// recorder remembers why reading failed.
+type recorder struct {
+	r   io.Reader
+	err error
 }
 
-// words is what the server said, on one line.
-func words(e *smtp.SMTPError) string {
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(e.Message, "?")), " ")
-	if e.EnhancedCode != (smtp.EnhancedCode{}) && e.EnhancedCode != smtp.NoEnhancedCode && e.EnhancedCode != smtp.EnhancedCodeNotSet {
-		text = fmt.Sprintf("%d.%d.%d %s", e.EnhancedCode[0], e.EnhancedCode[1], e.EnhancedCode[2], text)
+func (r *recorder) Read(b []byte) (int, error) {
+	n, err := r.r.Read(b)
+	if err != nil && err != io.EOF {
+		r.err = err
 	}
-	return text
-}
-
-// loopback tells whether a host is this machine, as far as that can be seen from its name.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return slices.Contains([]string{"localhost", "localhost."}, strings.ToLower(host)) || ip != nil && ip.IsLoopback()
+	return n, err
 }

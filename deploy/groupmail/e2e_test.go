@@ -166,7 +166,7 @@ func TestDemoLeavesNothing(t *testing.T) {
 	ann.card("Часы работы в субботу")
 	// An open window, and an open customer page.
 	for _, path := range []string{"/api/ann/events", "/customer/maria.kovacs@example.com/events"} {
-		resp, err := d.client.Get(d.URL() + path)
+		resp, err := d.client.Get(d.url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,12 @@ type demo struct {
 	*Demo
 	t      *testing.T
 	client *http.Client
+	url    string
 	stop   func() // ends it and waits
+}
+
+func httpClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
 }
 
 func startDemo(t *testing.T, c DemoConfig) *demo {
@@ -239,7 +244,7 @@ func startDemo(t *testing.T, c DemoConfig) *demo {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- opened.Run(ctx) }()
-	d := &demo{Demo: opened, t: t, client: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}}
+	d := &demo{Demo: opened, t: t, client: httpClient(), url: opened.URL()}
 	stopped := false
 	d.stop = func() {
 		if stopped {
@@ -306,7 +311,7 @@ func (d *demo) answerAsCustomer(address, text string) {
 
 func (d *demo) get(path string, into any) {
 	d.t.Helper()
-	resp, err := d.client.Get(d.URL() + path)
+	resp, err := d.client.Get(d.url + path)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -438,6 +443,16 @@ func (p *person) room() []chatMessage {
 	return room.Messages
 }
 
+// all are the messages of the channel, also those that a window loads only when it is scrolled up.
+func (p *person) all() []chatMessage {
+	p.t.Helper()
+	var older struct {
+		Messages []chatMessage `json:"messages"`
+	}
+	p.get("/api/"+p.id+"/older?to=1&room="+demoChannel, &older)
+	return older.Messages
+}
+
 func (p *person) card(title string) chatMessage {
 	p.t.Helper()
 	return p.cardWhere(title, func(chatMessage) bool { return true })
@@ -487,7 +502,7 @@ func (p *person) send(what string, body map[string]any) (answer chatAnswer) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	resp, err := p.client.Post(p.URL()+"/api/"+p.id+"/"+what, "application/json", bytes.NewReader(sent))
+	resp, err := p.client.Post(p.url+"/api/"+p.id+"/"+what, "application/json", bytes.NewReader(sent))
 	if err != nil {
 		p.t.Fatal(err)
 	}

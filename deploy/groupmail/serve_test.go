@@ -217,7 +217,7 @@ func (o *office) revive() {
 // eventually waits for f; a killed process is started again.
 func (o *office) eventually(what string, f func() bool) {
 	o.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !f(); {
+	for deadline := time.Now().Add(90 * time.Second); !f(); {
 		o.mu.Lock()
 		killed := o.killed
 		o.mu.Unlock()
@@ -622,6 +622,7 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 	for _, k := range kills {
 		t.Run(fmt.Sprintf("%s, %s %d", k.step, k.crash.at, k.crash.n), func(t *testing.T) {
+			t.Parallel() // most of it is waiting for leases of the dead to run out
 			o := newOffice(t)
 			o.work(map[string]crash{k.step: k.crash})
 			o.check(k.step == "reply") // a lost acknowledgement: the same mail once more

@@ -1,0 +1,50 @@
+package smtp
+
+import (
+	"net"
+	"testing"
+)
+
+func TestLoopback(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1": true, "127.3.2.1": true, "::1": true, "::ffff:127.0.0.1": true,
+		"192.168.0.1": false, "10.0.0.1": false, "0.0.0.0": false, "fe80::1": false, "2001:db8::1": false,
+	} {
+		if got := loopback(&net.TCPAddr{IP: net.ParseIP(address)}); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+	if loopback(&net.UnixAddr{}) {
+		t.Error("a unix socket is none")
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for given, want := range map[string]string{
+		"maria@example.org":         "maria@example.org",
+		"Maria.K+x@Example.ORG":     "Maria.K+x@Example.ORG",
+		"maria@büro.example":        "maria@xn--bro-hoa.example",
+		"mária@example.org":         "mária@example.org",
+		`"odd name"@example.org`:    `"odd name"@example.org`,
+		`"a@b"@example.org`:         `"a@b"@example.org`,
+		"maria":                     "",
+		"@example.org":              "",
+		"maria@":                    "",
+		"":                          "",
+		"a b@example.org":           "",
+		"<maria@example.org>":       "",
+		"maria@example.org> SIZE=1": "",
+		"maria@example.org\r\nDATA": "",
+		"maria\x00@example.org":     "",
+		"maria@exa mple.org":        "",
+		"maria@-.ü":                 "",
+	} {
+		a, err := parse(given)
+		switch {
+		case want == "" && err == nil:
+			t.Errorf("%q is taken for %s", given, a)
+		case want != "" && (err != nil || a.String() != want):
+			t.Errorf("%q is %s, %v, want %s", given, a, err, want)
+		}
+	}
+}
