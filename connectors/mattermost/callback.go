@@ -230,7 +230,7 @@ func (p *Platform) answerPress(ctx context.Context, where place, a bot.Answer) (
 				m.Lines = append(m.Lines[:len(m.Lines):len(m.Lines)], bot.Line{{Text: "(With buttons in your direct messages.)"}})
 			}
 		}
-		resp.EphemeralText = paragraphs(resp.EphemeralText, p.view(ctx, m).markdown(m))
+		resp.EphemeralText = paragraphs(resp.EphemeralText, p.view(ctx, m).text(m))
 	}
 	if a.Redraw != nil && !p.outdated(where.message, *a.Redraw) {
 		// Server: what is left out of the update is taken away, files included.
@@ -339,7 +339,7 @@ func (p *Platform) submission(ctx context.Context, _ *http.Request, body []byte)
 			s.Values[name] = ""
 		}
 	}
-	values, _ := json.Marshal(s.Values) //nolint:errchkjson // strings only; sorted
+	values, _ := json.Marshal(s.Values) // strings only; sorted
 	s.Event = "submit:" + digest(req.State, string(values))
 	return p.answerSubmission(ctx, place{user: a.User, channel: a.Channel}, hub.Submit(ctx, s), say)
 }
@@ -423,7 +423,7 @@ func (p *Platform) sendForm(ctx context.Context, where place, f bot.Form) error 
 		Buttons: []bot.Button{{ID: "form", Label: "Continue", Style: bot.Primary}},
 	}
 	props := p.props(ctx, channel, m)
-	for _, a := range props[model.PostPropsAttachments].([]*model.MessageAttachment) { //nolint:forcetypeassert // just made
+	for _, a := range props[model.PostPropsAttachments].([]*model.MessageAttachment) { // just made
 		a.Actions[0].Integration = p.integration(pressing{Channel: channel, Key: m.Key, Items: []pressingChoice{{ID: "form"}}, Form: &f})
 	}
 	post := &model.Post{ChannelId: channel}

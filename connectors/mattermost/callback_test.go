@@ -114,7 +114,7 @@ func TestConfirm(t *testing.T) {
 	o.run()
 	ann := o.open(o.ann)
 	id := o.post(card("post-1", 1))
-	o.hub.click = func(c bot.Click) bot.Answer {
+	o.hub.click = func(bot.Click) bot.Answer {
 		m := card("post-1", 2)
 		m.Status = bot.Line{{Text: "Spam"}}
 		return bot.Answer{Redraw: &m, Whisper: &bot.Message{Title: "Gone"}}
@@ -183,7 +183,7 @@ func TestForm(t *testing.T) {
 	}
 
 	// Errors keep it open.
-	o.hub.submit = func(s bot.Submission) bot.Answer {
+	o.hub.submit = func(bot.Submission) bot.Answer {
 		return bot.Answer{Errors: map[string]string{"text": "Too short.", "": "Please look again."}}
 	}
 	values := map[string]any{"text": "Dear Maria,\nyes", "subject": "Re: heating", "outcome": "phoned", "close": true}
@@ -271,7 +271,7 @@ func TestCommand(t *testing.T) {
 	ann := o.open(o.ann)
 	root := o.post(card("post-1", 1))
 	type typed = map[string]any
-	o.hub.command = func(c bot.Command) bot.Answer {
+	o.hub.command = func(bot.Command) bot.Answer {
 		m := card("", 0)
 		m.Title = "<http://evil.example|click me> & <!channel>"
 		return bot.Answer{Whisper: &m}
@@ -385,7 +385,7 @@ type readCloser struct{ *bytes.Reader }
 
 func (readCloser) Close() error { return nil }
 
-// post sends a callback as anybody can who reaches us.
+// forge sends a callback as anybody can who reaches us.
 func (o *office) forge(w wire, change func(map[string]any)) int {
 	o.t.Helper()
 	body := map[string]any{}
@@ -424,9 +424,9 @@ func TestForgery(t *testing.T) {
 	take, sent := seen[0], seen[2]
 	clicks, subs := len(o.hub.clicks), len(o.hub.subs)
 	ctx := func(b map[string]any) map[string]any { return b["context"].(map[string]any) }
-	data := func(b map[string]any, old, new string) {
+	data := func(b map[string]any, from, to string) {
 		c := ctx(b)
-		c["d"] = strings.Replace(c["d"].(string), old, new, 1)
+		c["d"] = strings.Replace(c["d"].(string), from, to, 1)
 	}
 	for what, change := range map[string]func(map[string]any){
 		"no context":           func(b map[string]any) { delete(b, "context") },
@@ -488,14 +488,12 @@ func TestForgery(t *testing.T) {
 
 	// The client's channel does not count.
 	o.must(o.ann, http.MethodPost, "/actions/dialogs/submit", model.SubmitDialogRequest{
-		URL: sent2(d.URL), State: d.Dialog.State, ChannelId: elsewhere.ID, TeamId: o.team.ID,
+		URL: strings.Replace(d.URL, "actions", "dialogs", 1), State: d.Dialog.State, ChannelId: elsewhere.ID, TeamId: o.team.ID,
 	}, nil)
 	if s := o.hub.subs[subs]; s.Channel != o.channel.ID {
 		t.Errorf("the form was opened in %s, not %s", o.channel.ID, s.Channel)
 	}
 }
-
-func sent2(u string) string { return strings.Replace(u, "actions", "dialogs", 1) }
 
 func TestOnlyWhatTheServerSends(t *testing.T) {
 	o := newOffice(t, testbed.Mattermost(t))

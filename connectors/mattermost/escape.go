@@ -62,10 +62,13 @@ func escapeLine(b *strings.Builder, line string, span, more bool) {
 			}
 		case ':':
 			// https://, mailto:x, :smile: — but not 14:03 or "Re: x".
-			if end && more || continues(next) && !(digit(next) && clock(line[:i], span) && !emoji(line[i:])) {
+			switch {
+			case end && more, continues(next) && emoji(line[i:]):
 				entity(b, r)
-			} else {
+			case !continues(next), digit(next) && clock(line[:i], span):
 				b.WriteByte(':')
+			default:
+				entity(b, r)
 			}
 		case '.': // www.x, x.org/ — and 1. is a list
 			backslash = number || end && more || !end && !unicode.IsSpace(next) || www(line[:i])

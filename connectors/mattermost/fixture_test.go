@@ -97,11 +97,10 @@ func (o *office) platform(cfg Config) *Platform {
 }
 
 func testLog(t testing.TB) *slog.Logger {
-	var out io.Writer = io.Discard
-	if testing.Verbose() {
-		out = t.Output()
+	if !testing.Verbose() {
+		return nil
 	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // run runs the platform until the test ends or stop is called, and waits until it hears the channel.

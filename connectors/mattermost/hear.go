@@ -74,6 +74,9 @@ func (h *hearing) connect(ctx context.Context, s *session, wait *backoff) error 
 	if err != nil {
 		return err
 	}
+	if _, _, err := h.p.signingKey(ctx, false); err != nil { // so that the first press need not
+		return err
+	}
 	token, err := h.p.cfg.Token()
 	if err != nil {
 		return fmt.Errorf("token: %w", err)

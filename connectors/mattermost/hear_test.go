@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,6 +112,33 @@ func TestStall(t *testing.T) {
 	proxy.Heal()
 	if got := texts(o.hub.said(t, 1)); got[0] != "new stalled" {
 		t.Errorf("said %q", got)
+	}
+}
+
+// A token that is revoked while we run is noticed, and its successor is taken up.
+func TestTokenChanges(t *testing.T) {
+	o := newOffice(t, testbed.Mattermost(t))
+	var mu sync.Mutex
+	token := o.bot.Token
+	o.p.cfg.Token = func() (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return token, nil
+	}
+	o.p.api.token = o.p.cfg.Token
+	o.run()
+	root := o.post(card("post-1", 1))
+	var tokens []*model.UserAccessToken
+	o.must(admin(o.server), http.MethodGet, "/users/"+o.bot.ID+"/tokens", nil, &tokens)
+	var fresh model.UserAccessToken
+	o.must(admin(o.server), http.MethodPost, "/users/"+o.bot.ID+"/tokens", map[string]any{"description": "next"}, &fresh)
+	o.must(admin(o.server), http.MethodPost, "/users/tokens/revoke", map[string]any{"token_id": tokens[0].Id}, nil)
+	mu.Lock()
+	token = fresh.Token
+	mu.Unlock()
+	o.say(o.ann, root, "unheard")
+	if s := o.hub.said(t, 1)[0]; s.Text != "unheard" {
+		t.Errorf("said %+v", s)
 	}
 }
 

@@ -49,8 +49,8 @@ func TestEditTimeLimit(t *testing.T) {
 // With the server's rate limit on, nothing is asked before it allows.
 func TestRateLimit(t *testing.T) {
 	ctx := context.Background()
-	s := testbed.NewMattermost(t, "MM_RATELIMITSETTINGS_ENABLE=true", "MM_RATELIMITSETTINGS_PERSEC=10",
-		"MM_RATELIMITSETTINGS_MAXBURST=20", "MM_RATELIMITSETTINGS_VARYBYUSER=true", "MM_RATELIMITSETTINGS_VARYBYREMOTEADDR=false")
+	s := testbed.NewMattermost(t, "MM_RATELIMITSETTINGS_ENABLE=true", "MM_RATELIMITSETTINGS_PERSEC=4",
+		"MM_RATELIMITSETTINGS_MAXBURST=12", "MM_RATELIMITSETTINGS_VARYBYUSER=true", "MM_RATELIMITSETTINGS_VARYBYREMOTEADDR=false")
 	o := newOffice(t, s)
 	o.run()
 	o.p.api.http.Transport = &counter{t: t, inner: o.p.api.http.Transport}
@@ -58,7 +58,7 @@ func TestRateLimit(t *testing.T) {
 	var limited bot.Limited
 	posted := 0
 	began := time.Now()
-	for i := 0; posted < 60; {
+	for i := 0; posted < 30; {
 		m := card(fmt.Sprint("post-", i), 1)
 		m.Root = root
 		_, err := o.p.Post(ctx, o.channel.ID, m)
@@ -75,17 +75,17 @@ func TestRateLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("60 posts in %s, last told to wait %s", time.Since(began), limited.After)
+	t.Logf("30 posts in %s, last told to wait %s", time.Since(began), limited.After)
 	if limited.After == 0 {
 		t.Error("the limit was never felt")
 	}
 	var thread model.PostList
 	o.must(admin(s), http.MethodGet, "/posts/"+root+"/thread", nil, &thread)
-	if len(thread.Posts) != 61 {
+	if len(thread.Posts) != 31 {
 		t.Errorf("%d posts", len(thread.Posts))
 	}
 	o.hub.until(t, "the last echo", func() bool {
-		return slices.ContainsFunc(o.hub.drawn, func(d drawing) bool { return d.key == "post-59" })
+		return slices.ContainsFunc(o.hub.drawn, func(d drawing) bool { return d.key == "post-29" })
 	})
 }
 

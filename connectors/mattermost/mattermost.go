@@ -159,22 +159,15 @@ func (p *Platform) me(ctx context.Context) (*model.User, error) {
 
 // Channel implements [bot.Platform].
 func (p *Platform) Channel(ctx context.Context, channel string) (bot.Channel, error) {
-	if err := p.present(ctx, channel); err != nil {
-		return bot.Channel{}, fmt.Errorf("mattermost: channel %s: %w", channel, err)
-	}
-	var c model.Channel
+	c, err := p.usable(ctx, channel)
 	var stats model.ChannelStats
-	err := p.api.get(ctx, "/channels/"+channel, &c)
 	if err == nil {
 		err = p.api.get(ctx, "/channels/"+channel+"/stats?exclude_files_count=true", &stats)
 	}
 	if err != nil {
 		return bot.Channel{}, fmt.Errorf("mattermost: channel %s: %w", channel, err)
 	}
-	if c.DeleteAt != 0 {
-		return bot.Channel{}, fmt.Errorf("mattermost: channel %s is archived: %w", channel, bot.ErrNoChannel)
-	}
-	p.remember(ctx, &c)
+	p.remember(ctx, c)
 	return bot.Channel{
 		ID: c.Id, Title: plain(c.DisplayName),
 		Private: c.Type != model.ChannelTypeOpen, Guests: stats.GuestCount > 0,
@@ -208,6 +201,21 @@ func (p *Platform) present(ctx context.Context, channel string) error {
 		return bot.ErrNoChannel
 	}
 	return err
+}
+
+// usable is a channel that the bot is in and can post to; an archived one is none.
+func (p *Platform) usable(ctx context.Context, channel string) (*model.Channel, error) {
+	if err := p.present(ctx, channel); err != nil {
+		return nil, err
+	}
+	c := &model.Channel{}
+	if err := p.api.get(ctx, "/channels/"+channel, c); err != nil {
+		return nil, err
+	}
+	if c.DeleteAt != 0 {
+		return nil, fmt.Errorf("%w: it is archived", bot.ErrNoChannel)
+	}
+	return c, nil
 }
 
 // Members implements [bot.Platform]. Deactivated accounts are no members.

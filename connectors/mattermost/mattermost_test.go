@@ -85,10 +85,17 @@ func TestGone(t *testing.T) {
 		t.Errorf("line in a deleted thread: %v", err)
 	}
 
+	// Posted anew at once, although the server remembers the one that is gone.
+	if again := o.post(card("post-1", 1)); again == id || o.as(o.ann, http.MethodGet, "/posts/"+again, nil, nil) != http.StatusOK {
+		t.Errorf("posted anew: %s", again)
+	}
+
+	archived := o.server.NewChannel(o.team, true, o.ann, o.bot)
+	o.must(testbed.MattermostUser{Token: o.server.AdminToken}, http.MethodDelete, "/channels/"+archived.ID, nil, nil)
 	strange := o.server.NewChannel(o.team, true, o.ann)
 	open := o.server.NewChannel(o.team, false, o.ann)
 	for what, channel := range map[string]string{
-		"private": strange.ID, "public": open.ID, "none": model.NewId(), "no id": "x/../y",
+		"archived": archived.ID, "private": strange.ID, "public": open.ID, "none": model.NewId(), "no id": "x/../y",
 	} {
 		_, err := o.p.Post(ctx, channel, card("post-1", 1))
 		if !errors.Is(err, bot.ErrNoChannel) {
@@ -97,10 +104,10 @@ func TestGone(t *testing.T) {
 		if _, err = o.p.Channel(ctx, channel); !errors.Is(err, bot.ErrNoChannel) {
 			t.Errorf("channel, %s: %v", what, err)
 		}
-		if _, err = o.p.Members(ctx, channel); !errors.Is(err, bot.ErrNoChannel) {
+		if _, err = o.p.Members(ctx, channel); what != "archived" && !errors.Is(err, bot.ErrNoChannel) {
 			t.Errorf("members, %s: %v", what, err)
 		}
-		if _, err = o.p.Find(ctx, channel, "x", time.Now()); what != "public" && !errors.Is(err, bot.ErrNoChannel) {
+		if _, err = o.p.Find(ctx, channel, "x", time.Now()); what != "public" && what != "archived" && !errors.Is(err, bot.ErrNoChannel) {
 			t.Errorf("find, %s: %v", what, err)
 		}
 	}

@@ -28,6 +28,8 @@ type person struct {
 const (
 	peopleLife = 5 * time.Minute
 	peopleMost = 10_000
+	// mentionsMost is how many mentions of a message are looked up, each in two spellings.
+	mentionsMost = 200
 )
 
 func (c *people) keep(u *model.User, now time.Time) person {
@@ -119,7 +121,9 @@ func (p *Platform) heard(ctx context.Context, me *model.User, message string) (t
 	text = emojiCodes(text)
 	var handles []string
 	eachMention(text, func(handle string) string {
-		handles = append(handles, strings.ToLower(strings.TrimRight(handle, ".-_")), strings.ToLower(handle))
+		if len(handles) < mentionsMost {
+			handles = append(handles, strings.ToLower(strings.TrimRight(handle, ".-_")), strings.ToLower(handle))
+		}
 		return ""
 	})
 	if len(handles) == 0 {

@@ -184,6 +184,10 @@ func (p *Platform) Post(ctx context.Context, channel string, m bot.Message) (str
 func (p *Platform) create(ctx context.Context, post *model.Post) (*model.Post, error) {
 	made := &model.Post{}
 	err := p.api.post(ctx, "/posts", post, made)
+	if because(err, "api.post.deduplicate_create_post.failed_to_get") { // the one it made before was deleted
+		post.PendingPostId = ""
+		err = p.api.post(ctx, "/posts", post, made)
+	}
 	return made, err
 }
 
@@ -273,7 +277,7 @@ func (p *Platform) outdated(message string, m bot.Message) bool {
 func (p *Platform) why(ctx context.Context, what, channel, message string, err error) error {
 	cause := err
 	if is(err, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound) {
-		if absent := p.present(ctx, channel); errors.Is(absent, bot.ErrNoChannel) {
+		if _, absent := p.usable(ctx, channel); errors.Is(absent, bot.ErrNoChannel) {
 			cause = errors.Join(bot.ErrNoChannel, err)
 		} else if absent == nil && message != "" {
 			if gone := p.api.get(ctx, "/posts/"+url.PathEscape(message), nil); is(gone, http.StatusNotFound) {

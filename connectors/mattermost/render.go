@@ -2,7 +2,6 @@ package mattermost
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -90,7 +89,11 @@ func (v view) text(m bot.Message) string {
 	}
 	head, tail := strings.Join(before, "\n"), strings.Join(after, "\n")
 	head = clipLines(head, maxText/2)
-	return paragraphs(head, v.quote(m.Quote, m.Clipped, maxText-runes(head)-runes(tail)), tail)
+	text := paragraphs(head, v.quote(m.Quote, m.Clipped, maxText-runes(head)-runes(tail)), tail)
+	if text == "" { // it would show as an empty box
+		text = escape(clip(m.Notice, maxText/4))
+	}
+	return text
 }
 
 // quote is words from outside, cut so that no more than room runes are drawn.
@@ -163,6 +166,7 @@ func (v view) line(l bot.Line) string {
 		case s.Code:
 			text = around(text, code)
 		default:
+			more = more && strings.TrimSpace(text[max(0, len(text)-1):]) != ""
 			text = around(text, func(t string) string { return escapeSpan(t, more) })
 		}
 		if s.Strong && !s.Code {
@@ -318,7 +322,7 @@ func (p *Platform) actions(m bot.Message, channel, user string) []*model.PostAct
 
 // integration is what the server keeps of a button; it never reaches a client.
 func (p *Platform) integration(press pressing) *model.PostActionIntegration {
-	body, _ := json.Marshal(press) //nolint:errchkjson // nothing in it can fail
+	body, _ := json.Marshal(press) // nothing in it can fail
 	return &model.PostActionIntegration{
 		URL:     p.cfg.Callback + Path + "actions",
 		Context: map[string]any{"d": string(body), "m": p.mac("button", string(body))},
@@ -394,12 +398,4 @@ func limit(want, most int) int {
 		return most
 	}
 	return min(want, most)
-}
-
-// markdown is m as a text without an attachment, for answers that can hold nothing else.
-func (v view) markdown(m bot.Message) string {
-	if s := v.text(m); s != "" {
-		return s
-	}
-	return fmt.Sprint(escape(m.Notice))
 }

@@ -32,7 +32,7 @@ type client struct {
 }
 
 func newClient(base *url.URL, token func() (string, error)) *client {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented
+	t := http.DefaultTransport.(*http.Transport).Clone() // documented
 	t.MaxIdleConnsPerHost = 32
 	t.ResponseHeaderTimeout = 60 * time.Second
 	return &client{base: base, token: token, http: &http.Client{
@@ -84,8 +84,16 @@ func (c *client) put(ctx context.Context, path string, in, out any) error {
 	return c.call(ctx, http.MethodPut, path, in, out)
 }
 
+// callPatience bounds calls whose caller sets no bound.
+const callPatience = time.Minute
+
 // call makes one request with JSON both ways; path is below /api/v4.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callPatience)
+		defer cancel()
+	}
 	var body io.Reader
 	size := int64(0)
 	if in != nil {
@@ -143,7 +151,7 @@ func (c *client) stream(ctx context.Context, method, path string, body io.Reader
 		}
 		req.ContentLength = size // 0 is unknown
 	}
-	resp, err := c.http.Do(req) //nolint:bodyclose // handed on, or closed below
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
 	}

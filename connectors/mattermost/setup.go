@@ -53,7 +53,7 @@ func (r Result) Lines(cfg SetupConfig) string {
 		for _, team := range slices.Sorted(maps.Keys(r.CommandTokens)) {
 			tokens = append(tokens, fmt.Sprintf("%q", r.CommandTokens[team]))
 		}
-		fmt.Fprintf(&b, "command_tokens = [%s] # of the teams %s\n", strings.Join(tokens, ", "), strings.Join(slices.Sorted(maps.Keys(r.CommandTokens)), ", "))
+		fmt.Fprintf(&b, "command_tokens = [%s] # of the teams %s; those of other teams stay\n", strings.Join(tokens, ", "), strings.Join(slices.Sorted(maps.Keys(r.CommandTokens)), ", "))
 	} else {
 		b.WriteString("# command_tokens: as they were (--rotate makes new ones)\n")
 	}

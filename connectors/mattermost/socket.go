@@ -18,16 +18,15 @@ import (
 )
 
 const (
-	pingEvery   = 3 * time.Second
-	deadAfter   = 10 * time.Second // without a sign of life
-	dialTime    = 10 * time.Second
-	maxFrame    = 16 << 20
-	firstPause  = 100 * time.Millisecond
-	longPause   = 15 * time.Second
-	pingRequest = 1 // number of our one request on a connection
+	pingEvery  = 3 * time.Second
+	deadAfter  = 10 * time.Second // without a sign of life
+	dialTime   = 10 * time.Second
+	maxFrame   = 16 << 20
+	firstPause = 100 * time.Millisecond
+	longPause  = 15 * time.Second
 )
 
-// frame is what comes over the websocket: an event, or the answer to our ping.
+// frame is what comes over the websocket: an event, or the answer to one of our pings.
 type frame struct {
 	Event model.WebsocketEventType `json:"event"`
 	Data  struct {
@@ -40,8 +39,8 @@ type frame struct {
 	Broadcast struct {
 		ChannelID string `json:"channel_id"`
 	} `json:"broadcast"`
-	Seq      int64 `json:"seq"`
-	SeqReply int64 `json:"seq_reply"`
+	Seq    int64  `json:"seq"`
+	Status string `json:"status"` // of an answer: OK or FAIL
 }
 
 // session is a connection that can be taken up again after it broke: the server keeps what it did not
@@ -51,7 +50,10 @@ type session struct {
 	next int64 // number of the event that comes next
 }
 
-var errGap = errors.New("events are missing")
+var (
+	errGap    = errors.New("events are missing")
+	errSilent = errors.New("the server tells us nothing any more; was the token revoked?")
+)
 
 // connection hears one connection until it breaks or ctx ends. ready is called once events flow; fresh
 // tells that there may be a hole before them.
@@ -63,7 +65,7 @@ func (s *session) connection(ctx context.Context, base *url.URL, token string, r
 		u.RawQuery = url.Values{"connection_id": {s.id}, "sequence_number": {strconv.FormatInt(s.next, 10)}}.Encode()
 	}
 	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: dialTime}
-	conn, resp, err := dialer.DialContext(ctx, u.String(), http.Header{"Authorization": {"Bearer " + strings.TrimSpace(token)}})
+	conn, resp, err := dialer.DialContext(ctx, u.String(), http.Header{"Authorization": {"Bearer " + strings.TrimSpace(token)}}) //nolint:bodyclose // gorilla: it need not be
 	if err != nil {
 		if resp != nil {
 			err = fmt.Errorf("%s: %w", resp.Status, err)
@@ -76,32 +78,27 @@ func (s *session) connection(ctx context.Context, base *url.URL, token string, r
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wg.Go(func() {
+		defer conn.Close() // ends the reading below
+		// The server does not close a connection whose token was revoked, it only tells it nothing.
+		// Hence its own kind of ping, which is refused then. The first is sent at once: its answer
+		// comes after the hello, if there is one; without a hello the old session goes on.
 		tick := time.NewTicker(pingEvery)
 		defer tick.Stop()
-		defer conn.Close() // ends the reading below
-		for {
+		for n := int64(1); ; n++ {
+			_ = conn.SetWriteDeadline(time.Now().Add(pingEvery))
+			if conn.WriteJSON(model.WebSocketRequest{Seq: n, Action: "ping"}) != nil {
+				return
+			}
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingEvery)) != nil {
-					return
-				}
 			}
 		}
 	})
 	conn.SetReadLimit(maxFrame)
 	alive := func() { _ = conn.SetReadDeadline(time.Now().Add(deadAfter)) }
 	alive()
-	conn.SetPongHandler(func(string) error { alive(); return nil })
-	answer := conn.PingHandler()
-	conn.SetPingHandler(func(data string) error { alive(); return answer(data) })
-
-	// The answer comes after the hello, if there is one. So an answer without it says that the
-	// old session goes on.
-	if err := conn.WriteJSON(model.WebSocketRequest{Seq: pingRequest, Action: "ping"}); err != nil {
-		return err
-	}
 	flowing := false
 	for {
 		_, data, err := conn.ReadMessage()
@@ -118,8 +115,11 @@ func (s *session) connection(ctx context.Context, base *url.URL, token string, r
 			s.id, s.next = f.Data.ConnectionID, f.Seq+1
 			flowing = true
 			ready(true)
+		case f.Event == "" && f.Status == model.StatusFail:
+			s.id = "" // nobody counts what is not told
+			return errSilent
 		case f.Event == "":
-			if f.SeqReply == pingRequest && !flowing {
+			if !flowing {
 				flowing = true
 				ready(false)
 			}
@@ -142,7 +142,7 @@ func (b *backoff) reset() { b.n = 0 }
 func (b *backoff) next() time.Duration {
 	d := min(firstPause<<min(b.n, 16), longPause)
 	b.n++
-	return d/2 + rand.N(d/2+1) //nolint:gosec // nothing secret
+	return d/2 + rand.N(d/2+1)
 }
 
 // pause returns false if ctx ended.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +51,7 @@ type office struct {
 	dir     string
 	db      string
 	listen  string
+	number  string // of the ticket
 
 	mu      sync.Mutex
 	process *exec.Cmd
@@ -484,6 +487,8 @@ func (o *office) work(crashes map[string]crash) {
 	o.revive()
 
 	o.arm(crashes["close"])
+	// A number that was drawn by a transaction which died is lost.
+	o.number = regexp.MustCompile(`#(?:&#35;)?(\d+)`).FindStringSubmatch(html.UnescapeString(o.find("card", "").text()))[1]
 	last := time.Time{}
 	o.eventually("it is closed", func() bool {
 		if o.find("card", "Closed").ID != "" {
@@ -491,11 +496,12 @@ func (o *office) work(crashes map[string]crash) {
 		}
 		if time.Since(last) > time.Second {
 			o.chat.Call(o.ann.Token, http.MethodPost, "/commands/execute",
-				map[string]any{"channel_id": o.channel.ID, "command": "/mail close #1 phoned"}, nil)
+				map[string]any{"channel_id": o.channel.ID, "command": "/mail close #" + o.number + " phoned"}, nil)
 			last = time.Now()
 		}
 		return false
 	})
+	o.shows("event", "Closed by")
 	o.eventually("the mail is moved", func() bool { return len(o.dovecot.Messages("help", "Done")) == 1 })
 	o.revive()
 	o.eventually("the copy is filed", func() bool { return len(o.dovecot.Messages("help", "Sent")) > 0 })
@@ -532,7 +538,7 @@ func (o *office) check(sentTwice bool) {
 	}
 	for _, m := range mails {
 		got := message.Parse(bytes.NewReader(m.Raw), message.Options{})
-		if !bytes.Equal(m.Raw, mails[0].Raw) || got.TicketRef != 1 || !slices.Equal(got.InReplyTo, []string{"first@example.net"}) {
+		if !bytes.Equal(m.Raw, mails[0].Raw) || fmt.Sprint(got.TicketRef) != o.number || !slices.Equal(got.InReplyTo, []string{"first@example.net"}) {
 			o.t.Errorf("the customer has %s", m.Raw)
 		}
 	}
