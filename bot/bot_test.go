@@ -123,6 +123,8 @@ func (c *chat) Download(_ context.Context, f File) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("bytes of " + f.ID)), nil
 }
 
+func (c *chat) Mention(context.Context) string { return "@groupmail" }
+
 func (c *chat) Link(channel, message string) string {
 	return "http://chat.example/" + channel + "/" + message
 }

@@ -30,7 +30,7 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 	case ticketing.CardPost:
 		m = card(dr, show)
 	case ticketing.HintPost:
-		m = hint()
+		m = hint(b.mention(ctx, dr))
 	case ticketing.MailPost:
 		m = b.mailLine(dr, show)
 	case ticketing.ReplyPost:
@@ -48,6 +48,13 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 	}
 	m.Key, m.Version, m.Root = dr.Post.Key, dr.Post.Want, dr.Root
 	return m, nil
+}
+
+func (b *Bot) mention(ctx context.Context, dr ticketing.Drawing) string {
+	if p, ok := b.platforms[dr.Board.Platform]; ok {
+		return p.Mention(ctx)
+	}
+	return ""
 }
 
 // link leads to the card that a drawing is about; empty if the card is not posted yet.
@@ -213,6 +220,9 @@ func notice(dr ticketing.Drawing, who, what string) string {
 // remarks are what a person should know before acting.
 func remarks(dr ticketing.Drawing) (lines []Line) {
 	c, m := dr.Conversation, dr.First
+	if m.Priority == ticketing.High && c.Open() {
+		lines = append(lines, Line{{Text: "❗ The sender marked it as urgent."}})
+	}
 	if m.Fault != "" {
 		lines = append(lines, Line{{Text: "⚠ Parts of this mail could not be read: " + ticketing.OneLine(m.Fault, 200)}})
 	}

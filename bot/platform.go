@@ -36,6 +36,9 @@ type Platform interface {
 	Channel(ctx context.Context, channel string) (Channel, error)
 	// Download streams a file that a Said carried.
 	Download(ctx context.Context, file File) (io.ReadCloser, error)
+	// Mention is what a thread message begins with to be a Said.ToBot: "@groupmail"; "" if it cannot be
+	// had just now.
+	Mention(ctx context.Context) string
 	// Link is an address that shows the message to a member.
 	Link(channel, message string) string
 	// Run hears what people do and tells hub, until ctx ends; it reconnects by itself and catches up

@@ -14,14 +14,20 @@ import (
 // maxFiles is how many files of a mail go into its thread line; the others are only named.
 const maxFiles = 10
 
-// hint is the first line of each thread.
-func hint() Message {
+// hint is the first line of each thread. mention is the bot's name as it is typed, if that is known.
+func hint(mention string) Message {
+	name := Span{Text: mention, Code: true}
+	if mention == "" {
+		name = Span{Text: "my name"}
+	}
 	return Message{
 		Notice: "Talk here stays among you",
 		Lines: []Line{{
 			{Text: "What is written here stays among you. Only a message that "},
 			{Text: "begins", Strong: true},
-			{Text: " with my name is sent to the other side, with its files, after a moment in which you can stop it."},
+			{Text: " with "},
+			name,
+			{Text: " is sent to the other side, with its files, after a moment in which you can stop it."},
 		}},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -87,6 +88,54 @@ func BenchmarkTake(b *testing.B) {
 			})
 		})
 		ratio = append(ratio, fmt.Sprintf("%.0f/%.0f=%.2f", change, update, change/update))
+	}
+	b.Log(strings.Join(ratio, " "))
+}
+
+// The whole use case Take against the same bare UPDATE, alternating.
+func BenchmarkDeskTake(b *testing.B) {
+	url := testbed.Postgres(b)
+	s := benchStore(b, url+"&pool_max_conns=16")
+	bare, err := pgxpool.New(context.Background(), url+"&pool_max_conns=16")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer bare.Close()
+	ctx := context.Background()
+	group := ticketing.Group{Name: "help", Boards: []ticketing.Board{{Name: "mm/town"}}}
+	desk := ticketing.NewDesk(s, []ticketing.Group{group}, ticketing.SystemClock, slog.New(slog.DiscardHandler))
+	const n = 2000
+	var ratio []string
+	event := atomic.Int64{}
+	for b.Loop() {
+		ids := make([]ticketing.ConversationID, n)
+		if err := s.Change(ctx, func(tx ticketing.Tx) error {
+			for i := range ids {
+				c := ticketing.Conversation{Group: "help", State: ticketing.New, Waits: s.clock()}
+				if err := tx.AddConversation(&c); err != nil {
+					return err
+				}
+				ids[i] = c.ID
+				if _, err := tx.AddPost(ticketing.Post{Key: fmt.Sprint("card", c.ID), Kind: ticketing.CardPost, Board: "mm/town", Conversation: c.ID}, "", time.Time{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+		update := inParallel(b, 16, n, func(i int) error {
+			tag, err := bare.Exec(ctx, `UPDATE conversations SET note = 'x', touched = $2 WHERE id = $1 AND owner = '' RETURNING id`, int64(ids[i]), time.Now())
+			if err == nil && tag.RowsAffected() != 1 {
+				err = errors.New("not one")
+			}
+			return err
+		})
+		take := inParallel(b, 16, n, func(i int) error {
+			_, err := desk.Take(ctx, ticketing.By{Group: "help", Member: ticketing.Member{ID: ticketing.MemberID(fmt.Sprint("mm:", i%16)), Name: "Ann"}, Event: fmt.Sprint("click", event.Add(1))}, ids[i])
+			return err
+		})
+		ratio = append(ratio, fmt.Sprintf("%.0f/%.0f=%.2f", take, update, take/update))
 	}
 	b.Log(strings.Join(ratio, " "))
 }

@@ -77,8 +77,8 @@ func (s *Store) deleteBlobs(ctx context.Context, ids []int64) error {
 func (s *Store) OpenBlob(ctx context.Context, id ticketing.BlobID) (io.ReadCloser, error) {
 	var sizes []int64
 	err := s.again(ctx, true, func(t ticketing.Tx) error {
-		return t.(*tx).do("open blob", func(g *gorm.DB) error {
-			return g.Raw(`SELECT size FROM blobs WHERE id = ? AND size >= 0`, int64(id)).Scan(&sizes).Error
+		return t.(*tx).get("open blob", func(g *gorm.DB) *gorm.DB {
+			return g.Raw(`SELECT size FROM blobs WHERE id = ? AND size >= 0`, int64(id)).Find(&sizes)
 		})
 	})
 	if err != nil {

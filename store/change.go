@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"gorm.io/gorm"
+
 	"groupmail/ticketing"
 )
 
@@ -62,7 +64,8 @@ func (s *Store) once(ctx context.Context, readOnly bool, f func(ticketing.Tx) er
 	if err != nil {
 		return err, s.race(err) || isDead(err)
 	}
-	t := &tx{s: s, txn: txn, g: on(ctx, s.db(), txn.conn()), ctx: ctx, readOnly: readOnly}
+	t := &tx{s: s, txn: txn, ctx: ctx, readOnly: readOnly,
+		g: s.db().Session(&gorm.Session{NewDB: true, Context: ctx, DryRun: true})}
 	ended := false
 	defer func() {
 		if !ended { // f has panicked, or ended its goroutine

@@ -462,7 +462,7 @@ func TestAConnectionLostDuringTheCommit(t *testing.T) {
 		defer close(cut)
 		for {
 			var n int
-			err := watch.db().Raw(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'commit' AND state = 'active'`).Scan(&n).Error
+			err := watch.db().Raw(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'`).Scan(&n).Error
 			if n > 0 || err != nil || t.Context().Err() != nil {
 				proxy.Cut()
 				return

@@ -36,7 +36,8 @@ type dialect interface {
 	skipLocked() string
 	// blobsOfFiles selects the blobs that are files of replies.
 	blobsOfFiles() string
-	nextNumber(tx *gorm.DB) (int, error)
+	// nextNumber is a statement that returns the next ticket number.
+	nextNumber() string
 	// inherit frees, where there is but one process, the jobs of the one before.
 	inherit(ctx context.Context) error
 	// abandoned frees the jobs of workers that hold no lease any more.
@@ -56,16 +57,24 @@ type dialect interface {
 	engine(s *Store) (engine, error)
 }
 
-// transaction is one that has begun. It ends with the first commit or rollback.
+// transaction is one that has begun. It ends with the first commit or rollback. What gorm makes of
+// a statement is run here, not by gorm, so that on Postgres several can go in one message.
 type transaction interface {
-	conn() gorm.ConnPool
+	// query runs a statement that returns rows, which are closed before anything else is run.
+	query(ctx context.Context, sql string, args []any) (gorm.Rows, error)
+	// exec runs one that does not, and tells how many rows it has touched.
+	exec(ctx context.Context, sql string, args []any) (int64, error)
+	// later runs one at any time before the next, or the commit; what is wrong with it is told then.
+	later(ctx context.Context, sql string, args []any) error
+	// enqueue makes a job in this transaction.
+	enqueue(ctx context.Context, j ticketing.Job) error
+
 	// commit is bounded in time, but by nothing else. ErrUnknown: the connection died, and nobody
-	// can tell whether it was kept.
+	// can tell whether it was kept. errDead: it died before.
 	commit() error
 	rollback()
 	// dead tells that the connection is lost, and the transaction with it.
 	dead() bool
-	enqueue(ctx context.Context, j ticketing.Job) error
 }
 
 // commitTime bounds a commit: by then either the disk or the network is broken.
@@ -78,13 +87,6 @@ func newGorm(d gorm.Dialector) (*gorm.DB, error) {
 		DisableNestedTransaction: true,
 		Logger:                   discard{},
 	})
-}
-
-// on is the same gorm on another connection.
-func on(ctx context.Context, g *gorm.DB, c gorm.ConnPool) *gorm.DB {
-	g = g.Session(&gorm.Session{NewDB: true, Context: ctx})
-	g.Statement.ConnPool = pool{c}
-	return g
 }
 
 // discard is gorm's logger: errors are returned, and whoever handles them logs them.

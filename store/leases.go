@@ -83,7 +83,7 @@ func (cursorRow) TableName() string { return "cursors" }
 func (s *Store) Cursor(ctx context.Context, name string) (string, error) {
 	var row cursorRow
 	err := s.again(ctx, true, func(t ticketing.Tx) error {
-		return t.(*tx).do("cursor", func(g *gorm.DB) error { return g.Where("name = ?", name).Limit(1).Find(&row).Error })
+		return t.(*tx).get("cursor", func(g *gorm.DB) *gorm.DB { return g.Where("name = ?", name).Limit(1).Find(&row) })
 	})
 	return row.Value, err
 }

@@ -232,9 +232,7 @@ func (p *postgres) abandoned(ctx context.Context) error {
 // tidy leaves it to autovacuum.
 func (p *postgres) tidy(context.Context) error { return nil }
 
-func (p *postgres) nextNumber(g *gorm.DB) (number int, err error) {
-	return number, g.Raw("SELECT nextval('ticket_numbers')").Scan(&number).Error
-}
+func (p *postgres) nextNumber() string { return "SELECT nextval('ticket_numbers')" }
 
 func (p *postgres) race(err error) bool {
 	var pg *pgconn.PgError
@@ -271,87 +269,184 @@ func isDead(err error) bool {
 		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || pgconn.SafeToRetry(err)
 }
 
-// begin starts a transaction that database/sql knows nothing of, on a connection that it has handed
-// out: so the transaction is a pgx one, which River wants, while gorm runs its statements within it.
+// begin says BEGIN together with the first statement.
 func (p *postgres) begin(ctx context.Context, readOnly bool) (transaction, error) {
-	conn, err := p.sql.Conn(ctx)
+	conn, err := p.pool.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("store: begin: %w", err)
 	}
-	t := &postgresTx{p: p, sql: conn}
-	options := pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
+	t := &postgresTx{p: p, conn: conn}
 	if readOnly {
-		options = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	}
-	err = t.raw(func(c *pgx.Conn) error {
-		t.tx, err = c.BeginTx(ctx, options)
-		return err
-	})
-	if err != nil {
-		_ = conn.Close() // there is an error already
-		return nil, fmt.Errorf("store: begin: %w", err)
+		t.pending.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	} else {
+		t.pending.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
 	}
 	return t, nil
 }
 
+// postgresTx sends statements that nobody waits for with the next one that somebody does wait for,
+// or with the commit: each message and its answer cost more than most statements do.
 type postgresTx struct {
-	p   *postgres
-	sql *sql.Conn
-	tx  pgx.Tx
+	p       *postgres
+	conn    *pgxpool.Conn
+	pending pgx.Batch
+	begun   bool // something other than BEGIN was asked for
 }
 
-// raw lends the pgx connection; until f returns nobody else uses it.
-func (t *postgresTx) raw(f func(*pgx.Conn) error) error {
-	return t.sql.Raw(func(c any) error { return f(c.(*stdlib.Conn).Conn()) })
+// send sends what is pending. The result of the last statement is yet to be read.
+func (t *postgresTx) send(ctx context.Context) (pgx.BatchResults, error) {
+	batch := t.pending
+	t.pending, t.begun = pgx.Batch{}, true
+	results := t.conn.SendBatch(ctx, &batch)
+	for range batch.Len() - 1 {
+		if _, err := results.Exec(); err != nil {
+			_ = results.Close() // there is an error already
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
-func (t *postgresTx) conn() gorm.ConnPool { return t.sql }
+func (t *postgresTx) queue(sql string, args []any) error {
+	args, err := cleanArgs(args)
+	t.pending.Queue(sql, args...)
+	return err
+}
+
+func (t *postgresTx) later(_ context.Context, sql string, args []any) error {
+	t.begun = true
+	return t.queue(sql, args)
+}
+
+func (t *postgresTx) exec(ctx context.Context, sql string, args []any) (int64, error) {
+	if err := t.queue(sql, args); err != nil {
+		return 0, err
+	}
+	results, err := t.send(ctx)
+	if err != nil {
+		return 0, err
+	}
+	tag, err := results.Exec()
+	return tag.RowsAffected(), errors.Join(err, results.Close())
+}
+
+func (t *postgresTx) query(ctx context.Context, sql string, args []any) (gorm.Rows, error) {
+	if err := t.queue(sql, args); err != nil {
+		return nil, err
+	}
+	results, err := t.send(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := results.Query()
+	if err != nil {
+		_ = results.Close() // there is an error already
+		return nil, err
+	}
+	return pgxRows{rows, results}, nil
+}
+
+// pgxRows are rows as gorm scans them.
+type pgxRows struct {
+	rows    pgx.Rows
+	results pgx.BatchResults
+}
+
+func (r pgxRows) Columns() ([]string, error) {
+	fields := r.rows.FieldDescriptions()
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return names, nil
+}
+
+func (r pgxRows) ColumnTypes() ([]*sql.ColumnType, error) { return nil, nil }
+func (r pgxRows) Next() bool                              { return r.rows.Next() }
+func (r pgxRows) Scan(dest ...any) error                  { return r.rows.Scan(dest...) }
+func (r pgxRows) Err() error                              { return r.rows.Err() }
+func (r pgxRows) Close() error {
+	r.rows.Close()
+	return errors.Join(r.rows.Err(), r.results.Close())
+}
 
 func (t *postgresTx) commit() error {
-	defer t.sql.Close()
+	defer t.conn.Release()
+	if !t.begun {
+		return nil
+	}
+	if t.dead() {
+		return errDead
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
 	defer cancel()
-	sent := false
-	err := t.raw(func(c *pgx.Conn) error {
-		if c.IsClosed() {
-			return errDead
+	t.pending.Queue("COMMIT")
+	results, err := t.send(ctx)
+	if err == nil {
+		var tag pgconn.CommandTag
+		if tag, err = results.Exec(); err == nil && tag.String() != "COMMIT" {
+			err = errors.New("Postgres has rolled it back")
 		}
-		sent = true
-		return t.tx.Commit(ctx)
-	})
+		err = errors.Join(err, results.Close())
+	}
 	var pg *pgconn.PgError
 	switch {
-	case err == nil, errors.Is(err, pgx.ErrTxCommitRollback):
+	case err == nil:
+		return nil
+	case errors.As(err, &pg) && pg.Severity == "ERROR", !t.dead():
+		t.end()
 		return err
-	case !sent:
-		return fmt.Errorf("%w: %w", errDead, err)
-	case errors.As(err, &pg) && pg.Severity == "ERROR":
-		return err // it is rolled back
 	}
 	// pgconn.SafeToRetry is of no use here: it says yes also to a connection that died after sending.
 	return fmt.Errorf("%w: %w", ErrUnknown, err)
 }
 
 func (t *postgresTx) rollback() {
-	defer t.sql.Close()
+	defer t.conn.Release()
+	t.end()
+}
+
+// end rolls back what was begun. Where it fails pgx closes the connection, and the server rolls back
+// by itself.
+func (t *postgresTx) end() {
+	if t.dead() || t.conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	// Where it fails pgx has closed the connection, and the server rolls back by itself.
-	_ = t.raw(func(*pgx.Conn) error { return t.tx.Rollback(ctx) })
+	if _, err := t.conn.Exec(ctx, "ROLLBACK"); err != nil {
+		_ = t.conn.Conn().Close(ctx) // in doubt
+	}
 }
 
-func (t *postgresTx) dead() bool {
-	closed := false
-	err := t.raw(func(c *pgx.Conn) error {
-		closed = c.IsClosed()
-		return nil
-	})
-	return closed || err != nil
-}
+func (t *postgresTx) dead() bool { return t.conn.Conn().IsClosed() }
 
 func (t *postgresTx) enqueue(ctx context.Context, j ticketing.Job) error {
-	return t.raw(func(*pgx.Conn) error { return t.p.engin.enqueue(ctx, t.tx, j) })
+	if t.pending.Len() > 0 {
+		results, err := t.send(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = results.Exec()
+		if err = errors.Join(err, results.Close()); err != nil {
+			return err
+		}
+	}
+	return t.p.engin.enqueue(ctx, riverTx{t.conn.Conn()}, j)
 }
+
+// riverTx shows River the transaction that we began. It is ours to end.
+type riverTx struct{ *pgxConn }
+
+type pgxConn = pgx.Conn
+
+var errNotRivers = errors.New("store: the job engine may not begin or end transactions of others")
+
+func (t riverTx) Begin(context.Context) (pgx.Tx, error) { return nil, errNotRivers }
+func (t riverTx) Commit(context.Context) error          { return errNotRivers }
+func (t riverTx) Rollback(context.Context) error        { return errNotRivers }
+func (t riverTx) LargeObjects() pgx.LargeObjects        { panic(errNotRivers) }
+func (t riverTx) Conn() *pgx.Conn                       { return t.pgxConn }
 
 func (p *postgres) engine(s *Store) (engine, error) {
 	var err error

@@ -23,37 +23,40 @@ const elder = "e.message = '' AND NOT e.gone AND (e.retry_at IS NULL OR e.retry_
 func (s *Store) until(t time.Time) clause.Expr { return s.after(t.Sub(s.clock())) }
 
 func (t *tx) AddPost(p ticketing.Post, holder string, until time.Time) (ticketing.PostID, error) {
-	row := rowOfPost(p)
-	row.ID, row.Want = 0, 1
-	err := t.do("add post", func(g *gorm.DB) error {
-		if err := g.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "key"}}, DoNothing: true}).
-			Create(&row).Error; err != nil || row.ID == 0 || holder == "" {
-			return err
-		}
-		return g.Exec(`UPDATE posts SET lease_by = ?, lease_until = ? WHERE id = ?`, holder, t.s.until(until), row.ID).Error
+	lease := gorm.Expr("NULL")
+	if holder != "" {
+		lease = t.s.until(until)
+	}
+	id, err := t.add("add post", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`INSERT INTO posts (key, kind, group_name, board, conversation, mail, reply, event, subject, root,
+			message, want, shown, gone, made, lease_by, lease_until)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING RETURNING id`,
+			p.Key, string(p.Kind), p.Group, p.Board, int64(p.Conversation), int64(p.Mail), int64(p.Reply), p.Event,
+			p.Subject, int64(p.Root), p.Message, p.Shown, p.Gone, at(p.Made), holder, lease)
 	})
-	return ticketing.PostID(row.ID), err
+	return ticketing.PostID(id), err
 }
 
 func (t *tx) Raise(which ticketing.PostsWhere, holder string, until time.Time) ([]ticketing.PostID, error) {
 	var held []ticketing.PostID
-	err := t.do("raise posts", func(g *gorm.DB) error {
-		g = where(g.Model(&postRow{}), which)
+	err := t.each("raise posts", func(g *gorm.DB) *gorm.DB {
 		sets := map[string]any{"want": gorm.Expr("want + 1")}
 		if holder != "" {
 			sets["lease_by"] = gorm.Expr("CASE WHEN "+free+" THEN ? ELSE lease_by END", t.s.now(), holder)
 			sets["lease_until"] = gorm.Expr("CASE WHEN "+free+" THEN ? ELSE lease_until END", t.s.now(), t.s.until(until))
 		}
-		var rows []postRow
-		g = g.Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "lease_by"}}}).Model(&rows).UpdateColumns(sets)
-		for _, r := range rows {
-			if r.LeaseBy == holder && holder != "" {
-				held = append(held, ticketing.PostID(r.ID))
-			}
+		return where(g.Model(&postRow{}), which).
+			Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "lease_by"}}}).UpdateColumns(sets)
+	}, func(scan func(...any) error) error {
+		var id int64
+		var by string
+		err := scan(&id, &by)
+		if by == holder && holder != "" {
+			held = append(held, ticketing.PostID(id))
 		}
-		slices.Sort(held)
-		return g.Error
+		return err
 	})
+	slices.Sort(held)
 	return held, err
 }
 
@@ -82,29 +85,28 @@ func where(g *gorm.DB, w ticketing.PostsWhere) *gorm.DB {
 
 func (t *tx) Post(id ticketing.PostID) (ticketing.Post, error) {
 	var row postRow
-	err := t.do("post", func(g *gorm.DB) error { return g.Where("id = ?", int64(id)).Take(&row).Error })
+	err := t.get("post", func(g *gorm.DB) *gorm.DB { return g.Where("id = ?", int64(id)).Take(&row) })
 	return row.noun(), err
 }
 
 func (t *tx) Elder(p ticketing.Post) (bool, error) {
-	var found []int
-	err := t.do("elder post", func(g *gorm.DB) error {
-		return g.Raw("SELECT 1 FROM posts e WHERE e.root = ? AND e.root <> 0 AND e.id < ? AND "+elder+" LIMIT 1",
-			int64(p.Root), int64(p.ID), t.s.now()).Scan(&found).Error
+	found, err := t.add("elder post", func(g *gorm.DB) *gorm.DB {
+		return g.Exec("SELECT e.id FROM posts e WHERE e.root = ? AND e.root <> 0 AND e.id < ? AND "+elder+" LIMIT 1",
+			int64(p.Root), int64(p.ID), t.s.now())
 	})
-	return len(found) > 0, err
+	return found != 0, err
 }
 
 func (t *tx) FindPost(k, board, message string) (ticketing.Post, error) {
 	var row postRow
-	err := t.do("find post", func(g *gorm.DB) error {
+	if k == "" && message == "" {
+		return ticketing.Post{}, ticketing.ErrNone
+	}
+	err := t.get("find post", func(g *gorm.DB) *gorm.DB {
 		if k != "" {
-			return g.Where("key = ?", k).Take(&row).Error
+			return g.Where("key = ?", k).Take(&row)
 		}
-		if message == "" {
-			return ticketing.ErrNone
-		}
-		return g.Where("board = ? AND message = ?", board, message).Order("id").Take(&row).Error
+		return g.Where("board = ? AND message = ?", board, message).Order("id").Take(&row)
 	})
 	return row.noun(), err
 }

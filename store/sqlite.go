@@ -185,8 +185,8 @@ func (l *lite) tidy(ctx context.Context) error {
 	return err
 }
 
-func (l *lite) nextNumber(g *gorm.DB) (number int, err error) {
-	return number, g.Raw("UPDATE counters SET value = value + 1 WHERE name = 'ticket' RETURNING value").Scan(&number).Error
+func (l *lite) nextNumber() string {
+	return "UPDATE counters SET value = value + 1 WHERE name = 'ticket' RETURNING value"
 }
 
 func (l *lite) race(err error) bool {
@@ -234,7 +234,22 @@ type liteTx struct {
 	tx  *sql.Tx
 }
 
-func (t *liteTx) conn() gorm.ConnPool { return t.tx }
+func (t *liteTx) query(ctx context.Context, sql string, args []any) (gorm.Rows, error) {
+	return pool{t.tx}.QueryContext(ctx, sql, args...)
+}
+
+func (t *liteTx) exec(ctx context.Context, sql string, args []any) (int64, error) {
+	result, err := pool{t.tx}.ExecContext(ctx, sql, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (t *liteTx) later(ctx context.Context, sql string, args []any) error {
+	_, err := t.exec(ctx, sql, args)
+	return err
+}
 
 func (t *liteTx) commit() error {
 	defer t.sql.Close()

@@ -14,45 +14,121 @@ import (
 	"groupmail/ticketing"
 )
 
-// tx is one transaction at work. A failed statement is the end of it: all that follows fails, and
-// nothing of it is kept even if the use case goes on as if nothing had happened.
+// tx is one transaction at work. gorm makes its statements, and maps rows; the transaction runs them.
+//
+// A failed statement is the end of it: all that follows fails, and nothing of it is kept even if the
+// use case goes on as if nothing had happened.
 type tx struct {
 	s        *Store
 	txn      transaction
-	g        *gorm.DB
+	g        *gorm.DB        // makes statements and does not run them
 	ctx      context.Context //nolint:containedctx // lives as long as the transaction
 	readOnly bool
 	err      error
 
+	known  map[any]bool    // ids of rows that this transaction has locked or made
 	absent map[string]bool // Message-IDs, by group, that the use case was told are unknown
 }
 
-// do runs statements. Missing rows are ErrNone.
-func (t *tx) do(what string, f func(g *gorm.DB) error) error {
+// statement has gorm make one.
+type statement func(g *gorm.DB) *gorm.DB
+
+// do runs a statement that gorm makes. Missing rows are ErrNone, any other error ends the transaction.
+func (t *tx) do(what string, make statement, run func(sql string, args []any, g *gorm.DB) error) error {
 	if t.err != nil {
 		return t.err
 	}
-	err := f(t.g)
-	switch {
-	case err == nil, errors.Is(err, ticketing.ErrNone), errors.Is(err, ticketing.ErrRepeated):
-		return err
-	case errors.Is(err, gorm.ErrRecordNotFound):
+	g := make(t.g)
+	err := g.Error
+	if err == nil {
+		err = run(g.Statement.SQL.String(), g.Statement.Vars, g)
+	}
+	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return ticketing.ErrNone
 	}
-	t.err = fmt.Errorf("store: %s: %w", what, err)
+	return t.fail(what, err)
+}
+
+func (t *tx) fail(what string, err error) error {
+	if err != nil {
+		t.err = fmt.Errorf("store: %s: %w", what, err)
+	}
 	return t.err
 }
 
-// one tells ErrNone if no row was touched.
-func one(g *gorm.DB) error {
-	if g.Error == nil && g.RowsAffected == 0 {
-		return ticketing.ErrNone
-	}
-	return g.Error
+// get scans the rows of a statement into its destination.
+func (t *tx) get(what string, make statement) error {
+	return t.do(what, make, func(sql string, args []any, g *gorm.DB) error {
+		rows, err := t.txn.query(t.ctx, sql, args)
+		if err != nil {
+			return err
+		}
+		gorm.Scan(rows, g, 0)
+		if err := rows.Close(); err != nil {
+			return err
+		}
+		return g.Error
+	})
 }
 
-// locked makes a SELECT lock its rows, on Postgres; on SQLite a writing transaction is alone.
-func (t *tx) locked(g *gorm.DB) *gorm.DB {
+// each scans the rows of a statement one by one.
+func (t *tx) each(what string, make statement, row func(scan func(...any) error) error) error {
+	return t.do(what, make, func(sql string, args []any, _ *gorm.DB) error {
+		rows, err := t.txn.query(t.ctx, sql, args)
+		if err != nil {
+			return err
+		}
+		for err == nil && rows.Next() {
+			err = row(rows.Scan)
+		}
+		return errors.Join(err, rows.Err(), rows.Close())
+	})
+}
+
+// add runs an INSERT that returns an id; 0 if it did nothing.
+func (t *tx) add(what string, make statement) (id int64, err error) {
+	err = t.each(what, make, func(scan func(...any) error) error { return scan(&id) })
+	return id, err
+}
+
+// put runs a statement whose result nobody waits for.
+func (t *tx) put(what string, make statement) error {
+	return t.do(what, make, func(sql string, args []any, _ *gorm.DB) error {
+		return t.txn.later(t.ctx, sql, args)
+	})
+}
+
+// putOne updates a row. ErrNone if it is not there, as can be only if this transaction does not know it.
+func (t *tx) putOne(what string, id any, make statement) error {
+	if t.known[id] {
+		return t.put(what, make)
+	}
+	n, err := t.touch(what, make)
+	if err == nil && n == 0 {
+		return ticketing.ErrNone
+	}
+	return err
+}
+
+// touch runs a statement and tells how many rows it touched.
+func (t *tx) touch(what string, make statement) (n int64, err error) {
+	err = t.do(what, make, func(sql string, args []any, _ *gorm.DB) (err error) {
+		n, err = t.txn.exec(t.ctx, sql, args)
+		return err
+	})
+	return n, err
+}
+
+// know notes that a row is there and nobody else can take it away.
+func (t *tx) know(id any) {
+	if t.known == nil {
+		t.known = map[any]bool{}
+	}
+	t.known[id] = true
+}
+
+// lock makes a SELECT lock its rows, on Postgres; on SQLite a writing transaction is alone.
+func (t *tx) lock(g *gorm.DB) *gorm.DB {
 	if t.readOnly {
 		return g
 	}
@@ -61,29 +137,30 @@ func (t *tx) locked(g *gorm.DB) *gorm.DB {
 
 func (t *tx) Once(k string) error {
 	if k == "" {
-		return nil
+		return t.err
 	}
-	return t.do("event key", func(g *gorm.DB) error {
-		g = g.Exec(`INSERT INTO event_keys (key, at) VALUES (?, ?) ON CONFLICT DO NOTHING`, key(k), t.s.now())
-		if g.Error == nil && g.RowsAffected == 0 {
-			return ticketing.ErrRepeated
-		}
-		return g.Error
+	n, err := t.touch("event key", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`INSERT INTO event_keys (key, at) VALUES (?, ?) ON CONFLICT DO NOTHING`, key(k), t.s.now())
 	})
+	if err == nil && n == 0 {
+		return ticketing.ErrRepeated
+	}
+	return err
 }
 
 func (t *tx) Conversation(id ticketing.ConversationID) (ticketing.Conversation, error) {
 	var row conversationRow
-	err := t.do("conversation", func(g *gorm.DB) error {
-		return t.locked(g).Where("id = ?", int64(id)).Take(&row).Error
-	})
+	err := t.get("conversation", func(g *gorm.DB) *gorm.DB { return t.lock(g).Where("id = ?", int64(id)).Take(&row) })
+	if err == nil && !t.readOnly {
+		t.know(id)
+	}
 	return row.noun(), err
 }
 
 func (t *tx) Numbered(number int) (ticketing.ConversationID, error) {
 	var row conversationRow
-	err := t.do("ticket number", func(g *gorm.DB) error {
-		return g.Select("id").Where("number = ? AND number <> 0", int64(number)).Take(&row).Error
+	err := t.get("ticket number", func(g *gorm.DB) *gorm.DB {
+		return g.Select("id").Where("number = ? AND number <> 0", int64(number)).Take(&row)
 	})
 	return ticketing.ConversationID(row.ID), err
 }
@@ -91,21 +168,23 @@ func (t *tx) Numbered(number int) (ticketing.ConversationID, error) {
 func (t *tx) AddConversation(c *ticketing.Conversation) error {
 	row := rowOfConversation(*c)
 	row.ID = 0
-	err := t.do("add conversation", func(g *gorm.DB) error { return g.Create(&row).Error })
-	c.ID = ticketing.ConversationID(row.ID)
+	id, err := t.add("add conversation", func(g *gorm.DB) *gorm.DB { return g.Create(&row) })
+	if c.ID = ticketing.ConversationID(id); err == nil {
+		t.know(c.ID)
+	}
 	return err
 }
 
 func (t *tx) SetConversation(c ticketing.Conversation) error {
 	row := rowOfConversation(c)
-	return t.do("set conversation", func(g *gorm.DB) error {
-		return one(g.Model(&row).Select("*").Omit("id", "group_name").Updates(&row))
+	return t.putOne("set conversation", c.ID, func(g *gorm.DB) *gorm.DB {
+		return g.Model(&row).Select("*").Omit("id", "group_name").Updates(&row)
 	})
 }
 
 func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) {
 	var rows []conversationRow
-	err := t.do("conversations", func(g *gorm.DB) error {
+	err := t.get("conversations", func(g *gorm.DB) *gorm.DB {
 		if q.Group != "" {
 			g = g.Where("group_name = ?", q.Group)
 		}
@@ -134,61 +213,57 @@ func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) 
 		if q.Limit > 0 {
 			g = g.Limit(q.Limit)
 		}
-		return g.Offset(q.Offset).Find(&rows).Error
+		return g.Offset(q.Offset).Find(&rows)
 	})
 	return nouns(rows), err
 }
 
-func (t *tx) NextNumber() (number int, err error) {
-	err = t.do("ticket number", func(g *gorm.DB) error {
-		number, err = t.s.nextNumber(g)
-		return err
-	})
-	return number, err
+func (t *tx) NextNumber() (int, error) {
+	n, err := t.add("ticket number", func(g *gorm.DB) *gorm.DB { return g.Exec(t.s.nextNumber()) })
+	return int(n), err
 }
 
-func (t *tx) Log(e *ticketing.Event) error {
+func (t *tx) Log(e *ticketing.Event) (err error) {
 	row := rowOfEvent(*e)
 	row.ID = 0
-	err := t.do("log", func(g *gorm.DB) error { return g.Create(&row).Error })
-	e.ID = row.ID
+	e.ID, err = t.add("log", func(g *gorm.DB) *gorm.DB { return g.Create(&row) })
 	return err
 }
 
 func (t *tx) Event(id int64) (ticketing.Event, error) {
 	var row eventRow
-	err := t.do("event", func(g *gorm.DB) error { return g.Where("id = ?", id).Take(&row).Error })
+	err := t.get("event", func(g *gorm.DB) *gorm.DB { return g.Where("id = ?", id).Take(&row) })
 	return row.noun(), err
 }
 
 func (t *tx) Events(id ticketing.ConversationID) ([]ticketing.Event, error) {
 	var rows []eventRow
-	err := t.do("events", func(g *gorm.DB) error {
-		return g.Where("conversation = ?", int64(id)).Order("id").Find(&rows).Error
+	err := t.get("events", func(g *gorm.DB) *gorm.DB {
+		return g.Where("conversation = ?", int64(id)).Order("id").Find(&rows)
 	})
 	return nouns(rows), err
 }
 
 func (t *tx) Member(id ticketing.MemberID) (ticketing.Member, error) {
 	var row memberRow
-	err := t.do("member", func(g *gorm.DB) error { return g.Where("id = ?", string(id)).Take(&row).Error })
+	err := t.get("member", func(g *gorm.DB) *gorm.DB { return g.Where("id = ?", string(id)).Take(&row) })
 	return row.noun(), err
 }
 
 func (t *tx) MeetMember(m ticketing.Member) error {
 	row := rowOfMember(ticketing.Member{ID: m.ID, Name: m.Name, Handle: m.Handle, Email: m.Email})
-	return t.do("meet member", func(g *gorm.DB) error {
+	return t.put("meet member", func(g *gorm.DB) *gorm.DB {
 		return g.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "id"}},
 			DoUpdates: clause.AssignmentColumns([]string{"name", "handle", "email"}),
-		}).Create(&row).Error
+		}).Create(&row)
 	})
 }
 
 func (t *tx) SetMember(m ticketing.Member) error {
 	row := rowOfMember(m)
-	return t.do("set member", func(g *gorm.DB) error {
-		return one(g.Model(&row).Select("from_name", "signature", "replied").Updates(&row))
+	return t.putOne("set member", m.ID, func(g *gorm.DB) *gorm.DB {
+		return g.Model(&row).Select("from_name", "signature", "replied").Updates(&row)
 	})
 }
 
@@ -196,42 +271,46 @@ func (t *tx) SetPresent(group, board string, members []ticketing.MemberID) error
 	want := texts(members)
 	slices.Sort(want) // the same order in all processes, so that they do not lock each other out
 	want = slices.Compact(want)
-	return t.do("present", func(g *gorm.DB) error {
-		var have []string
-		err := g.Raw(`SELECT member FROM present WHERE group_name = ? AND board = ?`, group, board).Scan(&have).Error
-		if err != nil {
-			return err
-		}
-		slices.Sort(have)
-		if slices.Equal(have, want) {
-			return nil
-		}
-		err = g.Exec(`DELETE FROM present WHERE group_name = ? AND board = ? AND NOT `+t.s.among("member"),
-			group, board, jsonArray(want)).Error
-		for _, m := range want {
-			if _, found := slices.BinarySearch(have, m); !found && err == nil {
-				err = g.Exec(`INSERT INTO present (group_name, board, member) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-					group, board, m).Error
-			}
-		}
-		return err
+	var have []string
+	err := t.get("present", func(g *gorm.DB) *gorm.DB {
+		return g.Raw(`SELECT member FROM present WHERE group_name = ? AND board = ?`, group, board).Find(&have)
 	})
+	slices.Sort(have)
+	if err != nil || slices.Equal(have, want) {
+		return err
+	}
+	err = t.put("present", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`DELETE FROM present WHERE group_name = ? AND board = ? AND NOT `+t.s.among("member"),
+			group, board, jsonArray(want))
+	})
+	for _, m := range want {
+		if _, found := slices.BinarySearch(have, m); !found && err == nil {
+			err = t.put("present", func(g *gorm.DB) *gorm.DB {
+				return g.Exec(`INSERT INTO present (group_name, board, member) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+					group, board, m)
+			})
+		}
+	}
+	return err
 }
 
 func (t *tx) Present(group string) ([]ticketing.Member, error) {
 	var rows []memberRow
-	err := t.do("present", func(g *gorm.DB) error {
-		return g.Raw(`SELECT p.member AS id, COALESCE(m.name, '') AS name, COALESCE(m.handle, '') AS handle,
+	err := t.get("present", func(g *gorm.DB) *gorm.DB {
+		return g.Raw(`SELECT here.member AS id, COALESCE(m.name, '') AS name, COALESCE(m.handle, '') AS handle,
 			COALESCE(m.email, '') AS email, COALESCE(m.from_name, '') AS from_name,
 			COALESCE(m.signature, '') AS signature, COALESCE(m.replied, FALSE) AS replied
-			FROM (SELECT DISTINCT member FROM present WHERE group_name = ?) p
-			LEFT JOIN members m ON m.id = p.member ORDER BY 2, 1`, group).Scan(&rows).Error
+			FROM (SELECT DISTINCT member FROM present WHERE group_name = ?) here
+			LEFT JOIN members m ON m.id = here.member ORDER BY 2, 1`, group).Find(&rows)
 	})
 	return nouns(rows), err
 }
 
 func (t *tx) Enqueue(j ticketing.Job) error {
-	return t.do("enqueue", func(*gorm.DB) error { return t.txn.enqueue(t.ctx, j) })
+	if t.err != nil {
+		return t.err
+	}
+	return t.fail("enqueue", t.txn.enqueue(t.ctx, j))
 }
 
 // texts is a list of some kind of string as plain ones, for a database.

@@ -17,27 +17,24 @@ const batch = 500
 func (t *tx) AddMail(m *ticketing.Mail) error {
 	row := rowOfMail(*m)
 	row.ID = 0
-	err := t.do("add mail", func(g *gorm.DB) error {
-		err := g.Create(&row).Error
-		if err != nil && t.s.unfit(err) {
-			return fmt.Errorf("%w: %w", ticketing.ErrBadMail, err)
-		}
-		return err
-	})
-	m.ID = ticketing.MailID(row.ID)
-	return err
+	id, err := t.add("add mail", func(g *gorm.DB) *gorm.DB { return g.Create(&row) })
+	if err != nil && t.s.unfit(err) {
+		t.err = fmt.Errorf("%w: %w", ticketing.ErrBadMail, err)
+	}
+	m.ID = ticketing.MailID(id)
+	return t.err
 }
 
 func (t *tx) Mail(id ticketing.MailID) (ticketing.Mail, error) {
 	var row mailRow
-	err := t.do("mail", func(g *gorm.DB) error { return g.Where("id = ?", int64(id)).Take(&row).Error })
+	err := t.get("mail", func(g *gorm.DB) *gorm.DB { return g.Where("id = ?", int64(id)).Take(&row) })
 	return row.noun(), err
 }
 
 func (t *tx) Mails(id ticketing.ConversationID, limit int) ([]ticketing.Mail, error) {
 	var rows []mailRow
-	err := t.do("mails", func(g *gorm.DB) error {
-		return g.Where("conversation = ?", int64(id)).Order("id DESC").Limit(limit).Find(&rows).Error
+	err := t.get("mails", func(g *gorm.DB) *gorm.DB {
+		return g.Where("conversation = ?", int64(id)).Order("id DESC").Limit(limit).Find(&rows)
 	})
 	return nouns(rows), err
 }
@@ -46,22 +43,28 @@ func (t *tx) MoveMails(from, to ticketing.ConversationID) error {
 	if from == to {
 		return nil
 	}
-	return t.do("move mails", func(g *gorm.DB) error {
-		return errors.Join(
-			g.Exec(`UPDATE mails SET conversation = ? WHERE conversation = ?`, int64(to), int64(from)).Error,
-			g.Exec(`UPDATE message_ids SET conversation = ? WHERE conversation = ?`, int64(to), int64(from)).Error,
-			g.Exec(`INSERT INTO participants (conversation, addr_key, name, addr)
-				SELECT ?, addr_key, name, addr FROM participants WHERE conversation = ? ORDER BY id
-				ON CONFLICT DO NOTHING`, int64(to), int64(from)).Error,
-			g.Exec(`DELETE FROM participants WHERE conversation = ?`, int64(from)).Error,
-		)
-	})
+	move := func(sql string, args ...any) error {
+		return t.put("move mails", func(g *gorm.DB) *gorm.DB { return g.Exec(sql, args...) })
+	}
+	return errors.Join(
+		move(`UPDATE mails SET conversation = ? WHERE conversation = ?`, int64(to), int64(from)),
+		move(`UPDATE message_ids SET conversation = ? WHERE conversation = ?`, int64(to), int64(from)),
+		move(`INSERT INTO participants (conversation, addr_key, name, addr)
+			SELECT ?, addr_key, name, addr FROM participants WHERE conversation = ? ORDER BY id
+			ON CONFLICT DO NOTHING`, int64(to), int64(from)),
+		move(`DELETE FROM participants WHERE conversation = ?`, int64(from)),
+	)
 }
 
 func (t *tx) Participants(id ticketing.ConversationID) ([]ticketing.Address, error) {
 	var all []ticketing.Address
-	err := t.do("participants", func(g *gorm.DB) error {
-		return g.Raw(`SELECT name, addr FROM participants WHERE conversation = ? ORDER BY id`, int64(id)).Scan(&all).Error
+	err := t.each("participants", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`SELECT name, addr FROM participants WHERE conversation = ? ORDER BY id`, int64(id))
+	}, func(scan func(...any) error) error {
+		var a ticketing.Address
+		err := scan(&a.Name, &a.Addr)
+		all = append(all, a)
+		return err
 	})
 	return all, err
 }
@@ -77,14 +80,15 @@ func (t *tx) AddParticipants(id ticketing.ConversationID, a []ticketing.Address)
 		seen[k] = true
 		rows = append(rows, participantRow{Conversation: int64(id), AddrKey: k, Name: a.Name, Addr: a.Addr})
 	}
-	return t.do("add participants", func(g *gorm.DB) error {
-		for some := range slices.Chunk(rows, batch) {
-			if err := g.Clauses(clause.OnConflict{DoNothing: true}).Create(&some).Error; err != nil {
-				return err
-			}
+	for some := range slices.Chunk(rows, batch) {
+		err := t.put("add participants", func(g *gorm.DB) *gorm.DB {
+			return g.Clauses(clause.OnConflict{DoNothing: true}).Create(&some)
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return t.err
 }
 
 func (t *tx) References(group string, messageIDs []string) (map[string]ticketing.Reference, error) {
@@ -114,8 +118,8 @@ func (t *tx) References(group string, messageIDs []string) (map[string]ticketing
 }
 
 func (t *tx) messageIDs(group string, keys []string) (rows []messageIDRow, err error) {
-	err = t.do("references", func(g *gorm.DB) error {
-		return g.Where("group_name = ? AND "+t.s.among("message_id"), group, jsonArray(keys)).Find(&rows).Error
+	err = t.get("references", func(g *gorm.DB) *gorm.DB {
+		return g.Where("group_name = ? AND "+t.s.among("message_id"), group, jsonArray(keys)).Find(&rows)
 	})
 	return rows, err
 }
@@ -167,24 +171,24 @@ func (t *tx) AddReferences(group string, refs map[string]ticketing.Reference) er
 			becomeOwn = append(becomeOwn, k)
 		}
 	}
-	return t.do("add references", func(g *gorm.DB) error {
-		for some := range slices.Chunk(add, batch) {
-			if err := g.Create(&some).Error; err != nil {
-				return err
-			}
+	for some := range slices.Chunk(add, batch) {
+		if err := t.put("add references", func(g *gorm.DB) *gorm.DB { return g.Create(&some) }); err != nil {
+			return err
 		}
-		if len(becomeOwn) == 0 {
-			return nil
-		}
+	}
+	if len(becomeOwn) == 0 {
+		return t.err
+	}
+	return t.put("add references", func(g *gorm.DB) *gorm.DB {
 		return g.Exec(`UPDATE message_ids SET own = TRUE WHERE group_name = ? AND `+t.s.among("message_id"),
-			group, jsonArray(becomeOwn)).Error
+			group, jsonArray(becomeOwn))
 	})
 }
 
 func (t *tx) SameMail(group, fingerprint string) (ticketing.MailID, error) {
 	var row mailRow
-	err := t.do("same mail", func(g *gorm.DB) error {
-		return g.Select("id").Where("group_name = ? AND fingerprint = ?", group, fingerprint).Take(&row).Error
+	err := t.get("same mail", func(g *gorm.DB) *gorm.DB {
+		return g.Select("id").Where("group_name = ? AND fingerprint = ?", group, fingerprint).Take(&row)
 	})
 	return ticketing.MailID(row.ID), err
 }
@@ -193,16 +197,16 @@ const atPlace = "mailbox = ? AND validity = ? AND uid = ?"
 
 func (t *tx) Sighting(mailbox string, ref ticketing.Ref) (ticketing.Sighting, error) {
 	var row sightingRow
-	err := t.do("sighting", func(g *gorm.DB) error {
-		return g.Where(atPlace, mailbox, ref.Validity, ref.UID).Take(&row).Error
+	err := t.get("sighting", func(g *gorm.DB) *gorm.DB {
+		return g.Where(atPlace, mailbox, ref.Validity, ref.UID).Take(&row)
 	})
 	return row.noun(), err
 }
 
 func (t *tx) Sightings(mailbox string, mail ticketing.MailID) ([]ticketing.Sighting, error) {
 	var rows []sightingRow
-	err := t.do("sightings", func(g *gorm.DB) error {
-		return g.Where("mailbox = ? AND mail = ? AND mail <> 0", mailbox, int64(mail)).Order("id").Find(&rows).Error
+	err := t.get("sightings", func(g *gorm.DB) *gorm.DB {
+		return g.Where("mailbox = ? AND mail = ? AND mail <> 0", mailbox, int64(mail)).Order("id").Find(&rows)
 	})
 	return nouns(rows), err
 }
@@ -212,11 +216,11 @@ func (t *tx) PutSighting(s ticketing.Sighting) error {
 		Mailbox: s.Mailbox, Validity: s.Ref.Validity, UID: s.Ref.UID, Mail: int64(s.Mail),
 		Faults: int64(s.Faults), Error: s.Error, At: at(s.At),
 	}
-	return t.do("put sighting", func(g *gorm.DB) error {
+	return t.put("put sighting", func(g *gorm.DB) *gorm.DB {
 		return g.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "mailbox"}, {Name: "validity"}, {Name: "uid"}},
 			DoUpdates: clause.AssignmentColumns([]string{"mail", "faults", "error", "at"}),
-		}).Create(&row).Error
+		}).Create(&row)
 	})
 }
 
@@ -228,10 +232,10 @@ func (t *tx) Unknown(mailbox string, refs []ticketing.Ref) ([]ticketing.Ref, err
 	known := map[ticketing.Ref]bool{}
 	for _, validity := range sorted(uids) {
 		var found []string
-		err := t.do("unknown", func(g *gorm.DB) error {
+		err := t.get("unknown", func(g *gorm.DB) *gorm.DB {
 			return g.Raw(`SELECT uid FROM sightings WHERE mailbox = ? AND validity = ?
 				AND NOT (mail = 0 AND faults IN (1, 2)) AND `+t.s.among("uid"),
-				mailbox, validity, jsonArray(uids[validity])).Scan(&found).Error
+				mailbox, validity, jsonArray(uids[validity])).Find(&found)
 		})
 		if err != nil {
 			return nil, err
@@ -246,17 +250,17 @@ func (t *tx) Unknown(mailbox string, refs []ticketing.Ref) ([]ticketing.Ref, err
 }
 
 func (t *tx) Process(id ticketing.ConversationID, why ticketing.Processed) error {
-	return t.do("process", func(g *gorm.DB) error {
+	return t.put("process", func(g *gorm.DB) *gorm.DB {
 		return g.Exec(`UPDATE sightings SET due = ? WHERE NOT settled AND due <> ? AND mail <> 0
-			AND mail IN (SELECT id FROM mails WHERE conversation = ?)`, string(why), string(why), int64(id)).Error
+			AND mail IN (SELECT id FROM mails WHERE conversation = ?)`, string(why), string(why), int64(id))
 	})
 }
 
 func (t *tx) Unsettled(mailbox string, limit int) ([]ticketing.Settlement, error) {
 	var rows []sightingRow
-	err := t.do("unsettled", func(g *gorm.DB) error {
+	err := t.get("unsettled", func(g *gorm.DB) *gorm.DB {
 		return g.Select("validity", "uid", "due").
-			Where("mailbox = ? AND due <> '' AND NOT settled", mailbox).Order("id").Limit(limit).Find(&rows).Error
+			Where("mailbox = ? AND due <> '' AND NOT settled", mailbox).Order("id").Limit(limit).Find(&rows)
 	})
 	all := make([]ticketing.Settlement, 0, len(rows))
 	for _, r := range rows {
@@ -269,15 +273,15 @@ func (t *tx) Unsettled(mailbox string, limit int) ([]ticketing.Settlement, error
 
 // Settled leaves a mail due if by now it is due for another reason.
 func (t *tx) Settled(mailbox string, s ticketing.Settlement) error {
-	return t.do("settled", func(g *gorm.DB) error {
+	return t.put("settled", func(g *gorm.DB) *gorm.DB {
 		return g.Exec(`UPDATE sightings SET settled = TRUE WHERE `+atPlace+` AND due IN (?, '')`,
-			mailbox, s.Ref.Validity, s.Ref.UID, string(s.Why)).Error
+			mailbox, s.Ref.Validity, s.Ref.UID, string(s.Why))
 	})
 }
 
 func (t *tx) Box(mailbox string) (ticketing.BoxMemory, error) {
 	var row boxRow
-	err := t.do("box", func(g *gorm.DB) error { return g.Where("mailbox = ?", mailbox).Take(&row).Error })
+	err := t.get("box", func(g *gorm.DB) *gorm.DB { return g.Where("mailbox = ?", mailbox).Take(&row) })
 	return row.noun(), err
 }
 
@@ -286,7 +290,7 @@ func (t *tx) SetBox(mailbox string, b ticketing.BoxMemory) error {
 		Mailbox: mailbox, Validity: b.Validity, FirstUID: int64(b.Window.First), WindowSince: at(b.Window.Since),
 		Count: int64(b.Count), Looked: at(b.Looked), Decided: string(b.Decided), DecidedBy: string(b.By),
 	}
-	return t.do("set box", func(g *gorm.DB) error {
-		return g.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "mailbox"}}, UpdateAll: true}).Create(&row).Error
+	return t.put("set box", func(g *gorm.DB) *gorm.DB {
+		return g.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "mailbox"}}, UpdateAll: true}).Create(&row)
 	})
 }

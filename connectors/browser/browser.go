@@ -313,6 +313,9 @@ func (p *Platform) Channel(_ context.Context, channel string) (bot.Channel, erro
 		Guests: slices.ContainsFunc(p.members(c), func(w bot.Person) bool { return w.Guest })}, nil
 }
 
+// Mention implements [bot.Platform].
+func (p *Platform) Mention(context.Context) string { return "@" + p.handle }
+
 // Download implements [bot.Platform].
 func (p *Platform) Download(_ context.Context, f bot.File) (io.ReadCloser, error) {
 	if !blobID.MatchString(f.ID) {

@@ -77,6 +77,7 @@ type viewSpan struct {
 	Time   *time.Time `json:"time,omitempty"`
 	URL    string     `json:"url,omitempty"`
 	Member string     `json:"member,omitempty"` // a name to be shown
+	Ping   bool       `json:"ping,omitempty"`
 }
 
 type viewButton struct {
@@ -204,7 +205,7 @@ func (p *Platform) viewLine(l bot.Line) []viewSpan {
 		case webLink(s.URL):
 			v.URL = s.URL
 		case s.Member != "":
-			v.Member = s.Member
+			v.Member, v.Ping = s.Member, s.Ping
 			if who, ok := p.people[s.Member]; ok {
 				v.Member = clean(who.Name)
 			}

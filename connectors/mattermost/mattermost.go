@@ -157,6 +157,15 @@ func (p *Platform) me(ctx context.Context) (*model.User, error) {
 	return me, nil
 }
 
+// Mention implements [bot.Platform].
+func (p *Platform) Mention(ctx context.Context) string {
+	me, err := p.me(ctx)
+	if err != nil {
+		return ""
+	}
+	return "@" + me.Username
+}
+
 // Channel implements [bot.Platform].
 func (p *Platform) Channel(ctx context.Context, channel string) (bot.Channel, error) {
 	c, err := p.usable(ctx, channel)

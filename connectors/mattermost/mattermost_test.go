@@ -251,3 +251,20 @@ func TestThreadBothWays(t *testing.T) {
 		t.Errorf("deleted: %+v", s)
 	}
 }
+
+// Only a member who is meant is told: a mention that the bot makes rings for them, and says their
+// name all the same.
+func TestPing(t *testing.T) {
+	o := newOffice(t, testbed.Mattermost(t))
+	a, b := o.open(o.ann), o.open(o.ben)
+	id := o.post(bot.Message{Key: "k1", Version: 1, Status: bot.Line{{Text: "Maria wrote · "}, {Member: o.ann.ID, Text: "Ann", Ping: true}, {Text: " and "}, {Member: o.ben.ID, Text: "Ben"}}})
+	heard := func(x *app) string {
+		return x.find("the message", func(s seen) bool { return s.Event == "posted" && s.post().Id == id }).Data.Mentions
+	}
+	if got := heard(a); !strings.Contains(got, o.ann.ID) {
+		t.Errorf("Ann was not told: %q", got)
+	}
+	if got := heard(b); strings.Contains(got, o.ben.ID) {
+		t.Errorf("Ben was told: %q", got)
+	}
+}

@@ -86,15 +86,15 @@ func (p *Platform) person(ctx context.Context, id string) (person, error) {
 
 // names looks up many at once. Those that cannot be had are left out: a card is drawn without them
 // rather than not at all.
-func (p *Platform) names(ctx context.Context, ids []string) map[string]string {
+func (p *Platform) names(ctx context.Context, ids []string) map[string]person {
 	if len(ids) == 0 {
 		return nil
 	}
-	names := make(map[string]string, len(ids))
+	names := make(map[string]person, len(ids))
 	var missing []string
 	for _, id := range ids {
 		if who, ok := p.people.known(id, p.clock()); ok {
-			names[id] = who.Name
+			names[id] = who
 		} else if model.IsValidId(id) && !slices.Contains(missing, id) {
 			missing = append(missing, id)
 		}
@@ -105,7 +105,7 @@ func (p *Platform) names(ctx context.Context, ids []string) map[string]string {
 			p.log.Debug("names of members", "error", err)
 		}
 		for _, u := range users {
-			names[u.Id] = p.people.keep(u, p.clock()).Name
+			names[u.Id] = p.people.keep(u, p.clock())
 		}
 	}
 	return names

@@ -46,7 +46,7 @@ var colours = map[bot.Tone]string{
 type view struct {
 	zone  *time.Location
 	now   time.Time
-	names map[string]string // of members, by id
+	names map[string]person // members, by id
 }
 
 // attachment draws m without its buttons.
@@ -161,6 +161,9 @@ func (v view) line(l bot.Line) string {
 			text = around(text, func(t string) string { return link(t, s.URL) })
 		case s.Member != "":
 			text = escapeSpan(v.member(s), more)
+			if handle := v.names[s.Member].Handle; s.Ping && handle != "" {
+				text = "@" + handle // the one mention that is meant; the server lets only harmless letters into it
+			}
 		case !s.Time.IsZero():
 			text = v.time(s.Time)
 		case s.Code:
@@ -215,7 +218,7 @@ func (v view) bare(l bot.Line) (text string, ok bool) {
 }
 
 func (v view) member(s bot.Span) string {
-	if name := v.names[s.Member]; name != "" {
+	if name := v.names[s.Member].Name; name != "" {
 		return name
 	}
 	if s.Text != "" {

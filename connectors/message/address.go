@@ -45,10 +45,13 @@ type addressParser struct {
 	words   strings.Builder // display name, or a bare address
 	quoted  bool            // words hold a quoted-string
 	angle   string
-	inAngle bool
+	behind  strings.Builder // words after the angle
 	comment string
 	begun   bool
 	carry   string // a piece before a comma that may belong to the name: "Doe, John <…>"
+
+	// a quote, comment or bracket was never closed: later ones are not looked for
+	noQuotes, noComments, noAngles bool
 }
 
 func (p *addressParser) run() {
@@ -56,13 +59,19 @@ func (p *addressParser) run() {
 	for i := 0; i < len(s); {
 		switch c := s[i]; c {
 		case '"':
-			text, n := quotedString(s[i:])
-			if n == 0 { // never closed: not a quote
+			if p.noQuotes {
 				i++
+				continue
+			}
+			text, n := quotedString(s[i:])
+			if n == 0 {
+				p.noQuotes = true
 				continue
 			}
 			if i+n < len(s) && s[i+n] == '@' { // "john doe"@example.com
 				p.words.WriteString(s[i : i+n])
+			} else if p.angle != "" {
+				p.behind.WriteString(" " + text)
 			} else {
 				p.word(text)
 				p.quoted = true
@@ -70,10 +79,14 @@ func (p *addressParser) run() {
 			p.begun = true
 			i += n
 		case '(':
-			text, n := commentText(s[i:])
-			if n == 0 {
+			if p.noComments {
 				p.words.WriteByte(c)
 				i++
+				continue
+			}
+			text, n := commentText(s[i:])
+			if n == 0 {
+				p.noComments = true
 				continue
 			}
 			if p.comment == "" {
@@ -81,10 +94,12 @@ func (p *addressParser) run() {
 			}
 			i += n
 		case '<':
-			end := strings.IndexByte(s[i:], '>')
-			inner := ""
+			end, inner := -1, ""
+			if !p.noAngles {
+				end = strings.IndexByte(s[i:], '>')
+			}
 			if end < 0 {
-				// never closed: up to the next separator
+				p.noAngles = true // up to the next separator
 				end = strings.IndexAny(s[i:], ",;")
 				if end < 0 {
 					end = len(s) - i
@@ -97,14 +112,17 @@ func (p *addressParser) run() {
 			}
 			inner = strings.Trim(inner, "< \t")
 			if a := angleAddr(inner); a != "" {
-				if p.angle != "" { // "<a@b> <c@d>": the comma was forgotten
+				if p.angle != "" { // "A <a@b> C <c@d>": the comma was forgotten
+					next := p.behind.String()
+					p.behind.Reset()
 					p.end(true)
+					p.words.WriteString(next)
 				}
 				p.angle = a
 			} else if p.angle == "" && strings.TrimSpace(inner) != "" {
 				p.word(inner)
 			}
-			p.begun, p.inAngle = true, true
+			p.begun = true
 			for i < len(s) && s[i] == '>' {
 				i++
 			}
@@ -131,7 +149,11 @@ func (p *addressParser) run() {
 				i++
 				continue
 			}
-			p.words.WriteByte(c)
+			if p.angle != "" {
+				p.behind.WriteByte(c)
+			} else {
+				p.words.WriteByte(c)
+			}
 			if c != ' ' && c != '\t' {
 				p.begun = true
 			}
@@ -154,14 +176,18 @@ func (p *addressParser) word(s string) {
 
 func (p *addressParser) reset() {
 	p.words.Reset()
+	p.behind.Reset()
 	p.angle, p.comment = "", ""
-	p.quoted, p.begun, p.inAngle = false, false, false
+	p.quoted, p.begun = false, false
 }
 
 // end finishes one address at a separator or the end.
 func (p *addressParser) end(comma bool) {
 	defer p.reset()
 	words := strings.TrimSpace(p.words.String())
+	if words == "" {
+		words = strings.TrimSpace(p.behind.String())
+	}
 	if !p.begun && words == "" && p.comment == "" {
 		if !comma && p.carry != "" {
 			p.add(ticketing.Address{Name: cleanName(p.carry)})
@@ -358,10 +384,11 @@ func cleanAddr(s string) string {
 
 // isDomain is generous: names in any script, and addresses in brackets.
 func isDomain(s string) bool {
-	if s == "" || s[0] == '[' && s[len(s)-1] == ']' && len(s) > 2 && strings.Trim(s[1:len(s)-1], "0123456789abcdefABCDEFIPv.:") == "" {
-		return s != ""
+	if ip, ok := strings.CutPrefix(s, "["); ok {
+		ip, ok = strings.CutSuffix(ip, "]")
+		return ok && ip != "" && strings.Trim(ip, "0123456789abcdefABCDEFIPv.:") == ""
 	}
-	return !strings.HasPrefix(s, ".") && !strings.ContainsFunc(s, func(r rune) bool {
+	return s != "" && !strings.HasPrefix(s, ".") && !strings.ContainsFunc(s, func(r rune) bool {
 		return r < 0x80 && r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') || unicode.IsSpace(r)
 	})
 }

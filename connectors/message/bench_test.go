@@ -87,12 +87,15 @@ func BenchmarkGoMessage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		e.Walk(func(_ []int, p *gomessage.Entity, err error) error {
-			if p.MultipartReader() == nil {
-				io.ReadAll(p.Body)
+		err = e.Walk(func(_ []int, p *gomessage.Entity, err error) error {
+			if err == nil && p.MultipartReader() == nil {
+				_, err = io.ReadAll(p.Body)
 			}
 			return err
 		})
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

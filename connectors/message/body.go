@@ -179,7 +179,7 @@ func enrichedText(t string) string {
 		cmd := strings.ToLower(t[1:end])
 		t = t[end+1:]
 		if cmd == "param" {
-			if j := strings.Index(strings.ToLower(t), "</param>"); j >= 0 {
+			if j := strings.Index(strings.ToLower(t[:min(len(t), 500)]), "</param>"); j >= 0 {
 				t = t[j+8:]
 			}
 		}

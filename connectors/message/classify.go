@@ -40,7 +40,7 @@ func (w *walker) classify(m *ticketing.Mail, d *Details, opt Options) {
 	}
 	returnPath := h.find("return-path")
 	nullSender := returnPath != nil && strings.TrimSpace(string(returnPath.value)) == "<>"
-	list := h.has("list-id") || h.has("list-post") || h.has("mailing-list") || h.has("x-mailing-list") || h.has("x-mailman-version") || h.has("x-beenthere")
+	list := h.has("list-id") || h.has("list-post") || h.has("mailing-list") || h.has("x-mailing-list") || h.has("x-mailman-version") || h.has("x-beenthere") || listOwner(first(headerAddresses(h, "sender")))
 	daemon := daemonAddress(m.From)
 
 	m.Bounce = w.bounced(m, report, nullSender, daemon)
@@ -57,6 +57,7 @@ func (w *walker) classify(m *ticketing.Mail, d *Details, opt Options) {
 		strings.Contains(suppress, "all") || strings.Contains(suppress, "oof") || strings.Contains(suppress, "autoreply") ||
 		h.has("x-loop") || h.has("x-autoreply") || machineAddress(m.From)
 	m.Spam = spam(h)
+	m.Priority = priority(h)
 
 	if m.Bounce {
 		d.Bounce = report.bounce
@@ -108,6 +109,12 @@ var vacationSubject = regexp.MustCompile(`(?i)^\s*(?:\[?(?:auto(?:matic|mated)?[
 	`autosvar|automatiskt svar|automatisk svar|frånvaro|fraværende|automaattinen vastaus|poissaoloviesti|poissa toimistosta|` +
 	`automatická odpověď|automatická odpoveď|mimo kancelář|otomatik yanıt|ofis dışında|răspuns automat|αυτόματη απάντηση|автоматичен отговор|automatski odgovor|samodejni odgovor|resposta automàtica|automaatvastus|automatinis atsakymas|automātiska atbilde|` +
 	`自动(?:回复|答复)|自動(?:回覆|返信|応答|回复)|不在(?:通知|のお知らせ)|자동 ?(?:회신|응답)|부재 중|trả lời tự động|balasan otomatis|תשובה אוטומטית|رد تلقائي))`)
+
+// listOwner tells the addresses that list servers send as.
+func listOwner(a ticketing.Address) bool {
+	local, _, _ := strings.Cut(strings.ToLower(a.Addr), "@")
+	return strings.HasPrefix(local, "owner-") || strings.HasSuffix(local, "-owner") || strings.HasSuffix(local, "-bounces") || strings.HasSuffix(local, "-request")
+}
 
 func daemonAddress(a ticketing.Address) bool {
 	local, _, _ := strings.Cut(strings.ToLower(a.Addr), "@")
@@ -209,8 +216,8 @@ func headerOf(b []byte) *header {
 		done, _ := c.line(l)
 		return !done
 	})
-	s.Write(b)
-	s.Close()
+	s.feed(b)
+	s.end()
 	return c.finish()
 }
 
@@ -255,8 +262,8 @@ func (r *report) readDelivery(b []byte) {
 		c.line(l)
 		return true
 	})
-	s.Write(b)
-	s.Close()
+	s.feed(b)
+	s.end()
 	group()
 }
 
@@ -299,9 +306,9 @@ func (w *walker) bounced(m *ticketing.Mail, r report, nullSender, daemon bool) b
 }
 
 var (
-	bounceSubject = regexp.MustCompile(`(?i)undeliver(?:ed|able)|undelivered mail|delivery (?:status notification \(?fail|fail|has failed|notification: delivery has failed|unsuccessful|problem|error)|mail (?:delivery fail|system error|could not be delivered)|message (?:could )?not (?:be )?delivered|failure notice|returned (?:mail|to sender)|delivery status notification|non[- ]?deliver|could not be delivered|nicht zustellbar|unzustellbar|zustellung fehlgeschlagen|fehler bei der zustellung|nichtzustell|konnte nicht zugestellt|non remis|échec de (?:la )?(?:remise|livraison)|n['’]a pas pu être (?:remis|distribué)|no se (?:pudo|ha podido) entregar|error de entrega|no entregado|non recapit|impossibile recapitare|mancato recapito|niet bezorgd|onbestelbaar|não (?:foi )?(?:possível )?entreg|falha na entrega|niedostarcz|nie można dostarczyć|niedoręcz|kézbesíthetetlen|kézbesítés sikertelen|sikertelen kézbesítés|недоставлен|не доставлен|ошибка доставки|kunde inte levereras|olevererbart|kunne ikke leveres|toimittaminen epäonnistui|nelze doručit|nedoručitelné|teslim edilemedi|退信|無法傳遞|无法投递|配信(?:不能|できません)|반송`)
+	bounceSubject = regexp.MustCompile(`(?i)undeliver(?:ed|able)|undelivered mail|delivery (?:status notification \(?fail|fail|has failed|notification: delivery has failed|unsuccessful|problem|error)|mail (?:delivery fail|system error|could not be delivered)|message (?:could )?not (?:be )?delivered|failure notice|returned (?:mail|to sender)|delivery status notification|non[- ]?deliver|could not be delivered|nicht zustellbar|unzustellbar|zustellung fehlgeschlagen|fehler bei der zustellung|nichtzustell|konnte nicht zugestellt|non remis|échec de (?:la )?(?:remise|livraison)|n['’]a pas pu être (?:remis|distribué)|no se (?:pudo|ha podido) entregar|error de entrega|no entregado|non recapit|impossibil\w recapitare|mancato recapito|niet bezorgd|onbestelbaar|não (?:foi )?(?:possível )?entreg|falha na entrega|niedostarcz|nie można dostarczyć|niedoręcz|kézbesíthetetlen|kézbesítés sikertelen|sikertelen kézbesítés|недоставлен|не доставлен|ошибка доставки|kunde inte levereras|olevererbart|kunne ikke leveres|toimittaminen epäonnistui|nelze doručit|nedoručitelné|teslim edilemedi|退信|無法傳遞|无法投递|配信(?:不能|できません)|반송`)
 	delaySubject  = regexp.MustCompile(`(?i)delay|warning: (?:could not send|message)|\(delay|verzögert|verzögerung|retard|retras|ritard|vertraagd|opóźn|késés|задерж|will be retried|still being retried`)
-	bounceText    = regexp.MustCompile(`(?i)could not be delivered|wasn['’]t delivered|was not delivered|undeliverable|delivery (?:to the following recipients? )?failed|permanent (?:fatal )?error|this is the qmail-send program|user unknown|unknown user|mailbox unavailable|no such user|recipient address rejected|address rejected|konnte nicht zugestellt|n['’]a pas pu être|no se pudo entregar|impossibile recapitare`)
+	bounceText    = regexp.MustCompile(`(?i)could not be delivered|wasn['’]t delivered|was not delivered|undeliverable|delivery (?:to the following recipients? )?failed|permanent (?:fatal )?error|this is the qmail-send program|user unknown|unknown user|mailbox unavailable|no such user|recipient address rejected|address rejected|konnte nicht zugestellt|n['’]a pas pu être|no se pudo entregar|impossibil\w recapitare`)
 )
 
 // readBounceText fills in from the words of a report what its fields do not say.
@@ -361,6 +368,21 @@ func variableSender(addr string) string {
 		return ""
 	}
 	return cleanAddr(local[i+1:eq] + "@" + local[eq+1:])
+}
+
+// priority reads what mail programs write of urgency; RFC 2156 names Priority and Importance, the
+// others are custom.
+func priority(h *header) ticketing.Priority {
+	for _, name := range []string{"importance", "priority", "x-priority", "x-msmail-priority"} {
+		word, _, _ := strings.Cut(h.lower(name), " ")
+		switch word {
+		case "high", "urgent", "highest", "1", "2":
+			return ticketing.High
+		case "low", "non-urgent", "lowest", "4", "5":
+			return ticketing.Low
+		}
+	}
+	return ticketing.Normal
 }
 
 // spam reads what receiving servers wrote.
@@ -462,6 +484,10 @@ func ticketRef(subject, form string) int {
 	}
 }
 
+func recipient(m ticketing.Mail, a ticketing.Address) bool {
+	return slices.ContainsFunc(m.To, a.Is) || slices.ContainsFunc(m.Cc, a.Is)
+}
+
 // author is who wrote the mail where that is not From: the sender of a forwarded mail, or the
 // Reply-To of a contact form. On a mailing list From is the author, whatever Reply-To says.
 func (w *walker) author(m ticketing.Mail, forward bool) ticketing.Address {
@@ -479,7 +505,7 @@ func (w *walker) author(m ticketing.Mail, forward bool) ticketing.Address {
 				}
 			}
 		}
-		if a.Addr != "" && !a.Is(m.From) {
+		if a.Addr != "" && !a.Is(m.From) && !recipient(m, a) {
 			return a
 		}
 	}
@@ -493,10 +519,8 @@ func (w *walker) author(m ticketing.Mail, forward bool) ticketing.Address {
 		}
 	}
 	// A list, or a form that names the mailbox itself.
-	for _, a := range append(append([]ticketing.Address{}, m.To...), m.Cc...) {
-		if a.Is(r) {
-			return none
-		}
+	if recipient(m, r) {
+		return none
 	}
 	post := writtenAddress(w.head.raw("list-post"))
 	if post.Addr != "" {

@@ -306,7 +306,7 @@ func ReplySubject(subject, tag string) string {
 }
 
 // rePrefix matches one mark of a reply, in the words of today's mail programs.
-var rePrefix = regexp.MustCompile(`(?i)^\s*(?:re|aw|antw|antwort|sv|vs|odp|ynt|res|rif|ref|r|bls|atb|vá|vl|na|отв|ответ|απ|σχετ|回复|回覆|答复|答覆|返信|회신|reply)\s*(?:[\[(^]\d+[\])]?)?\s*[:：]\s*`)
+var rePrefix = regexp.MustCompile(`(?i)^\s*(?:re|aw|antw|antwort|sv|vs|odp|ynt|res|rif|ref|r|bls|atb|vá|na|отв|ответ|απ|σχετ|回复|回覆|答复|答覆|返信|회신|reply)\s*(?:[\[(^]\d+[\])]?)?\s*[:：]\s*`)
 
 // fileName is a bare and harmless file name: no path, no controls, not too long, never empty.
 func fileName(s, otherwise string) string {

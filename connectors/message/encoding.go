@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -129,8 +130,9 @@ func looksBase64(p []byte) bool {
 	// Polluted base64 still decodes to text; prose does not.
 	var b bytes.Buffer
 	d := base64Decoder{w: &b}
-	d.decode(p)
-	d.Close()
+	if d.decode(p) != nil || d.Close() != nil {
+		return false
+	}
 	t := b.Bytes()
 	for len(t) > 0 && !utf8.FullRune(t[max(0, len(t)-4):]) {
 		t = t[:len(t)-1]
@@ -148,6 +150,7 @@ func looksBase64(p []byte) bool {
 
 func (d *base64Decoder) decode(p []byte) error {
 	o := 0
+	fresh := true // at the beginning of a line
 	for i := 0; i < len(p); i++ {
 		c := p[i]
 		if d.padded {
@@ -181,7 +184,23 @@ func (d *base64Decoder) decode(p []byte) error {
 			}
 			continue
 		}
-		// whole groups, the usual case
+		// whole lines, then whole groups, the usual case
+		if fresh && d.n == 0 {
+			end := bytes.IndexByte(p[i:], '\n')
+			if end < 0 {
+				end = len(p) - i
+			} else if end > 0 && p[i+end-1] == '\r' {
+				end--
+			}
+			if end &^= 3; end > 3 && p[i+end-1] != '=' && o+end <= len(d.out) {
+				if n, err := base64.StdEncoding.Decode(d.out[o:], p[i:i+end]); err == nil && n == end/4*3 {
+					o += n
+					i += end
+					d.chars += int64(end)
+				}
+			}
+		}
+		fresh = false
 		for d.n == 0 && i+4 <= len(p) && o+6 <= len(d.out) {
 			a, b, e, f := base64Value[p[i]], base64Value[p[i+1]], base64Value[p[i+2]], base64Value[p[i+3]]
 			if (a|b|e|f)&0x80 != 0 {
@@ -207,6 +226,7 @@ func (d *base64Decoder) decode(p []byte) error {
 		if v == notBase64 {
 			switch c {
 			case '\r', '\n', ' ', '\t':
+				fresh = c == '\n'
 				continue
 			case '=':
 				if d.n >= 2 {
@@ -279,9 +299,10 @@ func (d *base64Decoder) Close() error {
 	if d.plain {
 		return nil
 	}
-	if d.padded && len(d.line) > 0 && pureBase64(d.line) {
-		d.padded = false
-		if err := d.decode(d.line); err != nil {
+	for d.padded && pureBase64(d.line) {
+		line := d.line
+		d.padded, d.line = false, nil
+		if err := d.decode(line); err != nil {
 			return err
 		}
 	}

@@ -246,21 +246,27 @@ func (m mediaType) get(key string) string {
 // parseMedia reads the value of a field. Values are decoded (RFC 2231, and RFC 2047 although it
 // does not belong there).
 func parseMedia(s string) mediaType {
+	s = clip(s, 8<<10)
 	head, rest, _ := strings.Cut(s, ";")
 	var m mediaType
-	if f := strings.FieldsFunc(dropComments(head), func(r rune) bool { return r == ' ' || r == '\t' || r == '"' || r == ',' }); len(f) > 0 {
+	const blanks = " \t\","
+	head = strings.Trim(dropComments(head), blanks)
+	if value, more := head, ""; head != "" {
+		if i := strings.IndexAny(head, blanks); i >= 0 {
+			value, more = head[:i], head[i:]
+		}
 		// "text/plain charset=utf-8": the semicolon was forgotten
-		if strings.Contains(f[0], "=") {
+		switch {
+		case strings.Contains(value, "="):
 			rest = head + ";" + rest
-		} else {
-			m.value = strings.ToLower(f[0])
-			if i := strings.Index(head, f[0]); len(f) > 1 && strings.Contains(head[i+len(f[0]):], "=") {
-				rest = head[i+len(f[0]):] + ";" + rest
-			}
+		case strings.Contains(more, "="):
+			rest = more + ";" + rest
+			fallthrough
+		default:
+			m.value = strings.ToLower(value)
 		}
 	}
-	raw := cutParams(rest)
-	m.params = joinParams(raw)
+	m.params = joinParams(cutParams(rest))
 	return m
 }
 
@@ -305,7 +311,9 @@ func cutParams(s string) []param {
 			} else {
 				s = ""
 			}
-			if n := len(list); n > 0 && isName(list[n-1].key) {
+			if charsetOf(piece) != nil { // "text/html; iso-8859-1"
+				list = append(list, param{"charset", strings.TrimSpace(piece)})
+			} else if n := len(list); n > 0 && isName(list[n-1].key) {
 				list[n-1].value += "; " + strings.TrimSpace(piece)
 			}
 			continue

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/JohannesKaufmann/html-to-markdown/v2/plugin/strikethrough"
 	"github.com/JohannesKaufmann/html-to-markdown/v2/plugin/table"
 	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 )
 
 // Sanitise is the one policy for HTML that came by mail. What comes out is made anew, from an
@@ -74,6 +76,25 @@ var rawText = words(`script style title textarea iframe noembed noframes noscrip
 // closesParagraph are the elements that end an open p.
 var closesParagraph = words(`p div pre blockquote ul ol dl h1 h2 h3 h4 h5 h6 table hr`)
 
+// intern gives the name of a common element without making a string.
+func intern(name []byte) string {
+	if n, ok := commonNames[string(name)]; ok {
+		return n
+	}
+	return string(name)
+}
+
+var commonNames = func() map[string]string {
+	m := map[string]string{}
+	for n := range elements {
+		m[n] = n
+	}
+	for n := range strings.FieldsSeq(`span font center html head body meta link img form input button label section article header footer main nav o:p tt big wbr nobr`) {
+		m[n] = n
+	}
+	return m
+}()
+
 type sanitiser struct {
 	out  strings.Builder
 	open []string
@@ -94,14 +115,19 @@ func sanitise(src string, hide bool) (out string, ok bool) {
 		switch tt {
 		case html.TextToken:
 			if s.skip == "" {
-				s.escape(z.Text())
+				// Raw is Text without its copies: the source is clean, and only & needs undoing.
+				if t := z.Raw(); bytes.IndexByte(t, '&') < 0 {
+					s.escape(t)
+				} else {
+					s.escape([]byte(html.UnescapeString(string(t))))
+				}
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, more := z.TagName()
-			s.start(z, string(name), more, tt == html.SelfClosingTagToken)
+			s.start(z, intern(name), more, tt == html.SelfClosingTagToken)
 		case html.EndTagToken:
 			name, _ := z.TagName()
-			s.end(string(name))
+			s.end(intern(name))
 		}
 	}
 	if s.skip != "" && hide {
@@ -122,14 +148,17 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 	}
 	how := elements[name]
 	if how == dropAll {
-		foreign := name == "svg" || name == "math" || name == "xml"
-		if !noContent[name] && !(selfClosing && foreign) && (s.hide || rawText[name]) {
+		empty := noContent[name] || selfClosing && (name == "svg" || name == "math" || name == "xml")
+		if !empty && (s.hide || rawText[name]) {
 			s.skip, s.deep = name, 1
 		}
 		return
 	}
 	var href, alt, colspan, rowspan string
 	hidden := false
+	if more && !usesAttributes[name] && !mayHide(z.Raw()) {
+		more = false // what the tag says is of no interest
+	}
 	for more {
 		var k, v []byte
 		k, v, more = z.TagAttr()
@@ -164,9 +193,9 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 		return
 	case how == voidTag:
 		if name == "hr" {
-			s.closeTo("p", "table blockquote li div td th")
+			s.closeTo("p", blocks)
 		}
-		s.out.WriteString("<" + name + ">")
+		s.tag("<", name)
 		return
 	case how != keepTags || len(s.open) >= deepest:
 		return
@@ -177,7 +206,7 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 		if href = safeLink(href); href == "" {
 			return
 		}
-		s.closeTo("a", "")
+		s.closeTo("a", nil)
 		s.out.WriteString(`<a href="`)
 		s.escape([]byte(href))
 		s.out.WriteString(`" rel="nofollow noopener noreferrer" target="_blank">`)
@@ -191,7 +220,7 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 		}
 		s.out.WriteByte('>')
 	default:
-		s.out.WriteString("<" + name + ">")
+		s.tag("<", name)
 	}
 	s.open = append(s.open, name)
 }
@@ -211,39 +240,47 @@ func (s *sanitiser) end(name string) {
 		}
 		return
 	}
-	stop := "table"
-	if name == "table" || name == "div" && !s.isOpen("table") {
-		stop = ""
+	if name == "table" {
+		s.closeTo(name, nil)
+	} else {
+		s.closeTo(name, tables)
 	}
-	s.closeTo(name, stop)
 }
+
+// What an end tag does not reach across.
+var (
+	tables = words(`table`)
+	rows   = words(`tr table`)
+	lists  = words(`ul ol dl table`)
+	blocks = words(`table blockquote li div td th dd`)
+)
 
 // imply writes the end tags that HTML lets people leave out.
 func (s *sanitiser) imply(name string) {
 	if closesParagraph[name] {
-		s.closeTo("p", "table blockquote li div td th dd")
+		s.closeTo("p", blocks)
 	}
 	switch name {
 	case "li":
-		s.closeTo("li", "ul ol table")
+		s.closeTo("li", lists)
 	case "dt", "dd":
-		s.closeTo("dt", "dl table")
-		s.closeTo("dd", "dl table")
+		s.closeTo("dt", lists)
+		s.closeTo("dd", lists)
 	case "td", "th":
-		s.closeTo("td", "tr table")
-		s.closeTo("th", "tr table")
+		s.closeTo("td", rows)
+		s.closeTo("th", rows)
 	case "tr":
-		s.closeTo("tr", "table")
+		s.closeTo("tr", tables)
 	case "thead", "tbody", "tfoot":
-		s.closeTo("thead", "table")
-		s.closeTo("tbody", "table")
-		s.closeTo("tfoot", "table")
+		s.closeTo("thead", tables)
+		s.closeTo("tbody", tables)
+		s.closeTo("tfoot", tables)
 	}
 }
 
 // closeTo closes the innermost open element of that name and what is open inside it, unless one of
 // stop lies between.
-func (s *sanitiser) closeTo(name, stop string) {
+func (s *sanitiser) closeTo(name string, stop map[string]bool) {
 	for i := len(s.open) - 1; i >= 0; i-- {
 		if s.open[i] == name {
 			for len(s.open) > i {
@@ -251,40 +288,43 @@ func (s *sanitiser) closeTo(name, stop string) {
 			}
 			return
 		}
-		if stop != "" && hasWord(stop, s.open[i]) {
+		if stop[s.open[i]] {
 			return
 		}
 	}
 }
 
-func hasWord(list, w string) bool {
-	for x := range strings.FieldsSeq(list) {
-		if x == w {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *sanitiser) isOpen(name string) bool {
-	for _, o := range s.open {
-		if o == name {
-			return true
-		}
-	}
-	return false
-}
-
 func (s *sanitiser) pop() {
 	name := s.open[len(s.open)-1]
 	s.open = s.open[:len(s.open)-1]
-	s.out.WriteString("</" + name + ">")
+	s.tag("</", name)
 }
+
+func (s *sanitiser) tag(begin, name string) {
+	s.out.WriteString(begin)
+	s.out.WriteString(name)
+	s.out.WriteByte('>')
+}
+
+// inertByte are the bytes that mean nothing in HTML.
+var inertByte = func() (t [256]bool) {
+	t = plainByte
+	for _, c := range `&<>"'` {
+		t[c] = false
+	}
+	return t
+}()
 
 // escape writes text or an attribute's value. Entities may have brought controls back.
 func (s *sanitiser) escape(t []byte) {
 	last := 0
 	for i := 0; i < len(t); {
+		for i < len(t) && inertByte[t[i]] {
+			i++
+		}
+		if i == len(t) {
+			break
+		}
 		c := t[i]
 		esc, n := "", 1
 		switch {
@@ -298,9 +338,6 @@ func (s *sanitiser) escape(t []byte) {
 			esc = "&#34;"
 		case c == '\'':
 			esc = "&#39;"
-		case c >= ' ' && c < 0x7f, c == '\n', c == '\t':
-			i++
-			continue
 		case c < utf8.RuneSelf: // a control
 		default:
 			var r rune
@@ -318,6 +355,31 @@ func (s *sanitiser) escape(t []byte) {
 		last = i
 	}
 	s.out.Write(t[last:])
+}
+
+var usesAttributes = words(`a img td th`)
+
+// mayHide looks, cheaply, for a word in a tag that hiddenStyle or the attribute hidden would need.
+func mayHide(tag []byte) bool {
+	for i, c := range tag {
+		var w string
+		switch c | 0x20 {
+		case 'n':
+			w = "none"
+		case 'h':
+			w = "hidden"
+		case 'o':
+			w = "opacity"
+		case 'c':
+			w = "collapse"
+		default:
+			continue
+		}
+		if len(tag)-i >= len(w) && strings.EqualFold(string(tag[i:i+len(w)]), w) {
+			return true
+		}
+	}
+	return false
 }
 
 func spanNumber(v []byte) string {
@@ -368,12 +430,14 @@ func hiddenStyle(style string) bool {
 // safeLink is a link that may be shown, or "". Browsers read backslashes as slashes and skip
 // blanks and controls: so does this, before it looks at the scheme.
 func safeLink(href string) string {
-	href = strings.Map(func(r rune) rune {
-		if r < ' ' || unwanted(r) || bidi(r) || r == 0xfeff || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, href)
+	if strings.ContainsFunc(href, func(r rune) bool { return r < ' ' || r > '~' }) {
+		href = oneLine(strings.Map(func(r rune) rune {
+			if r < ' ' || r == utf8.RuneError {
+				return -1
+			}
+			return r
+		}, href))
+	}
 	href = strings.TrimSpace(href)
 	scheme, rest, ok := strings.Cut(href, ":")
 	if !ok || len(href) > mostInLink {
@@ -404,7 +468,12 @@ func safeLink(href string) string {
 
 var linkEscapes = strings.NewReplacer(" ", "%20", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", "`", "%60", "(", "%28", ")", "%29", "\u00a0", "%C2%A0")
 
-func escapeLink(s string) string { return linkEscapes.Replace(s) }
+func escapeLink(s string) string {
+	if strings.ContainsAny(s, " \"'<>`()\u00a0") {
+		return linkEscapes.Replace(s)
+	}
+	return s
+}
 
 // htmlText is sanitised HTML as Markdown.
 func htmlText(clean string) (text string) {
@@ -464,10 +533,39 @@ func prepare(n *html.Node) {
 				}
 			case "u", "ins", "small", "sub", "sup":
 				unwrap(c)
+			case "div":
+				lines(c)
 			}
 		}
 		c = next
 	}
+}
+
+// lines makes a line of a div that holds nothing but text: mail programs write a div for each line,
+// where the converter would make a paragraph of it.
+func lines(div *html.Node) {
+	for c := div.FirstChild; c != nil; c = c.NextSibling {
+		if c.Type == html.ElementNode && (closesParagraph[c.Data] || c.Data == "li") {
+			return
+		}
+	}
+	br := func() *html.Node { return &html.Node{Type: html.ElementNode, Data: "br", DataAtom: atom.Br} }
+	blank := func(n *html.Node) bool { return n.Type == html.TextNode && strings.TrimSpace(n.Data) == "" }
+	before := div.PrevSibling
+	for before != nil && blank(before) {
+		before = before.PrevSibling
+	}
+	if before != nil && before.Data != "br" && !closesParagraph[before.Data] {
+		div.Parent.InsertBefore(br(), div)
+	}
+	last := div.LastChild
+	for last != nil && blank(last) {
+		last = last.PrevSibling
+	}
+	if last != nil && last.Data != "br" {
+		div.AppendChild(br())
+	}
+	unwrap(div)
 }
 
 func unwrap(n *html.Node) {
@@ -692,11 +790,10 @@ func flattenRow(tr, box *html.Node, moveAll func(from, to *html.Node)) {
 		}
 		return
 	}
-	line := &html.Node{Type: html.ElementNode, Data: "div"}
 	sep := " | "
 	for i, c := range cells {
 		if i > 0 {
-			line.AppendChild(&html.Node{Type: html.TextNode, Data: sep})
+			box.AppendChild(&html.Node{Type: html.TextNode, Data: sep})
 		}
 		sep = " | "
 		if strings.HasSuffix(strings.TrimSpace(nodeText(c)), ":") {
@@ -706,12 +803,12 @@ func flattenRow(tr, box *html.Node, moveAll func(from, to *html.Node)) {
 			unwrap(c.FirstChild)
 		}
 		if c.Type == html.ElementNode {
-			moveAll(c, line)
+			moveAll(c, box)
 		} else {
-			line.AppendChild(c)
+			box.AppendChild(c)
 		}
 	}
-	box.AppendChild(line)
+	box.AppendChild(&html.Node{Type: html.ElementNode, Data: "br", DataAtom: atom.Br})
 }
 
 // strippedText is the plain fallback: the text of sanitised HTML, a line for each block.
@@ -743,13 +840,11 @@ func tidyText(s string) string {
 	b.Grow(len(s))
 	empty := 0
 	for l := range strings.SplitSeq(s, "\n") {
-		hard := strings.HasSuffix(l, "  ")
 		l = strings.TrimRightFunc(l, invisible)
 		if strings.TrimLeftFunc(l, invisible) == "" {
 			empty++
 			continue
 		}
-		_ = hard
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 			if empty > 0 {

@@ -107,7 +107,9 @@ func TestSanitise(t *testing.T) {
 				t.Fatal(err)
 			}
 			var b strings.Builder
-			html.Render(&b, doc)
+			if err := html.Render(&b, doc); err != nil {
+				t.Fatal(err)
+			}
 			if bad := forbidden(b.String()); bad != "" {
 				t.Errorf("after mutation: %s in %s", bad, b.String())
 			}

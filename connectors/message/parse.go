@@ -47,8 +47,8 @@ const (
 	partHeader  = 16 << 10 // bytes of a part's header kept
 	mostSample  = 64 << 10 // bytes kept of a delivery report or of a contained mail's header
 	nestedText  = 64 << 10 // bytes of text kept of a contained mail
-	mostNested  = 20       // contained mails that are looked into
-	nestedDepth = 3        // mails in mails
+	mostNested  = 50       // contained mails that are looked into
+	nestedDepth = 5        // mails in mails
 	lineBuffer  = 32 << 10
 )
 
@@ -162,9 +162,7 @@ func (w *walker) mail(opt Options) (ticketing.Mail, Details) {
 	forward := isForward(m.Subject)
 	m.Reply = reply(m.Text, forward)
 
-	for _, n := range w.nested {
-		d.Nested = append(d.Nested, n.subject)
-	}
+	d.Nested = subjects(w.nested)
 	w.classify(&m, &d, opt)
 	m.Author = w.author(m, forward)
 	return m, d
@@ -223,13 +221,21 @@ func (w *walker) setHint() {
 
 // contained is what is kept of a mail inside the mail.
 type contained struct {
-	subject   string
-	id        string
-	from      ticketing.Address
-	date, to  string
-	text      string
-	ours      string
-	multipart bool
+	subject string
+	id      string
+	from    ticketing.Address
+	date    string
+	text    string // of those that the mail itself holds
+	ours    string
+	nested  []contained
+}
+
+func subjects(list []contained) []string {
+	var s []string
+	for _, c := range list {
+		s = append(append(s, c.subject), subjects(c.nested)...)
+	}
+	return s
 }
 
 func (w *walker) contained() contained {
@@ -243,13 +249,13 @@ func (w *walker) contained() contained {
 		date:    oneLine(h.utf8(h.raw("date"))),
 		from:    first(headerAddresses(h, "from")),
 		ours:    cleanID(h.raw("x-groupmail-id")),
+		nested:  w.nested,
 	}
 	if ids := messageIDs(h.all("message-id")); len(ids) > 0 {
 		c.id = ids[0]
 	}
-	if w.level <= nestedDepth {
-		segs := w.segments(w.root)
-		c.text, _ = w.render(segs)
+	if w.level == 1 {
+		c.text, _ = w.render(w.segments(w.root))
 	}
 	return c
 }

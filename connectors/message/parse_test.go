@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -260,4 +261,21 @@ func TestDigest(t *testing.T) {
 	if lf.Text != "one\n\n**two**" || crlf.Text != lf.Text || cr.Text != lf.Text {
 		t.Errorf("texts %q %q %q", lf.Text, crlf.Text, cr.Text)
 	}
+}
+
+// TestParallel lets the race detector see what calls share.
+func TestParallel(t *testing.T) {
+	raw := []byte("From: =?gbk?B?1cXOsA==?= <a@x.example>\nContent-Type: text/html\n\n<p>one <b>two</b> <a href=https://x.example>x</a></p><table><tr><th>a<th>b<tr><td>1<td>2</table>")
+	want := Parse(bytes.NewReader(raw), Options{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				if m := Parse(bytes.NewReader(raw), Options{}); m.Text != want.Text || m.From != want.From || m.HTML != want.HTML {
+					t.Errorf("%q, alone %q", m.Text, want.Text)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -19,6 +19,7 @@ type part struct {
 	kids    []*part
 	started bool // multipart: a boundary has come
 	bounds  []string
+	latent  string // a text: a boundary that it should not have
 	maybe   string // multipart: a line that may be a boundary nobody announced
 
 	dec     decoder
@@ -42,7 +43,7 @@ const (
 
 // describe reads Content-Type and Content-Disposition.
 func (p *part) describe() {
-	for _, v := range p.head.all("content-type") {
+	for _, v := range few(p.head.all("content-type")) {
 		k := parseMedia(p.head.utf8(v))
 		k.value = mendType(k.value)
 		if k.value == "" {
@@ -61,13 +62,17 @@ func (p *part) describe() {
 			p.kind.value = "message/rfc822" // RFC 2046 §5.1.5
 		}
 	}
-	for _, v := range p.head.all("content-disposition") {
-		if d := parseMedia(p.head.utf8(v)); d.value != "" || len(d.params) > 0 {
-			p.shown = d
-			break
+	for _, v := range few(p.head.all("content-disposition")) {
+		// of several the first counts, but an attachment is one whoever says it
+		d := parseMedia(p.head.utf8(v))
+		if p.shown.value == "" || d.value == "attachment" {
+			p.shown.value = d.value
 		}
+		p.shown.params = append(p.shown.params, d.params...)
 	}
 }
+
+func few(values []string) []string { return values[:min(len(values), 5)] }
 
 // mendType makes a media type of what stands there, "" if nothing can be made of it.
 func mendType(s string) string {
@@ -107,18 +112,18 @@ func (w *walker) roleOf(p *part) role {
 	named := p.name() != ""
 	alternative := p.parent != nil && p.parent.kind.value == "multipart/alternative"
 	report := p.parent != nil && p.parent.kind.value == "multipart/report" && len(p.parent.kids) > 1
-	switch t := p.kind.value; {
-	case t == "text/x-amp-html" || t == "text/watch-html":
+	switch p.kind.value {
+	case "text/x-amp-html", "text/watch-html":
 		if alternative {
 			return ignored
 		}
 		return file
-	case t == "text/plain" || t == "text/html":
+	case "text/plain", "text/html":
 		if report || named && w.texts > 0 && !alternative {
 			return file
 		}
 		return body
-	case t == "text/enriched" || t == "text/richtext" || t == "text/markdown" || t == "text/x-markdown":
+	case "text/enriched", "text/richtext", "text/markdown", "text/x-markdown":
 		if !named && (alternative || w.texts == 0) {
 			return body
 		}
@@ -148,24 +153,27 @@ func (w *walker) beginFile(p *part) {
 		}
 		return
 	}
-	if w.level > 0 {
-		return
+	if w.level == 0 {
+		p.sum = sha256.New()
 	}
-	p.sum = sha256.New()
-	if p.holdsMail() && w.looked < mostNested {
-		w.looked++
-		p.look(w.level + 1)
+	if p.holdsMail() && w.level < nestedDepth && *w.looked < mostNested {
+		*w.looked++
+		p.look(w)
 	}
 }
+
+// feed gives encoded bytes to the part's decoder. What can go wrong there is the writer that
+// Attachment was given; it keeps its error, and the walk stops for it.
+func (p *part) feed(b []byte) { _, _ = p.dec.Write(b) }
 
 func (p *part) holdsMail() bool {
 	return p.kind.value == "message/rfc822" || p.kind.value == "message/global" || p.kind.value == "message/news"
 }
 
 // look prepares for reading a contained mail while it goes by.
-func (p *part) look(level int) {
+func (p *part) look(w *walker) {
 	p.inner = newWalker()
-	p.inner.level = level
+	p.inner.level, p.inner.looked = w.level+1, w.looked
 	p.inner.plain, p.inner.html = nestedText, nestedText
 	p.inner.header.limit = mostSample
 	p.into = newSplitter(8<<10, p.inner.line)

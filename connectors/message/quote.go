@@ -35,6 +35,7 @@ type quoteFinder struct {
 	lines  []string
 	drop   []bool
 	mended bool // a line was shortened
+	tries  int  // lines looked at for an attribution
 	cut    int  // first line of what is cut altogether
 }
 
@@ -203,14 +204,19 @@ func (q *quoteFinder) attribution(i int) (start, end int, prefix string, sure bo
 		if !endsAttribution(l) {
 			continue
 		}
+		if q.tries++; q.tries > 2000 {
+			break // no correspondence is that long
+		}
 		// "Thanks! On Monday … wrote:": only what stands on the first line may be the answer's
 		first := len(plainMarkdown(strings.TrimSpace(q.lines[i])))
 		for _, at := range innerOpener.FindAllStringSubmatchIndex(joined, -1) {
-			if at[2] >= first {
+			begin := max(at[2], at[4])
+			if begin >= first {
 				break
 			}
-			if ok, sure := isAttribution(joined[at[2]:]); ok && sure {
-				return i, j, strings.TrimSpace(joined[:at[2]]), true
+			before := strings.TrimRight(strings.TrimSpace(joined[:begin]), "- ")
+			if ok, sure := isAttribution(joined[begin:]); ok && sure && before != "" {
+				return i, j, before, true
 			}
 		}
 		if ok, sure := isAttribution(joined); ok {
@@ -241,11 +247,11 @@ func plainMarkdown(l string) string {
 
 func endsAttribution(l string) bool {
 	l = strings.TrimRight(l, " \u00a0\u200e\u200f")
-	return strings.HasSuffix(l, ":") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
+	return strings.HasSuffix(l, ":") || l != "" && l[0] >= '0' && l[0] <= '9' && strings.HasSuffix(l, ">") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
 }
 
 // wroteWords are "wrote" in the languages of today's mail programs, as they stand in attributions.
-const wroteWords = `wrote|writes|schrieb|schrieben|a écrit|écrit|ha écrit|escribió|escribi[oó]|ha escrito|ha scritto|scrisse|scrive|schreef|geschreven|escreveu|pisze|napisał|napisała|napisał\(a\)|napisał/a|` +
+const wroteWords = `wrote|writes|sent|schrieb|schrieben|a écrit|écrit|ha écrit|escribió|escribi[oó]|ha escrito|ha scritto|scrisse|scrive|schreef|geschreven|escreveu|pisze|napisał|napisała|napisał\(a\)|napisał/a|` +
 	`írta|írta:|írt|написал|написала|написал\(а\)|пишет|писал|пише|написав|написала|написав\(ла\)|skrev|har skrevet|kirjoitti|kirjutas|yazdı|yazmış|napsal|napsala|napsal\(a\)|napísal|napísala|napísal\(a\)|` +
 	`a scris|έγραψε|написа|je napisao|je napisala|napisao|napisala|je napisal|napisal|rašė|parašė|rakstīja|va escriure|escrigué|đã viết|viết|menulis|đã ghi|כתב|כתבה|כתב/ה|كتب|كتبت|เขียนว่า|写道|寫道|写到|のメッセージ|書きました|wrote on|님이 작성|작성`
 
@@ -254,7 +260,7 @@ var (
 	// The words that attributions begin with.
 	attributionOpener = regexp.MustCompile(`(?:^|\s)(?:On|At|Am|Le|El|Il|Op|Em|W dniu|Dnia|Den|På|Dne|Dňa|La|În|Στις|На|Pada|Vào|Ngày|בתאריך|في|于|在|Il giorno|` +
 		`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Mo|Di|Mi|Do|Fr|Sa|So|пн|вт|ср|чт|пт|сб|вс|pon|wt|śr|czw|pt|sob|ndz|lun|mar|mer|jeu|ven|sam|dim)[.,]|\d{4}[-./年]\s?\d|\d{1,2}[./]\s?\d{1,2}[./]\s?\d{2,4})\s?`)
-	innerOpener = regexp.MustCompile(`[.!?)…:;]\s+((?:On|Am|Le|El|Il|Op|Em|På|На)\s)`)
+	innerOpener = regexp.MustCompile(`(?:[.!?)…:;]\s+|-{2,}\s*)((?:On|Am|Le|El|Il|Op|Em|På|На)\s)|\s(On (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|\d))`)
 	anAddress   = regexp.MustCompile(`[^\s<>"'(\[]+@[^\s<>"')\]]+\.[^\s<>"')\]]+`)
 	yearOrDate  = regexp.MustCompile(`(?:^|\D)(?:19|20)\d\d(?:\D|$)|\d{1,2}[./]\d{1,2}[./]\d{2,4}`)
 	timeOfDay   = regexp.MustCompile(`\d{1,2}[:.h]\d{2}`)
@@ -271,6 +277,9 @@ func isAttribution(s string) (ok, sure bool) {
 	if zohoRuler.MatchString(s) {
 		return verb && (address || year), true
 	}
+	if strings.HasSuffix(s, ">") { // "2011/4/7 Maria <maria@example.org>"
+		return year && address && s[0] >= '0' && s[0] <= '9' && len(s) < 160, false
+	}
 	if !strings.HasSuffix(s, ":") && !strings.HasSuffix(s, "：") {
 		return false, false
 	}
@@ -279,8 +288,8 @@ func isAttribution(s string) (ok, sure bool) {
 		return true, true
 	case verb && address && len(s) < 200:
 		return true, true
-	case year && clock && address && begins != nil && begins[0] == 0:
-		return true, true // "2020-03-12 10:00 GMT+01:00 Maria <maria@example.org>:"
+	case year && clock && address: // "2020-03-12 10:00 GMT+01:00 Maria <maria@example.org>:"
+		return true, begins != nil && begins[0] == 0
 	case verb && len(s) < 120 && strings.Count(s, " ") < 12:
 		return true, false // "Maria wrote:", good only above quoted lines
 	}
@@ -291,10 +300,10 @@ func isAttribution(s string) (ok, sure bool) {
 var headerLabels = func() map[string]byte {
 	m := map[string]byte{}
 	for kind, labels := range map[byte]string{
-		'f': "from|von|de|da|van|od|feladó|от|från|fra|lähettäjä|kimden|gönderen|від|από|发件人|寄件者|寄件人|差出人|보낸 사람|expéditeur|expediteur|remitente|mittente|afzender|remetente|nadawca|absender|отправитель|odesílatel|odosielateľ|pošiljatelj|de la|dari|từ|מאת|من|送信者|otkogo|desde",
-		'd': "sent|date|gesendet|datum|envoyé|envoyé le|envoye|enviado|enviado el|enviada|enviada em|fecha|data|inviato|verzonden|wysłano|wysłane|data wysłania|elküldve|küldve|dátum|отправлено|дата|skickat|sendt|lähetetty|päiväys|gönderildi|tarih|odesláno|odoslané|poslano|trimis|dată|εστάλη|ημερομηνία|发送时间|发送日期|日期|寄件日期|傳送時間|送信日時|日時|보낸 날짜|날짜|надіслано|изпратено|dato|päivämäärä|gesendet am|date d'envoi|dikirim|ngày|נשלח|تاريخ",
-		't': "to|an|à|a|para|aan|do|címzett|кому|till|til|vastaanottaja|kime|alıcı|komu|către|προς|收件人|收件者|宛先|받는 사람|destinataire|destinatario|ontvanger|destinatário|adresat|empfänger|pro|до|za|prima|kepada|đến|אל|إلى|naar|получатель",
-		's': "subject|betreff|objet|asunto|oggetto|onderwerp|assunto|temat|tárgy|тема|ämne|emne|aihe|konu|předmět|predmet|subiect|θέμα|主题|主題|标题|件名|제목|subjekt|tema|subyek|perihal|chủ đề|נושא|موضوع|objecte|assumpte|относно|zadeva",
+		'f': "from|von|de|da|van|od|feladó|от|från|fra|lähettäjä|kimden|gönderen|від|από|发件人|寄件者|寄件人|差出人|보낸 사람|expéditeur|expediteur|remitente|mittente|afzender|remetente|nadawca|absender|отправитель|odesílatel|odosielateľ|pošiljatelj|de la|dari|từ|מאת|من|送信者|desde|saatja|no|nuo|보낸사람|expedido por",
+		'd': "sent|date|gesendet|datum|envoyé|envoyé le|envoye|enviado|enviado el|enviada|enviada em|fecha|data|inviato|verzonden|wysłano|wysłane|data wysłania|elküldve|küldve|dátum|отправлено|дата|skickat|sendt|lähetetty|päiväys|gönderildi|tarih|odesláno|odoslané|poslano|trimis|dată|εστάλη|ημερομηνία|发送时间|发送日期|日期|寄件日期|傳送時間|送信日時|日時|보낸 날짜|날짜|надіслано|изпратено|dato|päivämäärä|gesendet am|date d'envoi|dikirim|ngày|đã gửi|נשלח|تاريخ|saadetud|nosūtīts|išsiųsta|enviat|enviat el|보낸 시간|寄件時間|data|dátum odoslania",
+		't': "to|an|à|a|para|aan|do|címzett|кому|komu|za|per a|kam|adressaat|ke|tới|받는사람|catre|till|til|vastaanottaja|kime|alıcı|komu|către|προς|收件人|收件者|宛先|받는 사람|destinataire|destinatario|ontvanger|destinatário|adresat|empfänger|pro|до|za|prima|kepada|đến|אל|إلى|naar|получатель",
+		's': "subject|betreff|objet|asunto|oggetto|onderwerp|assunto|temat|tárgy|тема|ämne|emne|aihe|konu|předmět|predmet|subiect|θέμα|主题|主題|标题|件名|제목|subjekt|tema|subyek|perihal|chủ đề|נושא|موضوع|objecte|assumpte|относно|zadeva|主旨|teema|tēma|υπόθεση",
 		'c': "cc|kopie|copie|copia|kopia|cc:|копия|kopio|bilgi|másolat|抄送|副本|참조|reply-to|antwort an|importance|priority|wichtigkeit|attachments|anlagen|répondre à|responder a|dw|kopi|cópia|másolatot kap|organization",
 	} {
 		for l := range strings.SplitSeq(labels, "|") {
@@ -356,7 +365,7 @@ func (q *quoteFinder) headerBlock(i int) bool {
 }
 
 var (
-	originalPhrase = regexp.MustCompile(`(?i)^(?:original[ -]?(?:message|mail|e-?mail|nachricht|appointment)|reply message|ursprüngliche (?:nachricht|mail|e-?mail)|originalnachricht|urspr\. nachricht|message d['’]origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|origineel bericht|mensagem original|(?:oryginalna wiadomość|wiadomość oryginalna)|eredeti üzenet|исходное сообщение|оригинальное сообщение|původní (?:zpráva|e-?mail)|pôvodná správa|ursprungligt meddelande|originalmeddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|orijinal (?:ileti|mesaj)|özgün ileti|mesaj original|mesajul original|αρχικό μήνυμα|оригинално съобщение|початкове повідомлення|izvorna poruka|izvirno sporočilo|原始(?:邮件|郵件)|元のメッセージ|원본 메시지|missatge original|pesan asli|הודעה מקורית|الرسالة الأصلية)$`)
+	originalPhrase = regexp.MustCompile(`(?i)^(?:original[ -]?(?:message|mail|e-?mail|nachricht|appointment)|reply message|antwort nachricht|ursprüngliche (?:nachricht|mail|e-?mail)|originalnachricht|urspr\. nachricht|message d['’]origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|origineel bericht|mensagem original|(?:oryginalna wiadomość|wiadomość oryginalna)|eredeti üzenet|исходное сообщение|оригинальное сообщение|původní (?:zpráva|e-?mail)|pôvodná správa|ursprungligt meddelande|originalmeddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|orijinal (?:ileti|mesaj)|özgün ileti|mesaj original|mesajul original|αρχικό μήνυμα|оригинално съобщение|початкове повідомлення|izvorna poruka|izvirno sporočilo|原始(?:邮件|郵件)|元のメッセージ|원본 메시지|missatge original|pesan asli|הודעה מקורית|الرسالة الأصلية)$`)
 
 	forwardPhrase = regexp.MustCompile(`(?i)^(?:(?:begin )?forwarded (?:message|by .*|mail|email)|weitergeleitete nachricht|anfang der weitergeleiteten (?:nachricht|e-?mail)|message (?:transféré|réexpédié|transmis)|début du message (?:réexpédié|transféré)|mensaje reenviado|inicio del mensaje reenviado|messaggio inoltrato|inizio messaggio inoltrato|inizio del messaggio inoltrato|doorgestuurd bericht|begin doorgestuurd bericht|mensagem (?:encaminhada|reencaminhada)|início da mensagem (?:encaminhada|reencaminhada)|(?:przekazana wiadomość|wiadomość przekazana|treść przekazanej wiadomości)|továbbított (?:üzenet|levél)|пересылаемое сообщение|перенаправленное сообщение|начало переадресованного сообщения|vidarebefordrat (?:meddelande|mail)|videresendt (?:meddelelse|besked|melding)|välitetty viesti|přeposlaná zpráva|preposlaná správa|iletilmiş mesaj|iletilen mesaj|mesaj redirecționat|προωθημένο μήνυμα|препратено съобщение|переслане повідомлення|转发的邮件|轉寄郵件|転送メッセージ|전달된 메시지)\s*:?$`)
 )
@@ -412,7 +421,7 @@ func cutSignature(lines []string) []string {
 	const most = 25 // lines of a signature
 	for i, l := range lines {
 		strict := l == "-- "
-		if !strict && strings.TrimRight(l, " \t") != "--" && l != "— " {
+		if !strict && strings.TrimRight(l, " \t") != "--" {
 			continue
 		}
 		if i > 0 && (len(lines)-i <= most || strict) && !blank(lines[:i]) {
@@ -525,7 +534,7 @@ func prose(l string) bool {
 // isForward tells by its subject that a mail was forwarded, not answered.
 func isForward(subject string) bool { return forwardSubject.MatchString(subject) }
 
-var forwardSubject = regexp.MustCompile(`(?i)^\s*(?:\[[^\]]*\]\s*)?(?:fwd?|wg|weitergeleitet|tr|rv|reenv|i|enc|vs|doorst|pd|fs|vb|továbbítás|továbbítva|tov|пересл|fw|trs|transf|ilt|vl|přep|prep|転送|转发|轉寄|전달)\s*:`)
+var forwardSubject = regexp.MustCompile(`(?i)^\s*(?:\[[^\]]*\]\s*)?(?:fwd?|wg|weitergeleitet|tr|rv|reenv|i|enc|doorst|pd|vb|továbbítás|továbbítva|tov|пересл|fw|trs|transf|ilt|vl|přep|prep|転送|转发|轉寄|전달)\s*:`)
 
 // forwardedSender finds who wrote the mail that is forwarded in text: the first header block, below
 // a mark or not.

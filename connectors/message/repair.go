@@ -26,9 +26,8 @@ func newSplitter(size int, out func(line) bool) *splitter {
 	return &splitter{buf: make([]byte, 0, size), out: out}
 }
 
-// Write never fails; after out has said "enough" it does nothing.
-func (s *splitter) Write(p []byte) (int, error) {
-	n := len(p)
+// feed takes the next bytes; after out has said "enough" it drops them.
+func (s *splitter) feed(p []byte) {
 	for len(p) > 0 && !s.closed {
 		k := min(cap(s.buf)-len(s.buf), len(p))
 		s.buf = append(s.buf, p[:k]...)
@@ -37,15 +36,14 @@ func (s *splitter) Write(p []byte) (int, error) {
 		}
 		p = p[k:]
 	}
-	return n, nil
 }
 
-func (s *splitter) Close() error {
+// end says that the stream is over.
+func (s *splitter) end() {
 	if !s.closed {
 		s.scan(true)
 		s.closed = true
 	}
-	return nil
 }
 
 func (s *splitter) scan(final bool) {
@@ -132,8 +130,6 @@ type collector struct {
 	garbled  bool // something was left out or guessed
 	begun    bool
 	skipping bool // the field being read is not kept
-	long     []byte
-	longEnd  bool
 }
 
 // stray is a line that is no field: a piece of the field above, or the beginning of the body.
@@ -171,6 +167,14 @@ func (c *collector) line(l line) (done bool, rest []stray) {
 			rest = append(rest, stray{nil, bytes.Clone(l.end)})
 		}
 		return true, rest
+	}
+	if len(c.fields) == 0 && len(c.strays) == 0 {
+		// a first line that goes on with nothing
+		if t := bytes.TrimLeft(text, " \t"); len(t) > 0 {
+			if _, _, ok := headerLine(t); ok {
+				text = t
+			}
+		}
 	}
 	if text[0] == ' ' || text[0] == '\t' {
 		if len(c.strays) > 0 {

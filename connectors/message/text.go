@@ -16,6 +16,15 @@ func bidi(r rune) bool {
 	return 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x061c
 }
 
+// plainByte are the bytes that stay as they are in any text.
+var plainByte = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = true
+	}
+	t['\n'], t['\t'] = true, true
+	return t
+}()
+
 // cleanText is text of many lines as a Mail may hold it: valid UTF-8, lines ended by \n, no byte
 // order marks.
 func cleanText(s string) string {
@@ -30,7 +39,7 @@ func cleanText(s string) string {
 func cleanUpTo[T string | []byte](s T) int {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c >= ' ' && c < 0x7f || c == '\n' || c == '\t' {
+		if plainByte[c] {
 			continue
 		}
 		if c < utf8.RuneSelf {
@@ -49,11 +58,16 @@ func cleanUpTo[T string | []byte](s T) int {
 // bytes that are no UTF-8.
 func appendClean[T string | []byte](out []byte, s T) []byte {
 	for i := 0; i < len(s); {
+		run := i
+		for i < len(s) && plainByte[s[i]] {
+			i++
+		}
+		out = append(out, s[run:i]...)
+		if i == len(s) {
+			break
+		}
 		c := s[i]
 		switch {
-		case c >= ' ' && c < 0x7f || c == '\n' || c == '\t':
-			out = append(out, c)
-			i++
 		case c == '\r':
 			// CRLF, CR CR LF and a lone CR are one line end each
 			i++

@@ -29,7 +29,7 @@ type walker struct {
 	parts  int
 	files  []ticketing.Attachment
 	nested []contained
-	looked int    // contained mails that were looked into
+	looked *int   // contained mails that were looked into, at all levels
 	texts  int    // body texts so far
 	uuHead []byte // a line of the body that may begin a uuencoded file
 	uu     *part  // that file, while it is read
@@ -48,7 +48,7 @@ type walker struct {
 }
 
 func newWalker() *walker {
-	w := &walker{plain: mostText, html: mostText}
+	w := &walker{plain: mostText, html: mostText, looked: new(int)}
 	w.header = &collector{top: true, limit: mostHeader}
 	return w
 }
@@ -70,12 +70,12 @@ func (w *walker) read(r io.Reader) error {
 		var n int
 		n, err = r.Read(buf)
 		w.size += int64(n)
-		split.Write(buf[:n])
+		split.feed(buf[:n])
 		if err != nil || w.enough {
 			break
 		}
 	}
-	split.Close()
+	split.end()
 	w.finish()
 	if err == io.EOF {
 		err = nil
@@ -106,9 +106,9 @@ func (w *walker) hash(l line) {
 	if w.lines == nil {
 		return
 	}
-	w.lines.Write(l.text)
+	_, _ = w.lines.Write(l.text) // a hash takes everything
 	if len(l.end) > 0 {
-		w.lines.WriteByte('\n')
+		_ = w.lines.WriteByte('\n')
 	}
 }
 
@@ -178,6 +178,7 @@ func (w *walker) begin(p *part) {
 	switch p.role {
 	case body:
 		w.texts++
+		p.latent = p.kind.get("boundary")
 	case file:
 		if strings.HasPrefix(p.kind.value, "multipart/") {
 			w.fault(fmt.Sprintf("nested deeper than %d", mostDepth))
@@ -197,6 +198,9 @@ func (w *walker) begin(p *part) {
 func (w *walker) content(p *part, b []byte) error {
 	switch p.role {
 	case body:
+		if w.want != nil {
+			return nil
+		}
 		room := &w.plain
 		if p.kind.value == "text/html" {
 			room = &w.html
@@ -213,7 +217,8 @@ func (w *walker) content(p *part, b []byte) error {
 	case file:
 		if w.want != nil {
 			if p.file == w.wanted {
-				w.want.Write(b)
+				_, err := w.want.Write(b)
+				return err
 			}
 			return nil
 		}
@@ -222,7 +227,7 @@ func (w *walker) content(p *part, b []byte) error {
 			p.sum.Write(b)
 		}
 		if p.into != nil {
-			p.into.Write(b)
+			p.into.feed(b)
 		}
 		if p.evidence() && len(p.kept) < mostSample {
 			p.kept = append(p.kept, b[:min(len(b), mostSample-len(p.kept))]...)
@@ -241,7 +246,7 @@ func (w *walker) bodyLine(l line) {
 		return
 	}
 	if w.leaf != nil {
-		if w.inlineUU(l) {
+		if w.leaf.latent != "" && l.start && w.multipartAfterAll(w.leaf, l) {
 			return
 		}
 		if !w.inlineUU(l) {
@@ -253,6 +258,26 @@ func (w *walker) bodyLine(l line) {
 	if n := len(w.open); n > 0 && !w.open[n-1].started {
 		w.beforeParts(w.open[n-1], l)
 	}
+}
+
+// multipartAfterAll corrects a text that states a boundary and begins with it.
+func (w *walker) multipartAfterAll(p *part, l line) bool {
+	t := bytes.TrimSpace(l.text)
+	if len(t) == 0 {
+		return false
+	}
+	b := p.latent
+	p.latent = ""
+	if string(t) != "--"+b || len(w.open) >= mostDepth {
+		return false
+	}
+	w.gap = w.gap[:0]
+	w.texts--
+	p.role, p.bounds = multi, []string{b}
+	p.kind.value = "multipart/mixed"
+	w.open = append(w.open, p)
+	w.startPart(p)
+	return true
 }
 
 // inlineUU takes uuencoded files out of a plain text, where programs put them before there was
@@ -267,7 +292,7 @@ func (w *walker) inlineUU(l line) bool {
 	}
 	switch {
 	case w.uu != nil:
-		w.uu.dec.Write(append(bytes.Clone(l.text), l.end...))
+		w.uu.feed(append(bytes.Clone(l.text), l.end...))
 		if string(bytes.TrimSpace(l.text)) == "end" {
 			w.endUU(p)
 		}
@@ -281,8 +306,8 @@ func (w *walker) inlineUU(l line) bool {
 			w.beginFile(w.uu)
 			u := w.uu
 			w.uu.dec = &uuDecoder{w: writerFunc(func(b []byte) error { return w.content(u, b) })}
-			w.uu.dec.Write(append(head, '\n'))
-			w.uu.dec.Write(append(bytes.Clone(l.text), l.end...))
+			w.uu.feed(append(head, '\n'))
+			w.uu.feed(append(bytes.Clone(l.text), l.end...))
 			return true
 		}
 		w.text(p, head, []byte{'\n'})
@@ -313,9 +338,9 @@ func (w *walker) endUU(p *part) {
 // text gives a line to a leaf, after the line end that was held back.
 func (w *walker) text(p *part, text, end []byte) {
 	if len(w.gap) > 0 {
-		p.dec.Write(w.gap)
+		p.feed(w.gap)
 	}
-	p.dec.Write(text)
+	p.feed(text)
 	w.gap = append(w.gap[:0], end...)
 }
 
@@ -336,14 +361,9 @@ func (w *walker) beforeParts(p *part, l line) {
 	if t := bytes.TrimRight(l.text, " \t"); l.start && len(t) > 2 && len(t) < 200 && bytes.HasPrefix(t, []byte("--")) && len(bytes.Trim(t, "-")) > 0 {
 		p.maybe = string(t[2:])
 	}
-	if room := mostText - len(p.kept); w.level == 0 && w.want == nil || room > mostText-nestedText {
-		b := l.text
-		if len(b)+1 > room {
-			b = b[:max(room-1, 0)]
-		}
-		if room > 0 {
-			p.kept = append(append(p.kept, b...), l.end...)
-		}
+	if n := len(l.text) + len(l.end); n <= w.plain {
+		w.plain -= n
+		p.kept = append(append(p.kept, l.text...), l.end...)
 	}
 }
 
@@ -389,6 +409,7 @@ func (w *walker) boundary(l line) bool {
 
 func (w *walker) startPart(p *part) {
 	p.started = true
+	w.plain += len(p.kept)
 	p.kept = nil
 	w.ahead, w.leaf, w.header = nil, nil, nil
 	if w.parts >= mostParts {
@@ -432,12 +453,13 @@ func (w *walker) endLeaf() {
 // endFile completes the entry of an attachment.
 func (w *walker) endFile(p *part) {
 	if p.into != nil {
-		p.into.Close()
+		p.into.end()
 		p.inner.finish()
-		w.nested = append(w.nested, p.inner.contained())
+		c := p.inner.contained()
+		w.nested = append(w.nested, c)
 		p.into, p.inner = nil, nil
-		if n := len(w.nested); w.files[p.file].Name == "" {
-			w.files[p.file].Name = emlName(w.nested[n-1].subject)
+		if w.files[p.file].Name == "" {
+			w.files[p.file].Name = emlName(c.subject)
 		}
 	}
 	a := &w.files[p.file]
@@ -464,7 +486,7 @@ func (w *walker) finish() {
 	if w.leaf != nil {
 		w.endUU(w.leaf)
 		if len(w.gap) > 0 {
-			w.leaf.dec.Write(w.gap)
+			w.leaf.feed(w.gap)
 		}
 		w.endLeaf()
 	}
@@ -485,8 +507,8 @@ func (w *walker) rescue(p *part) {
 		w.fault("no parts found in a multipart")
 		var b bytes.Buffer
 		d := newDecoder(p.head.raw("content-transfer-encoding"), true, &b)
-		d.Write(p.kept)
-		d.Close()
-		p.kept = b.Bytes()
+		if _, err := d.Write(p.kept); err == nil && d.Close() == nil {
+			p.kept = b.Bytes()
+		}
 	}
 }

@@ -168,7 +168,7 @@ function marked(text, names) {
 /** The bot's own line, made of spans. */
 export function line(spans) {
 	return (spans ?? []).map((s) => {
-		let n = s.time ? time(s.time) : s.member ? h("bdi", { class: "name" }, s.member) : s.text ?? "";
+		let n = s.time ? time(s.time) : s.member ? h("bdi", { class: s.ping ? "name ping" : "name" }, s.ping ? "@" + s.member : s.member) : s.text ?? "";
 		if (s.url) n = link(s.url, s.text);
 		if (s.code) n = h("code", null, n);
 		if (s.strong) n = h("strong", null, n);

@@ -38,8 +38,6 @@ CREATE INDEX conversations_waits ON conversations (group_name, state, waits, id)
 CREATE INDEX conversations_since ON conversations (group_name, state, since DESC, id DESC);
 CREATE INDEX conversations_newest ON conversations (group_name, since DESC, id DESC);
 CREATE INDEX conversations_owner ON conversations (owner, state) WHERE owner <> '';
-CREATE INDEX conversations_late_new ON conversations (waits) WHERE state = 'new' AND NOT overdue;
-CREATE INDEX conversations_late_taken ON conversations (touched) WHERE state = 'taken' AND NOT overdue;
 
 CREATE TABLE counters (
     name  TEXT PRIMARY KEY,
@@ -76,6 +74,7 @@ CREATE TABLE mails (
     auto_generated BOOLEAN NOT NULL,
     no_auto_answer BOOLEAN NOT NULL,
     spam           BOOLEAN NOT NULL,
+    priority       text NOT NULL DEFAULT '',
     ours           TEXT NOT NULL,
     fault          TEXT NOT NULL,
     digest         TEXT NOT NULL,
@@ -219,6 +218,16 @@ CREATE TABLE events (
     reply        INTEGER NOT NULL
 );
 CREATE INDEX events_conversation ON events (conversation, id);
+-- +goose StatementBegin
+CREATE TRIGGER events_update BEFORE UPDATE ON events BEGIN
+    SELECT RAISE(ABORT, 'the action log only grows');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER events_delete BEFORE DELETE ON events BEGIN
+    SELECT RAISE(ABORT, 'the action log only grows');
+END;
+-- +goose StatementEnd
 
 -- Keys of inbound events that were carried out.
 CREATE TABLE event_keys (

@@ -38,8 +38,6 @@ CREATE INDEX conversations_waits ON conversations (group_name, state, waits NULL
 CREATE INDEX conversations_since ON conversations (group_name, state, since DESC NULLS LAST, id DESC);
 CREATE INDEX conversations_newest ON conversations (group_name, since DESC NULLS LAST, id DESC);
 CREATE INDEX conversations_owner ON conversations (owner, state) WHERE owner <> '';
-CREATE INDEX conversations_late_new ON conversations (waits) WHERE state = 'new' AND NOT overdue;
-CREATE INDEX conversations_late_taken ON conversations (touched) WHERE state = 'taken' AND NOT overdue;
 CREATE SEQUENCE ticket_numbers;
 
 CREATE TABLE mails (
@@ -71,6 +69,7 @@ CREATE TABLE mails (
     auto_generated boolean NOT NULL,
     no_auto_answer boolean NOT NULL,
     spam           boolean NOT NULL,
+    priority       text NOT NULL DEFAULT '',
     ours           text NOT NULL,
     fault          text NOT NULL,
     digest         text NOT NULL,
@@ -214,6 +213,14 @@ CREATE TABLE events (
     reply        bigint NOT NULL
 );
 CREATE INDEX events_conversation ON events (conversation, id);
+-- +goose StatementBegin
+CREATE FUNCTION events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the action log only grows';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER events_change BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION events_only_grow();
+CREATE TRIGGER events_empty BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION events_only_grow();
 
 -- Keys of inbound events that were carried out.
 CREATE TABLE event_keys (

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"gorm.io/gorm/logger"
+	"gorm.io/gorm/schema"
+
+	"groupmail/ticketing"
+)
+
+// plenty is how many rows each table has when plans are looked at.
+const plenty = 100_000
+
+// many inserts plenty of rows like row, with SQL of the number i for some columns.
+func (b *bed) many(row schema.Tabler, columns map[string]string) {
+	b.t.Helper()
+	var names, values []string
+	naming := schema.NamingStrategy{}
+	typ := reflect.TypeOf(row)
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		name := naming.ColumnName("", f.Name)
+		value, ok := columns[name]
+		delete(columns, name)
+		switch {
+		case ok:
+		case name == "id":
+			continue
+		case f.Type.Kind() == reflect.String:
+			value = "''"
+		case f.Type.Kind() == reflect.Int64:
+			value = "0"
+		case f.Type.Kind() == reflect.Bool:
+			value = "FALSE"
+		case f.Type.Kind() == reflect.Slice:
+			value = "'[]'"
+		default:
+			value = "NULL"
+		}
+		names, values = append(names, name), append(values, value)
+	}
+	if len(columns) > 0 {
+		b.t.Fatalf("%s has no %v", row.TableName(), columns)
+	}
+	series := fmt.Sprintf("generate_series(1, %d) AS n(i)", plenty)
+	if b.config.URL == "" {
+		series = fmt.Sprintf("(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n)", plenty)
+	}
+	b.exec("INSERT INTO " + row.TableName() + " (" + strings.Join(names, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM " + series)
+}
+
+// recorder is gorm's logger for a test that wants the SQL.
+type recorder struct {
+	discard
+	sql []string
+}
+
+func (r *recorder) LogMode(logger.LogLevel) logger.Interface { return r }
+func (r *recorder) Trace(_ context.Context, _ time.Time, fc func() (string, int64), _ error) {
+	sql, _ := fc()
+	r.sql = append(r.sql, sql)
+}
+
+// No statement of the desk reads a whole table.
+func TestPlans(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills large tables")
+	}
+	onBoth(t, func(t *testing.T, b *bed) {
+		ago := func() string {
+			if b.config.URL == "" {
+				return "strftime('%Y-%m-%d %H:%M:%S+00:00', '2026-01-01', '-' || i || ' minutes')"
+			}
+			return "timestamptz '2026-01-01' - i * interval '1 minute'"
+		}
+		pick := func(values ...string) string {
+			sql := "CASE i % 100"
+			for i, v := range values[1:] {
+				sql += fmt.Sprintf(" WHEN %d THEN '%s'", i, v)
+			}
+			return sql + fmt.Sprintf(" ELSE '%s' END", values[0])
+		}
+		text := func(prefix string) string { return "'" + prefix + "' || i" }
+		b.many(conversationRow{}, map[string]string{
+			"group_name": pick("help", "info", "jobs"), "number": "i", "state": pick("closed", "new", "taken", "waiting", "spam"),
+			"owner": "CASE i % 100 WHEN 1 THEN 'mm:' || (i % 7) ELSE '' END", "since": ago(), "waits": ago(), "touched": ago(), "subject": text("s"),
+		})
+		b.many(mailRow{}, map[string]string{
+			"group_name": pick("help", "info"), "conversation": "i / 2", "direction": "'in'", "raw": "i", "fingerprint": text("f"), "message_id": text("m"),
+		})
+		b.many(participantRow{}, map[string]string{"conversation": "i / 2", "addr_key": text("a")})
+		b.many(messageIDRow{}, map[string]string{"group_name": "'help'", "message_id": text("m"), "conversation": "i / 2"})
+		b.many(sightingRow{}, map[string]string{"mailbox": pick("help", "info"), "uid": text(""), "validity": "'1'", "mail": "i", "due": "CASE i % 1000 WHEN 1 THEN 'done' ELSE '' END"})
+		b.many(postRow{}, map[string]string{
+			"key": text("k"), "kind": pick("card", "mail", "reply"), "board": pick("b", "c"), "conversation": "i / 2", "reply": "CASE i % 10 WHEN 1 THEN i ELSE 0 END",
+			"root": "CASE i % 2 WHEN 1 THEN 0 ELSE i - 1 END", "message": "CASE i % 1000 WHEN 1 THEN '' ELSE 'm' || i END", "want": "1", "shown": "CASE i % 1000 WHEN 1 THEN 0 ELSE 1 END",
+		})
+		b.many(replyRow{}, map[string]string{"conversation": "i", "state": pick("sent", "pending"), "mark": text("m"), "origin": text("o"), "raw": "i", "message_id": text("m")})
+		b.many(eventRow{}, map[string]string{"conversation": "i / 3", "move": "'take'"})
+		b.many(memberRow{}, map[string]string{"id": text("mm:")})
+		b.exec("ANALYZE")
+
+		record := &recorder{}
+		b.db().Logger = record
+		now, soonest := b.clock(), time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC)
+		ctx := t.Context()
+		b.change(func(tx ticketing.Tx) error {
+			fatal(t, tx.Once("click"))
+			c, err := tx.Conversation(77)
+			fatal(t, err)
+			_, err = tx.Numbered(88)
+			fatal(t, err)
+			fatal(t, tx.SetConversation(c))
+			other := ticketing.Conversation{Group: "help", State: ticketing.New}
+			fatal(t, tx.AddConversation(&other))
+			for _, q := range []ticketing.Query{
+				{Group: "help", States: []ticketing.State{ticketing.New}, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.New, ticketing.Taken, ticketing.Waiting}, Limit: 20},
+				{Group: "help", NewestFirst: true, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.Closed}, NewestFirst: true, Limit: 20, Offset: 40},
+				{Owner: "mm:1", States: []ticketing.State{ticketing.Taken}},
+				{Group: "help", States: []ticketing.State{ticketing.New}, NotOverdueSince: soonest, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.Taken}, NotOverdueSince: soonest, Limit: 20},
+			} {
+				_, err = tx.Conversations(q)
+				fatal(t, err)
+			}
+			_, err = tx.NextNumber()
+			fatal(t, err)
+			_, err = tx.Mail(1)
+			fatal(t, err)
+			_, err = tx.Mails(5, 20)
+			fatal(t, err)
+			fatal(t, tx.MoveMails(5, 6))
+			_, err = tx.Participants(7)
+			fatal(t, err)
+			fatal(t, tx.AddParticipants(7, []ticketing.Address{{Addr: "x@y"}}))
+			_, err = tx.References("help", []string{"m5", "m6", "none"})
+			fatal(t, err)
+			fatal(t, tx.AddReferences("help", map[string]ticketing.Reference{"m5": {Own: true}, "none": {}}))
+			_, err = tx.SameMail("help", "f77")
+			fatal(t, err)
+			_, err = tx.Sighting("help", ticketing.Ref{Validity: "1", UID: "555"})
+			fatal(t, err)
+			_, err = tx.Sightings("help", 555)
+			fatal(t, err)
+			fatal(t, tx.PutSighting(ticketing.Sighting{Mailbox: "help", Ref: ticketing.Ref{Validity: "1", UID: "555"}, Mail: 555}))
+			_, err = tx.Unknown("help", []ticketing.Ref{{Validity: "1", UID: "555"}, {Validity: "1", UID: "x"}})
+			fatal(t, err)
+			fatal(t, tx.Process(50, ticketing.Done))
+			_, err = tx.Unsettled("help", 20)
+			fatal(t, err)
+			fatal(t, tx.Settled("help", ticketing.Settlement{Ref: ticketing.Ref{Validity: "1", UID: "101"}, Why: ticketing.Done}))
+			id, err := tx.AddPost(ticketing.Post{Key: "new", Root: 1}, "me", now)
+			fatal(t, err)
+			_, err = tx.Raise(ticketing.PostsWhere{Conversation: 5, Kind: ticketing.CardPost}, "me", now)
+			fatal(t, err)
+			_, err = tx.Raise(ticketing.PostsWhere{Reply: 11}, "me", now)
+			fatal(t, err)
+			_, err = tx.Raise(ticketing.PostsWhere{ID: id}, "me", now)
+			fatal(t, err)
+			_, err = tx.Elder(ticketing.Post{ID: id, Root: 1})
+			fatal(t, err)
+			_, err = tx.FindPost("k5", "", "")
+			fatal(t, err)
+			_, err = tx.FindPost("", "b", "m5")
+			fatal(t, err)
+			_, err = tx.Reply(5)
+			fatal(t, err)
+			_, err = tx.ReplyFrom("o5")
+			fatal(t, err)
+			_, err = tx.ReplyMarked("m5")
+			fatal(t, err)
+			_, err = tx.Replies(5, ticketing.Pending, ticketing.Sent)
+			fatal(t, err)
+			fatal(t, tx.Log(&ticketing.Event{}))
+			_, err = tx.Events(5)
+			fatal(t, err)
+			_, err = tx.Member("mm:5")
+			fatal(t, err)
+			fatal(t, tx.SetPresent("help", "b", []ticketing.MemberID{"mm:1", "mm:2"}))
+			_, err = tx.Present("help")
+			return err
+		})
+		_, err := b.LeasePosts(ctx, "me", time.Minute, 20)
+		fatal(t, err)
+		b.drawn(1, "me", "m", 1)
+		fatal(t, b.Undrawn(ctx, 1001, "me", now, ticketing.NotLost))
+		r, err := b.OpenBlob(ctx, b.put([]byte("x")))
+		fatal(t, err)
+		_, err = io.ReadAll(r)
+		fatal(t, err)
+		b.db().Logger = discard{}
+
+		whole := regexp.MustCompile(`Seq Scan on (\w+)`)
+		explain := "EXPLAIN "
+		if b.config.URL == "" {
+			whole = regexp.MustCompile(`\bSCAN (\w+)$`)
+			explain = "EXPLAIN QUERY PLAN "
+		}
+		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true}
+		for _, sql := range record.sql {
+			var plan []string
+			rows, err := b.db().Raw(explain + sql).Rows()
+			if err != nil {
+				t.Errorf("%v\n%s", err, sql)
+				continue
+			}
+			columns, err := rows.Columns()
+			fatal(t, err)
+			for rows.Next() {
+				line := make([]any, len(columns))
+				var last string
+				for i := range line {
+					line[i] = new(any)
+				}
+				line[len(line)-1] = &last
+				fatal(t, rows.Scan(line...))
+				plan = append(plan, last)
+				if m := whole.FindStringSubmatch(last); m != nil && !small[m[1]] {
+					t.Errorf("reads all of %s:\n%s", m[1], sql)
+				}
+			}
+			fatal(t, rows.Err())
+			fatal(t, rows.Close())
+			if t.Failed() || testing.Verbose() {
+				t.Logf("%s\n\t%s", sql, strings.Join(plan, "\n\t"))
+			}
+		}
+	})
+}
