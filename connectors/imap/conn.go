@@ -1,8 +1,9 @@
 package imap
 
 import (
-	"bytes"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -90,17 +91,19 @@ func (l *lastWords) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// bye is the text of a BYE that came last, without its response code's brackets.
+// bye is the text of a BYE, if that is the last that the server said. A command of ours may stand
+// after it.
 func (l *lastWords) bye() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	text := bytes.TrimRight(l.end, "\r\n")
-	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
+	lines := strings.Split(string(l.end), "\n")
+	for _, line := range slices.Backward(lines) {
+		if words, ok := strings.CutPrefix(line, "* BYE "); ok {
+			return printable(words)
+		}
+		if strings.HasPrefix(line, "* ") {
+			break
+		}
 	}
-	words, ok := bytes.CutPrefix(text, []byte("* BYE "))
-	if !ok || len(words) == 0 {
-		return ""
-	}
-	return printable(string(words))
+	return ""
 }

@@ -20,6 +20,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -293,18 +294,26 @@ func (m *Mailbox) askCaps(ctx context.Context) error {
 // stays as it is, even with servers that mark mail as read when it is fetched.
 func (m *Mailbox) openFolder(ctx context.Context) error {
 	name, err := m.resolve(ctx, m.cfg.Folder)
-	if err != nil {
-		return err
+	if err == nil {
+		m.folder = name
+		return m.selectFolder(ctx, false)
 	}
-	m.folder = name
-	return m.selectFolder(ctx, false)
+	if errors.Is(err, ErrNoFolder) && !strings.HasPrefix(m.cfg.Folder, `\`) {
+		m.folder = m.cfg.Folder // some servers do not list all that they have
+		if opened := m.selectFolder(ctx, false); opened == nil || m.lost {
+			return opened
+		}
+	}
+	return err
 }
 
 func (m *Mailbox) selectFolder(ctx context.Context, writable bool) error {
 	var box *imap.SelectData
 	err := m.ask(ctx, "open "+m.folder, func() (err error) {
-		box, err = m.c.Select(m.folder, &imap.SelectOptions{ReadOnly: !writable}).Wait()
-		return err
+		if box, err = m.c.Select(m.folder, &imap.SelectOptions{ReadOnly: !writable}).Wait(); err != nil {
+			return err
+		}
+		return m.c.Noop().Wait() // go-imap acknowledges before it has taken note of the folder
 	})
 	if err != nil {
 		return err

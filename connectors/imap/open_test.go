@@ -79,8 +79,7 @@ func TestOpenRefusals(t *testing.T) {
 			cfg: secured(t, dovecot.IMAP, imap.STARTTLS, nil), hint: "authority that is not known here",
 		},
 		"TLS, another name": {
-			cfg:  with(secured(t, dovecot.IMAPS, imap.TLS, roots), func(c *imap.Config) { c.Host = "127.0.0.2" }),
-			hint: "127.0.0.2",
+			cfg: secured(t, cutter(t, "127.0.0.2:0", dovecot.IMAPS, nil), imap.TLS, roots), hint: "belongs to another name",
 		},
 		"STARTTLS not offered": {
 			cfg: secured(t, memory.address, imap.STARTTLS, roots), is: imap.ErrNoTLS, hint: `use tls = "tls"`,
@@ -206,4 +205,42 @@ func TestOpenCancelled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPlaintextAbroad: nothing is said to a server elsewhere without encryption, unless it is allowed.
+func TestPlaintextAbroad(t *testing.T) {
+	server := newMemory(t, memoryCaps)
+	cfg := config(t, cutter(t, abroad(t)+":0", server.address, nil))
+	cfg.Password = func(context.Context) (string, error) {
+		t.Error("the password was asked for")
+		return "", nil
+	}
+	if _, err := imap.Open(t.Context(), cfg); !errors.Is(err, imap.ErrPlaintext) {
+		t.Errorf("got %v, want ErrPlaintext", err)
+	}
+	cfg.AllowPlaintext, cfg.Password = true, password(testbed.Password)
+	check(t, open(t, cfg).Close())
+}
+
+// abroad is an address of this machine that is not loopback. Without a network there is none;
+// TestLoopback decides the same without one.
+func abroad(t testing.TB) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	check(t, err)
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			return n.IP.String()
+		}
+	}
+	t.Skip("no network")
+	return ""
+}
+
+// TestOpenUnlisted opens a folder that the server does not list.
+func TestOpenUnlisted(t *testing.T) {
+	cfg := config(t, newScript(t, "* OK hello\r\n«CAPABILITY»* CAPABILITY IMAP4rev1\r\n«LOGIN»«LIST»* LIST () \".\" INBOX\r\n"+
+		"«EXAMINE \"Shared\"»* 0 EXISTS\r\n* OK [UIDVALIDITY 9] .\r\n* OK [UIDNEXT 4] .\r\n«NOOP»"))
+	cfg.Folder = "Shared"
+	check(t, open(t, cfg).Close())
 }

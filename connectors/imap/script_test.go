@@ -80,6 +80,10 @@ func act(c net.Conn, script string) {
 			return
 		}
 		tag, line, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if line == "LOGOUT" {
+			_, _ = io.WriteString(c, tag+" OK bye\r\n")
+			return
+		}
 		found := slices.IndexFunc(answers[next:], func(a answer) bool { return strings.HasPrefix(line, a.command) })
 		if found < 0 {
 			found = slices.IndexFunc(answers, func(a answer) bool { return strings.HasPrefix(line, a.command) }) - next
@@ -101,7 +105,7 @@ func act(c net.Conn, script string) {
 
 // scripted is a server with one folder, as far as the first FETCH.
 const scripted = "* OK [CAPABILITY IMAP4rev1] hello\r\n«CAPABILITY»* CAPABILITY IMAP4rev1\r\n«LOGIN»" +
-	"«EXAMINE»* 3 EXISTS\r\n* OK [UIDVALIDITY 9] .\r\n* OK [UIDNEXT 4] .\r\n«NOOP»«UID SEARCH»* SEARCH 1 2 3\r\n"
+	"«EXAMINE»* 3 EXISTS\r\n* OK [UIDVALIDITY 9] .\r\n* OK [UIDNEXT 4] .\r\n«NOOP»«NOOP»«UID SEARCH»* SEARCH 1 2 3\r\n"
 
 // fetched runs one Fetch against a script and returns what came, by UID.
 func fetched(t *testing.T, script string) (got map[string]string, refused map[string]error, dates int, err error) {
@@ -255,7 +259,8 @@ func TestFolderNames(t *testing.T) {
 		"«LIST»* LIST (\\HasChildren) \".\" INBOX\r\n* LIST () \".\" \"INBOX.Old.2025\"\r\n* LIST () \".\" INBOX.Sent\r\n" +
 		"* LIST (\\Noselect) \".\" INBOX.Old\r\n" +
 		"«NAMESPACE»* NAMESPACE ((\"INBOX.\" \".\")) NIL NIL\r\n" +
-		"«EXAMINE»* 0 EXISTS\r\n* OK [UIDVALIDITY 9] .\r\n* OK [UIDNEXT 4] .\r\n«LOGOUT»"
+		"«EXAMINE \"Old\":NO None such»«EXAMINE \"Junk\":NO None such»" +
+		"«EXAMINE»* 0 EXISTS\r\n* OK [UIDVALIDITY 9] .\r\n* OK [UIDNEXT 4] .\r\n«NOOP»"
 	for folder, works := range map[string]bool{
 		"INBOX": true, "inbox": true, "Sent": true, "INBOX.Sent": true, "Old/2025": true, "Old.2025": true, `\Sent`: true,
 		"Old": false, "Junk": false,

@@ -83,7 +83,7 @@ type badSearch struct {
 }
 
 func (b badSearch) Search(imapserver.NumKind, *goimap.SearchCriteria, *goimap.SearchOptions) (*goimap.SearchData, error) {
-	return &goimap.SearchData{}, b.err
+	return &goimap.SearchData{All: goimap.UIDSet(nil)}, b.err
 }
 
 func TestAppendSentWithoutSearch(t *testing.T) {

@@ -39,7 +39,7 @@ func (m *Mailbox) Settle(ctx context.Context, ref ticketing.Ref, fate ticketing.
 	switch {
 	case verb == "seen":
 		return m.flag(ctx, uid, imap.FlagSeen)
-	case verb == "keyword" && argument != "":
+	case verb == "keyword" && argument != "" && argument[0] != '\\':
 		return m.flag(ctx, uid, imap.Flag(argument))
 	case verb == "delete":
 		return m.remove(ctx, uid)

@@ -166,13 +166,9 @@ func TestWatchPassword(t *testing.T) {
 	if h := w.Health(); h.State != mailbox.Failing || h.Says != "Authentication failed." || h.Cure == "" {
 		t.Errorf("health is %+v", h)
 	}
-	start := time.Now()
 	secret.Store(testbed.Password)
 	dovecot.Deliver(user, mailboxtest.Mail(1))
 	keeper.UntilKept(t, 1)
-	if waited := time.Since(start); waited > 10*time.Second {
-		t.Errorf("the new password was tried after %s", waited)
-	}
 }
 
 // TestWatchUIDValidity renumbers the mailbox: nothing is kept twice, the ledger is asked by the new
@@ -320,10 +316,28 @@ func TestWatchFates(t *testing.T) {
 	wantKept(t, keeper, mails(1, 4)...)
 }
 
+// TestWatchSent: what somebody files in the Sent folder arrives as the team's own.
+func TestWatchSent(t *testing.T) {
+	dovecot := testbed.NewDovecot(t)
+	keeper := mailboxtest.NewKeeper()
+	server := config(t, dovecot.IMAP)
+	server.Folder = imap.SentFolder
+	name := ticketing.SentName("help")
+	watch(t, mailbox.Config{Name: name, Poll: time.Hour, Sent: true, Done: "delete"}, server, keeper)
+	looked(t, keeper, 1)
+	keeper.Process(name, ticketing.Settlement{Ref: ticketing.Ref{Validity: keeper.Looks()[0].Validity, UID: "1"}, Why: ticketing.Done})
+	check(t, appendSent(t, config(t, dovecot.IMAP), "", 1))
+	kept := keeper.UntilKept(t, 1)
+	if a := kept[0]; !a.Sent || a.Mailbox != name || a.Mail.Direction != ticketing.Out || a.Seen.IsZero() {
+		t.Errorf("it arrived as %+v", a)
+	}
+	wantFolder(t, dovecot.Dial(user), "Sent", mailboxtest.Mail(1))
+}
+
 // cutter forwards connections; each in turn is ended after so many bytes from the server.
-func cutter(t testing.TB, target string, cuts []int) (address string) {
+func cutter(t testing.TB, at, target string, cuts []int) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", at)
 	check(t, err)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -382,7 +396,7 @@ func TestFetchCut(t *testing.T) {
 			for range 25 {
 				cuts = append(cuts, 200+random.IntN(size+2500))
 			}
-			cfg := config(t, cutter(t, dovecot.IMAP, cuts))
+			cfg := config(t, cutter(t, "127.0.0.1:0", dovecot.IMAP, cuts))
 			cfg.Timeout = 20 * time.Second
 			keeper := mailboxtest.NewKeeper()
 			k := keeper.As("test")
@@ -427,7 +441,7 @@ func TestWatchCut(t *testing.T) {
 		dovecot.Deliver(user, raw)
 	}
 	keeper := mailboxtest.NewKeeper()
-	watch(t, mailbox.Config{Since: everythingThere}, config(t, cutter(t, dovecot.IMAP, []int{500, 2500, 4000})), keeper)
+	watch(t, mailbox.Config{Since: everythingThere}, config(t, cutter(t, "127.0.0.1:0", dovecot.IMAP, []int{500, 2500, 4000})), keeper)
 	keeper.UntilKept(t, len(want))
 	wantKept(t, keeper, want...)
 	if faults := keeper.Faults(); len(faults) > 0 {

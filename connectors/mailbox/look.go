@@ -314,14 +314,14 @@ func (p *pass) Look(ctx context.Context, box ticketing.Box) (ticketing.Window, e
 
 // Unknown implements Ledger.
 func (p *pass) Unknown(ctx context.Context, refs []ticketing.Ref) ([]ticketing.Ref, error) {
+	if p.single && p.picked != (ticketing.Ref{}) {
+		return nil, errEnough
+	}
 	unknown, err := p.w.keeper.Unknown(ctx, p.w.cfg.Name, refs)
 	if err != nil {
 		return nil, fmt.Errorf("ask for unknown mail: %w", err)
 	}
 	var picked []ticketing.Ref
-	if p.single && p.picked != (ticketing.Ref{}) {
-		return nil, errEnough
-	}
 	for _, ref := range unknown {
 		if p.w.trials[ref] != nil {
 			p.wanted[ref] = true

@@ -313,7 +313,7 @@ func cutParams(s string) []param {
 			}
 			if charsetOf(piece) != nil { // "text/html; iso-8859-1"
 				list = append(list, param{"charset", strings.TrimSpace(piece)})
-			} else if n := len(list); n > 0 && isName(list[n-1].key) {
+			} else if n := len(list); n > 0 && isName(list[n-1].key) && len(list[n-1].value) < 500 {
 				list[n-1].value += "; " + strings.TrimSpace(piece)
 			}
 			continue

@@ -279,3 +279,43 @@ func TestParallel(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func TestAttachmentErrors(t *testing.T) {
+	raw := "From: a@x.example\nContent-Type: application/zip\nContent-Transfer-Encoding: base64\n\n" + strings.Repeat("QUJD", 10000)
+	if err := Attachment(&failing{100}, strings.NewReader(raw), 0); err == nil || !strings.Contains(err.Error(), "full") {
+		t.Error(err)
+	}
+	torn := io.MultiReader(strings.NewReader(raw), iotest.ErrReader(errors.New("torn")))
+	if err := Attachment(io.Discard, torn, 0); err == nil || !strings.Contains(err.Error(), "torn") {
+		t.Error(err)
+	}
+	if err := Attachment(io.Discard, iotest.ErrReader(errors.New("torn")), 0); err == nil || errors.Is(err, ErrNoAttachment) {
+		t.Error(err)
+	}
+	for _, i := range []int{-1, 1, 1 << 30} {
+		if err := Attachment(io.Discard, strings.NewReader(raw), i); !errors.Is(err, ErrNoAttachment) {
+			t.Error(i, err)
+		}
+	}
+}
+
+func ExampleParse() {
+	raw := "From: Maria =?utf-8?Q?Kov=C3=A1cs?= <maria@example.org>\r\n" +
+		"Subject: Re: Heating broken [#12]\r\n\r\n" +
+		"Tuesday is fine.\r\n\r\n" +
+		"On Mon, Mar 2, 2026 at 10:00 AM Help <help@team.example> wrote:\r\n" +
+		"> When shall we come?\r\n"
+	m := Parse(strings.NewReader(raw), Options{})
+	fmt.Println(m.From)
+	fmt.Println(m.TicketRef)
+	fmt.Println(m.Reply)
+	// Output:
+	// Maria Kovács <maria@example.org>
+	// 12
+	// Tuesday is fine.
+}
+
+func ExampleSanitise() {
+	fmt.Println(Sanitise(`<p onclick="steal()">Hello <img src="https://tracker.example/p.gif" alt="you"><script>steal()</script>`))
+	// Output: <p>Hello you</p>
+}

@@ -110,10 +110,10 @@ func TestSubmitUTF8(t *testing.T) {
 	check(t, submit(t, config(t, old.Addr, ""), "maria@büro.example"))
 }
 
-// alias makes a server reachable under an address that is not in its certificate.
-func alias(t testing.TB, target string) (address string) {
+// alias makes a server reachable under another address.
+func alias(t testing.TB, at, target string) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.2:0")
+	l, err := net.Listen("tcp", at+":0")
 	check(t, err)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -170,7 +170,7 @@ func TestNotConnected(t *testing.T) {
 		"STARTTLS, unknown authority": {cfg: with(config(t, starttls.Addr, ""), stranger), hint: "authority that is not known here"},
 		"TLS, unknown authority":      {cfg: with(config(t, implicit.Addr, smtp.TLS), stranger), hint: "authority that is not known here"},
 		"another name": {
-			cfg: config(t, alias(t, starttls.Addr), ""), hint: "belongs to another name",
+			cfg: config(t, alias(t, "127.0.0.2", starttls.Addr), ""), hint: "belongs to another name",
 		},
 		"STARTTLS not offered":     {cfg: config(t, plain.Addr, ""), is: smtp.ErrNoTLS, hint: `tls = "tls"`},
 		"TLS on the plain port":    {cfg: config(t, plain.Addr, smtp.TLS), hint: `tls = "starttls"`},
@@ -509,4 +509,27 @@ func TestListener(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPlaintextAbroad: nothing is said to a server elsewhere without encryption, unless it is allowed.
+// Without a network there is no such server; TestLoopback decides the same.
+func TestPlaintextAbroad(t *testing.T) {
+	addresses, err := net.InterfaceAddrs()
+	check(t, err)
+	here := ""
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			here = n.IP.String()
+		}
+	}
+	if here == "" {
+		t.Skip("no network")
+	}
+	server := testbed.NewSMTP(t, testbed.PlainText)
+	cfg := config(t, alias(t, here, server.Addr), smtp.Plain)
+	if err := submit(t, cfg, to); !errors.Is(err, smtp.ErrPlaintext) || len(server.Mails()) > 0 {
+		t.Errorf("got %v, want ErrPlaintext", err)
+	}
+	cfg.AllowPlaintext = true
+	check(t, submit(t, cfg, to))
 }

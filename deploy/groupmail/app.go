@@ -389,6 +389,11 @@ func (a *App) newServer(w Wiring) *http.Server {
 	}
 	if a.browser != nil {
 		mux.Handle("/", a.browser.Handler())
+	} else {
+		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = io.WriteString(w, "GroupMail is running. There is nothing to see here: it works in your chat.\n")
+		})
 	}
 	s := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Minute, WriteTimeout: 10 * time.Minute,

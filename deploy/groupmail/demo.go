@@ -40,6 +40,7 @@ type Demo struct {
 	kept     bool // data is the user's own folder
 	mails    int  // in the mailbox at the first start
 	again    bool // taken up again
+	unread   bool // mail of the user's own was named, though there is some already
 	customer *customerPage
 }
 
@@ -164,6 +165,7 @@ func (d *Demo) openMail(ctx context.Context, c DemoConfig) error {
 	}
 	d.again = !d.mail.empty()
 	if d.again {
+		d.unread = c.Mbox != "" || c.EML != ""
 		return nil
 	}
 	d.mails, err = d.mail.seed(time.Now(), c.Mbox, c.EML)
@@ -232,6 +234,9 @@ What is sent to %[4]s becomes a card; mail to nobody@… is refused.
 	switch {
 	case d.again:
 		fmt.Fprintf(w, "Taken up again from %s, with its mail as it was. Ctrl-C ends it.\n", d.data)
+		if d.unread {
+			fmt.Fprintln(w, "--mbox and --eml count for a new folder only, and were not read.")
+		}
 	case d.kept:
 		fmt.Fprintf(w, "%s in the mailbox. Everything is kept in %s. Ctrl-C ends it.\n", count(d.mails, "mail", "mails"), d.data)
 	default:

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"groupmail/bot"
 )
 
 // cli is the command tree; help is made of it.
@@ -29,7 +31,7 @@ type cli struct {
 	Check   checkCommand   `cmd:"" help:"Try the configuration out: database, mailboxes, sending, chat. No mail is touched, nothing is posted."`
 	Setup   setupCommand   `cmd:"" help:"Prepare a chat server for GroupMail."`
 	Inspect inspectCommand `cmd:"" help:"Show what GroupMail reads in mail files, one line of JSON each."`
-	Help    helpCommand    `cmd:"" help:"Explain a command."`
+	Help    helpCommand    `cmd:"" help:"Explain a command; help chat: what can be typed in the channel."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -155,10 +157,16 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 }
 
 type helpCommand struct {
-	Command []string `arg:"" optional:"" help:"The command to explain."`
+	Command []string `arg:"" optional:"" help:"The command to explain, or chat."`
 }
 
-func (c *helpCommand) Run(parser *kong.Kong) error {
+func (c *helpCommand) Run(parser *kong.Kong, s streams) error {
+	if len(c.Command) == 1 && c.Command[0] == "chat" {
+		for _, line := range bot.Help() {
+			fmt.Fprintln(s.out, line)
+		}
+		return nil
+	}
 	_, err := parser.Parse(append(c.Command, "--help")) // shows it, and exits
 	return err
 }

@@ -21,6 +21,7 @@ type setupMattermost struct {
 	Team          string   `required:"" placeholder:"TEAM" help:"Name of the team, as in its address."`
 	Channel       []string `required:"" placeholder:"CHANNEL" help:"Name of a channel to work in, as in its address; may be given several times."`
 	Callback      string   `required:"" placeholder:"URL" help:"Address at which the server reaches GroupMail, like http://groupmail.example.org:8420."`
+	Username      string   `default:"groupmail" placeholder:"NAME" help:"Name of the bot's account (default: groupmail)."`
 	Rotate        bool     `help:"Make new tokens; the old ones are no longer valid."`
 }
 
@@ -33,7 +34,7 @@ func (c *setupMattermost) Run(ctx context.Context, s streams) error {
 	}
 	cfg := mattermost.SetupConfig{
 		URL: strings.TrimRight(c.URL, "/"), AdminToken: token, Callback: strings.TrimRight(c.Callback, "/"),
-		Commands: bot.CommandList(), Rotate: c.Rotate,
+		Username: c.Username, Commands: bot.CommandList(), Rotate: c.Rotate,
 	}
 	for _, channel := range c.Channel {
 		if !strings.Contains(channel, "/") && !mattermostChannel.MatchString(channel) {

@@ -144,7 +144,7 @@ func (b *bench) fetch(src mailbox.Source) []mail {
 	var mails []mail
 	err := src.Fetch(b.ctx, &b.ledger, func(_ context.Context, raw mailbox.Raw) error {
 		body, err := io.ReadAll(raw.Body)
-		mails = append(mails, mail{raw.Ref, raw.Received, plain(body)})
+		mails = append(mails, mail{raw.Ref, raw.Received.UTC(), plain(body)})
 		return err
 	})
 	if err != nil {
@@ -274,7 +274,7 @@ func keepFails(b *bench) {
 				return failure
 			}
 			body, err := io.ReadAll(raw.Body)
-			kept = append(kept, mail{raw.Ref, raw.Received, plain(body)})
+			kept = append(kept, mail{raw.Ref, raw.Received.UTC(), plain(body)})
 			b.known[raw.Ref] = true
 			return err
 		})
