@@ -19,15 +19,14 @@ import (
 
 // chat is a platform in memory that can be made to fail as real ones do.
 type chat struct {
-	mu       sync.Mutex
-	echoes   bool
-	hub      Hub
-	posts    []*posted
-	told     []string                // "member: text"
-	fault    func(what string) error // asked before each call; "posted" after a post was made
-	calls    map[string]int
-	changed  chan struct{}
-	overtake []func() // redraws that are held back
+	mu      sync.Mutex
+	echoes  bool
+	hub     Hub
+	posts   []*posted
+	told    []string                // "member: text"
+	fault   func(what string) error // asked before each call; "posted" after a post was made
+	calls   map[string]int
+	changed chan struct{}
 }
 
 type posted struct {
@@ -47,7 +46,7 @@ func (c *chat) begin(what string) error {
 	return c.fault(what)
 }
 
-func (c *chat) Post(_ context.Context, channel string, m Message) (string, error) {
+func (c *chat) Post(_ context.Context, _ string, m Message) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.tell()
@@ -179,7 +178,7 @@ func newWorld(t *testing.T, change func(*chat)) *world {
 		}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { w.bot.Run(ctx); close(done) }()
+	go func() { _ = w.bot.Run(ctx); close(done) }()
 	t.Cleanup(func() { cancel(); <-done; s.Close() })
 	w.until("the platform is served", func() bool { return c.hub != nil })
 	w.until("members are known", func() bool {

@@ -63,12 +63,12 @@ func init() { // the forms that some of them open refer back to them
 		"noanswer": moving((*ticketing.Desk).NoAnswer),
 		"undo":     moving((*ticketing.Desk).Undo),
 		"reopen":   moving((*ticketing.Desk).Reopen),
-		"join":     {do: pressJoin},
-		"reply":    {do: pressReply},
-		"close":    {do: pressClose},
-		"assign":   {do: pressAssign},
-		"read":     {do: pressRead},
-		"mail":     {do: pressMail},
+		"join":     {do: (*hub).pressJoin},
+		"reply":    {do: (*hub).pressReply},
+		"close":    {do: (*hub).pressClose},
+		"assign":   {do: (*hub).pressAssign},
+		"read":     {do: (*hub).pressRead},
+		"mail":     {do: (*hub).pressMail},
 		"stop":     replying((*ticketing.Desk).StopReply),
 		"send":     replying((*ticketing.Desk).SendReply),
 		"retry":    replying((*ticketing.Desk).SendReply),
@@ -101,7 +101,7 @@ func (b *Bot) told(err error, doing string, who caller) Answer {
 	return whisper(b.say(err, doing, who))
 }
 
-func pressJoin(h *hub, ctx context.Context, who caller, c Click, id int64) Answer {
+func (h *hub) pressJoin(ctx context.Context, who caller, c Click, id int64) Answer {
 	s, err := h.Desk.Conversation(ctx, who.group.Name, who.board.Name, ticketing.ConversationID(id))
 	if err == nil {
 		_, err = h.Desk.Join(ctx, who.by, s.ID, s.Mentions)
@@ -109,20 +109,20 @@ func pressJoin(h *hub, ctx context.Context, who caller, c Click, id int64) Answe
 	return h.told(err, c.Button, who)
 }
 
-func pressReply(h *hub, ctx context.Context, who caller, _ Click, id int64) Answer {
+func (h *hub) pressReply(ctx context.Context, who caller, _ Click, id int64) Answer {
 	return h.openReply(ctx, who, ticketing.ConversationID(id), "")
 }
 
-func pressClose(h *hub, ctx context.Context, who caller, _ Click, id int64) Answer {
+func (h *hub) pressClose(ctx context.Context, who caller, _ Click, id int64) Answer {
 	return h.openClose(ctx, who, ticketing.ConversationID(id))
 }
 
-func pressAssign(h *hub, ctx context.Context, who caller, _ Click, id int64) Answer {
+func (h *hub) pressAssign(ctx context.Context, who caller, _ Click, id int64) Answer {
 	return h.openAssign(ctx, who, ticketing.ConversationID(id))
 }
 
 // pressRead whispers the newest mail of the other side whole, and what came before it.
-func pressRead(h *hub, ctx context.Context, who caller, c Click, id int64) Answer {
+func (h *hub) pressRead(ctx context.Context, who caller, c Click, id int64) Answer {
 	s, err := h.Desk.Conversation(ctx, who.group.Name, who.board.Name, ticketing.ConversationID(id))
 	if err != nil {
 		return whisper(h.say(err, c.Button, who))
@@ -140,7 +140,7 @@ func pressRead(h *hub, ctx context.Context, who caller, c Click, id int64) Answe
 	return Answer{Whisper: wholeMail(newest, len(s.Mails))}
 }
 
-func pressMail(h *hub, ctx context.Context, who caller, c Click, id int64) Answer {
+func (h *hub) pressMail(ctx context.Context, who caller, c Click, id int64) Answer {
 	m, err := h.Desk.Mail(ctx, who.group.Name, ticketing.MailID(id))
 	if err != nil {
 		return whisper(h.say(err, c.Button, who))

@@ -234,7 +234,7 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 	if err != nil {
 		return false, err
 	}
-	if p.Message == "" && !(fresh && p.Want == 1) {
+	if p.Message == "" && (!fresh || p.Want != 1) {
 		// An earlier attempt may have reached the platform though we never heard of it.
 		if p.Message, err = platform.Find(ctx, dr.Board.Channel, p.Key, p.Made.Add(-time.Minute)); err != nil {
 			return false, err

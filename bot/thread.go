@@ -203,13 +203,13 @@ func failureLine(dr ticketing.Drawing) Message {
 	if r.Error != "" {
 		m.Lines = []Line{{{Text: "The mail server says: " + ticketing.OneLine(r.Error, 500)}}}
 	}
-	switch {
-	case r.State == ticketing.Failed:
+	switch r.State {
+	case ticketing.Failed:
 		if r.MaybeSent {
 			m.Lines = append(m.Lines, Line{{Text: "An earlier attempt broke off at its very end and may have been delivered."}})
 		}
 		m.Buttons = []Button{{ID: "retry", Label: "Try again", Value: strconv.FormatInt(int64(r.ID), 10)}}
-	case r.State == ticketing.Sent:
+	case ticketing.Sent:
 		m.Tone = Plain
 		m.Lines = append(m.Lines, Line{{Text: "✓ It was sent later, at "}, {Time: r.SentAt}})
 	}

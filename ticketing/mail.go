@@ -7,13 +7,18 @@ import (
 	"time"
 )
 
-// MailID, ConversationID and the other ids are the store's row numbers; zero means "none".
+// The store's row numbers; zero means "none".
 type (
-	MailID         int64
+	// MailID is a Mail's.
+	MailID int64
+	// ConversationID is a Conversation's.
 	ConversationID int64
-	ReplyID        int64
-	PostID         int64
-	BlobID         int64
+	// ReplyID is a Reply's.
+	ReplyID int64
+	// PostID is a Post's.
+	PostID int64
+	// BlobID names bytes that the store keeps.
+	BlobID int64
 )
 
 // Address is one mail address with the name that stood beside it.

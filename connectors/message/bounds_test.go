@@ -71,8 +71,8 @@ func peak(f func()) uint64 {
 
 // TestMemory parses mails of 100 MB, of the usual kind and of the worst.
 func TestMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("100 MB mails")
+	if testing.Short() || racing {
+		t.Skip("mails of 100 MB")
 	}
 	const big, small = 100 << 20, 8 << 20
 	line := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1, 2, 3}, 19)) + "\r\n"
@@ -194,6 +194,9 @@ func TestParts(t *testing.T) {
 
 // TestTime reads mails of a megabyte or two that are made to be slow.
 func TestTime(t *testing.T) {
+	if testing.Short() || racing {
+		t.Skip("it measures")
+	}
 	fill := func(s string, n int) string { return strings.Repeat(s, n/len(s)) }
 	const mb = 1 << 20
 	html := "From: a@x.example\nContent-Type: text/html\n\n"

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -294,16 +292,6 @@ func smtpConfig(m MailboxConfig) smtp.Config {
 		Host: c.Host, Port: c.Port, TLS: c.TLS, User: c.User, AllowPlaintext: c.AllowPlaintext,
 		Password: func(context.Context) (string, error) { return c.Password.Read() },
 	}
-}
-
-// credentials differ whenever user or password do.
-func (c Account) credentials() string {
-	password, err := c.Password.Read()
-	if err != nil {
-		password = err.Error()
-	}
-	sum := sha256.Sum256([]byte(c.User + "\x00" + password))
-	return hex.EncodeToString(sum[:])
 }
 
 // fileSent is the work of a ticketing.FileSentJob: the copy of a sent reply goes into Sent.

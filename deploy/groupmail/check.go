@@ -191,7 +191,8 @@ func reading(ctx context.Context, m MailboxConfig) []finding {
 		all = append(all, finding{untried, what + note})
 	}
 	if m.SentFolder != "" {
-		if _, err := imap.FindSent(ctx, imapConfig(m, ""), m.SentFolder); err != nil && !(errors.Is(err, imap.ErrNoFolder) && m.FileSent) {
+		_, err := imap.FindSent(ctx, imapConfig(m, ""), m.SentFolder)
+		if err != nil && (!errors.Is(err, imap.ErrNoFolder) || !m.FileSent) { // a missing one is made when it is needed
 			all = append(all, finding{bad, what + oneLine(err.Error(), 1000)})
 		}
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,8 +92,18 @@ const (
 	platformBrowser    = "browser"
 )
 
-// Plaintext tells whether a password would cross the network unencrypted.
+// plaintext tells whether a password would cross the network unencrypted.
 func (a Account) plaintext() bool { return a.TLS == tlsOff && !loopback(a.Host) }
+
+// credentials differ whenever user or password do.
+func (a Account) credentials() string {
+	password, err := a.Password.Read()
+	if err != nil {
+		password = err.Error()
+	}
+	sum := sha256.Sum256([]byte(a.User + "\x00" + password))
+	return hex.EncodeToString(sum[:])
+}
 
 // loopback tells whether a host is this machine, as far as that can be seen from its name.
 func loopback(host string) bool {
@@ -99,7 +111,7 @@ func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// Groups in the form that the desk wants.
+// groups are in the form that the desk wants.
 func (c Config) groups() []ticketing.Group {
 	var all []ticketing.Group
 	for _, g := range c.Groups {

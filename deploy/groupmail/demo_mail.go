@@ -88,7 +88,7 @@ func (s *mailServer) Close() error {
 	defer cancel()
 	_ = s.smtpServer.Shutdown(ctx) // waits for its goroutines, whose connections are gone
 	s.serving.Wait()
-	return s.postOffice.close()
+	return s.close()
 }
 
 // countedListener knows its connections, so that they can be ended: go-imap forgets one that comes

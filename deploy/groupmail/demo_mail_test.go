@@ -81,7 +81,7 @@ func must[T any](t *testing.T) func(T, error) T {
 // TestMailServer does what a mail program does, with clients that know nothing of ours, and does it
 // again after a restart.
 func TestMailServer(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	s := testMail(t, dir)
 
@@ -181,7 +181,7 @@ func TestMailServer(t *testing.T) {
 
 // TestMailServerRefuses: the wrong password, and a recipient that does not exist.
 func TestMailServerRefuses(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	s := testMail(t, t.TempDir())
 	defer closeMail(t, s)
 	c, err := imapclient.DialInsecure(s.imap.Addr().String(), nil)

@@ -160,7 +160,7 @@ func titles(all []chatMessage) []string {
 
 // TestDemoLeavesNothing: neither goroutines nor files, however it was used.
 func TestDemoLeavesNothing(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	d := startDemo(t, DemoConfig{Listen: "127.0.0.1:0"})
 	ann := d.person("ann")
 	ann.card("Часы работы в субботу")
