@@ -178,7 +178,7 @@ func sender(dr ticketing.Drawing) Line {
 		l = append(l, Span{Text: " <" + ticketing.OneLine(a.Addr, 100) + ">"})
 	}
 	if m.Author.Addr != "" && !m.Author.Is(m.From) {
-		l = append(l, Span{Text: " (through " + ticketing.OneLine(m.From.Called(), 80) + ")"})
+		l = append(l, Span{Text: " (through " + ticketing.OneLine(m.From.String(), 120) + ")"})
 	}
 	for _, t := range dr.Team {
 		if t.Email != "" && strings.EqualFold(t.Email, m.From.Addr) {
@@ -228,6 +228,9 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 	}
 	if m.Spam {
 		lines = append(lines, Line{{Text: "⚠ The mail server takes this for spam."}})
+	}
+	if len(m.ReplyTo) > 0 && m.Author.Addr == "" && !slices.ContainsFunc(m.ReplyTo, m.From.Is) {
+		lines = append(lines, Line{{Text: "Asks for answers to " + ticketing.OneLine(addresses(m.ReplyTo), 150) + "."}})
 	}
 	if c.Mentions != 0 {
 		lines = append(lines, Line{{Text: fmt.Sprintf("Mentions #%d, where its sender has no part.", c.Mentions)}})

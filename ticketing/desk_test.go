@@ -34,7 +34,7 @@ type office struct {
 var (
 	maria = Address{Name: "Maria Kovács", Addr: "maria@example.net"}
 	peter = Address{Name: "Peter", Addr: "peter@example.net"}
-	ann   = Member{ID: "x:ann", Name: "Ann", Handle: "ann"}
+	ann   = Member{ID: "x:ann", Name: "Ann", Handle: "ann", Email: "ann@example.com"}
 	ben   = Member{ID: "x:ben", Name: "Ben", Handle: "ben"}
 )
 
@@ -840,13 +840,22 @@ func TestRecipients(t *testing.T) {
 		change func(*Mail)
 		to, cc []string
 	}{
-		"plain":        {func(*Mail) {}, []string{"maria@example.net"}, nil},
-		"reply-to":     {func(m *Mail) { m.ReplyTo = list("office@example.net") }, []string{"office@example.net"}, nil},
-		"cc":           {func(m *Mail) { m.Cc = list("son@example.net", "INFO@example.org") }, []string{"maria@example.net"}, []string{"son@example.net"}},
-		"twice":        {func(m *Mail) { m.Cc = list("Maria@example.net") }, []string{"maria@example.net"}, nil},
-		"reply to us":  {func(m *Mail) { m.ReplyTo = list("help@example.org") }, []string{"maria@example.net"}, nil},
-		"forwarded":    {func(m *Mail) { m.Author = Address{Addr: "far@example.com"}; m.Cc = list("boss@example.net") }, []string{"far@example.com"}, nil},
-		"contact form": {func(m *Mail) { m.Author = Address{Addr: "far@example.com"}; m.ReplyTo = list("far@example.com") }, []string{"far@example.com"}, nil},
+		"plain":       {func(*Mail) {}, []string{"maria@example.net"}, nil},
+		"reply-to":    {func(m *Mail) { m.ReplyTo = list("office@example.net") }, []string{"office@example.net"}, nil},
+		"cc":          {func(m *Mail) { m.Cc = list("son@example.net", "INFO@example.org") }, []string{"maria@example.net"}, []string{"son@example.net"}},
+		"twice":       {func(m *Mail) { m.Cc = list("Maria@example.net") }, []string{"maria@example.net"}, nil},
+		"reply to us": {func(m *Mail) { m.ReplyTo = list("help@example.org") }, []string{"maria@example.net"}, nil},
+		"forwarded by a colleague": {func(m *Mail) {
+			m.From = Address{Addr: "Ann@example.com"}
+			m.Author = Address{Addr: "far@example.com"}
+			m.Cc = list("boss@example.net")
+		}, []string{"far@example.com"}, nil},
+		"forwarded by a customer": {func(m *Mail) { m.Author = Address{Addr: "far@example.com"} }, []string{"maria@example.net"}, nil},
+		"contact form": {func(m *Mail) {
+			m.From = Address{Addr: "www@example.org"}
+			m.Author = Address{Addr: "far@example.com"}
+			m.ReplyTo = list("far@example.com")
+		}, []string{"far@example.com"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOffice(t, store.Config{Path: filepath.Join(t.TempDir(), "test.db")})

@@ -101,6 +101,15 @@ func (g Group) Own(a Address) bool {
 	return g.From.Is(a) || slices.ContainsFunc(g.Mailboxes, func(m Mailbox) bool { return m.Address.Is(a) })
 }
 
+// ownDomain tells whether an address is of the domain of one of the team's mailboxes.
+func (g Group) ownDomain(a Address) bool {
+	_, domain, _ := strings.Cut(a.Addr, "@")
+	return domain != "" && slices.ContainsFunc(g.Mailboxes, func(m Mailbox) bool {
+		_, own, _ := strings.Cut(m.Address.Addr, "@")
+		return strings.EqualFold(own, domain)
+	})
+}
+
 // Mailbox finds a mailbox by its name.
 func (g Group) Mailbox(name string) (Mailbox, bool) {
 	i := slices.IndexFunc(g.Mailboxes, func(m Mailbox) bool { return m.Name == name })

@@ -180,6 +180,9 @@ func (u *use) receive(a Arrival) error {
 	m.Mailbox = strings.TrimSuffix(a.Mailbox, sentSuffix)
 	sighting := Sighting{Mailbox: a.Mailbox, Ref: a.Ref, At: u.now}
 
+	if err := u.judgeAuthor(&m); err != nil {
+		return err
+	}
 	if ours, err := u.ours(m); err != nil || ours != nil {
 		if ours != nil {
 			sighting.Mail = ours.Mail
@@ -229,6 +232,26 @@ func (u *use) receive(a Arrival) error {
 		return u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
 	}
 	return u.followUp(c, m)
+}
+
+// judgeAuthor decides whether somebody else than From counts as the sender. What a colleague forwards
+// and what the team's own website sends was written by the one named inside. Anybody else may
+// forward a stranger's mail or ask for answers elsewhere, and stays its sender: Reply-To is obeyed and
+// shown, but nobody is answered who is merely quoted.
+func (u *use) judgeAuthor(m *Mail) error {
+	if m.Author.Addr == "" || u.group.Own(m.From) {
+		return nil
+	}
+	team, err := u.Present(u.group.Name)
+	if err != nil {
+		return err
+	}
+	colleague := slices.ContainsFunc(team, func(t Member) bool { return strings.EqualFold(t.Email, m.From.Addr) && t.Email != "" })
+	form := slices.ContainsFunc(m.ReplyTo, m.Author.Is) && (m.NoAutoAnswer || u.group.ownDomain(m.From))
+	if !colleague && !form {
+		m.Author = Address{}
+	}
+	return nil
 }
 
 // ours finds the reply that a mail is the copy of: our own mail coming back through the Sent

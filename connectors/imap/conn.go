@@ -53,7 +53,7 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 func (c *conn) note(err error) {
-	if t, ok := err.(net.Error); ok && t.Timeout() {
+	if t, ok := err.(net.Error); ok && t.Timeout() { //nolint:errorlint // of this connection itself
 		c.mu.Lock()
 		c.timedOut = true
 		c.mu.Unlock()

@@ -284,7 +284,7 @@ func (b *batch) request(uids []imap.UID) (refusal, err error) {
 	}
 	err = answer.close()
 	if err == nil || isRefusal(err) {
-		return err, nil //nolint:nilerr // what it refuses is tried again
+		return err, nil
 	}
 	err = m.failed(b.ctx, "read mail", err)
 	if len(b.left) > 0 && b.ctx.Err() == nil {
@@ -311,7 +311,7 @@ func (b *batch) give(uid imap.UID, body *body) error {
 	raw := b.raw(uid, body)
 	raw.Size = body.left
 	err := b.keep(b.ctx, raw)
-	if err == nil && body.err != io.EOF {
+	if err == nil && !errors.Is(body.err, io.EOF) {
 		err = body.err // whatever keep thinks of it, the connection is lost
 	}
 	body.err = errLate
@@ -440,10 +440,10 @@ func (r *body) Read(p []byte) (n int, err error) {
 		return nil
 	})
 	r.left -= int64(n)
-	if err == io.EOF && r.left > 0 {
+	if errors.Is(err, io.EOF) && r.left > 0 {
 		err = io.ErrUnexpectedEOF // go-imap takes a connection's end for the mail's
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		r.answer.broken = true
 		err = m.failed(r.ctx, "read a mail", err)
 	}

@@ -58,7 +58,7 @@ func (f *folders) names(name string) []string {
 
 // find returns the folder's name as the server has it, or "" and the name under which it would be
 // made. That is the last of its possible names: servers with a prefix refuse anything outside it.
-func (f *folders) find(name string) (found, make string) {
+func (f *folders) find(name string) (found, wanted string) {
 	names := f.names(name)
 	for _, n := range names {
 		if f.has(n) {

@@ -174,7 +174,7 @@ func (m *Mailbox) dial(ctx context.Context) error {
 		switch m.cfg.TLS {
 		case TLS:
 			encrypted := tls.Client(m.conn, options.TLSConfig)
-			if err := encrypted.Handshake(); err != nil {
+			if err := encrypted.HandshakeContext(ctx); err != nil {
 				return err
 			}
 			m.tls = tls.VersionName(encrypted.ConnectionState().Version)

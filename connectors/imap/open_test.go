@@ -129,7 +129,7 @@ func TestOpenRefusals(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is not %v", err, test.is)
 			}
-			if (test.is != mailbox.ErrLogin) && errors.Is(err, mailbox.ErrLogin) {
+			if !errors.Is(test.is, mailbox.ErrLogin) && errors.Is(err, mailbox.ErrLogin) {
 				t.Errorf("%v counts as a refused login", err)
 			}
 			if !strings.Contains(err.Error(), test.hint) {

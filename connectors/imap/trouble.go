@@ -31,8 +31,9 @@ var (
 // that has ended stay as they are.
 func (m *Mailbox) trouble(doing string, err error) error {
 	var known *mailbox.Trouble
+	//nolint:errorlint // a network's timeout claims to be a DeadlineExceeded, and is none
 	if err == nil || err == context.Canceled || err == context.DeadlineExceeded || errors.As(err, &known) {
-		return err // == since a network's timeout claims to be a DeadlineExceeded
+		return err
 	}
 	t := &mailbox.Trouble{Doing: fmt.Sprintf("imap %s: %s", m.cfg.address(), doing), Err: err}
 	var refused *imap.Error

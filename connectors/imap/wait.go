@@ -95,7 +95,7 @@ func (m *Mailbox) idleOnce(ctx context.Context, atMost time.Duration) (told bool
 // idle says why IDLE failed.
 func (m *Mailbox) idle(err error) error {
 	m.lost = true
-	if err == context.Canceled {
+	if err == context.Canceled { //nolint:errorlint // ours, not one that a connection wraps
 		err = &silence{min(idleEnd, m.cfg.Timeout)}
 	}
 	err = m.trouble("wait for mail", err)

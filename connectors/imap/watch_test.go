@@ -476,7 +476,7 @@ func (r refusing) Fetch(w *imapserver.FetchWriter, set goimap.NumSet, options *g
 // given up after three tries. While the server refuses everything, no mail is to blame.
 func TestWatchRefused(t *testing.T) {
 	var all atomic.Bool
-	server := newMemory(t, memoryCaps, func(c *imapserver.Conn, s *imapmemserver.UserSession) imapserver.Session {
+	server := newMemory(t, memoryCaps, func(_ *imapserver.Conn, s *imapmemserver.UserSession) imapserver.Session {
 		return refusing{UserSession: s, uids: []goimap.UID{1, 3}, all: &all}
 	})
 	for _, raw := range mails(1, 4) {

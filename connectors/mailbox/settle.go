@@ -45,7 +45,7 @@ func (w *Watcher) settle(stop, work context.Context, src Source) error {
 		}
 		switch {
 		case stop.Err() != nil || work.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // to be stopped is no failure
 		case failures > 0:
 			w.settleWait = min(lastSettle, max(firstSettle, 2*w.settleWait))
 			w.settleAgain = time.Now().Add(w.settleWait)

@@ -165,7 +165,7 @@ func (w *Watcher) hold(stop context.Context, leased time.Time) {
 		}
 	}
 
-	lost := context.Cause(work) == errLeaseLost
+	lost := errors.Is(context.Cause(work), errLeaseLost)
 	cancel(context.Canceled)
 	wg.Wait()
 	if lost {

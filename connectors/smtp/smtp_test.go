@@ -199,7 +199,7 @@ func TestNotConnected(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is not %v", err, test.is)
 			}
-			if test.is != smtp.ErrLogin && errors.Is(err, smtp.ErrLogin) || errors.Is(err, smtp.ErrUnknown) {
+			if !errors.Is(test.is, smtp.ErrLogin) && errors.Is(err, smtp.ErrLogin) || errors.Is(err, smtp.ErrUnknown) {
 				t.Errorf("%v is of a wrong kind", err)
 			}
 			if !strings.Contains(err.Error(), test.hint) {

@@ -290,12 +290,12 @@ func keepFails(b *bench) {
 
 func ledgerFails(b *bench) {
 	b.deliver(1, 1)
-	b.ledger.err = errors.New("the ledger fails")
+	b.err = errors.New("the ledger fails")
 	err := b.open().Fetch(b.ctx, &b.ledger, func(context.Context, mailbox.Raw) error {
 		b.Error("keep is called although the ledger failed")
 		return nil
 	})
-	if err != b.ledger.err { //nolint:errorlint // as it is
+	if err != b.err { //nolint:errorlint // as it is
 		b.Errorf("Fetch returned %v, want the ledger's own error", err)
 	}
 }
