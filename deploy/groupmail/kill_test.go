@@ -83,7 +83,8 @@ func TestDemoKilled(t *testing.T) {
 	var cards []string
 	d.eventually("all mails are on cards", func() bool {
 		cards = titles(ann.all())
-		return !slices.ContainsFunc(taken, func(s string) bool { return !slices.Contains(cards, s) })
+		// A card that a process died over is drawn when its lease has run out.
+		return len(cards) >= len(taken)+8 && !slices.ContainsFunc(taken, func(s string) bool { return !slices.Contains(cards, s) })
 	})
 	slices.Sort(cards)
 	for i := 1; i < len(cards); i++ {
@@ -92,7 +93,7 @@ func TestDemoKilled(t *testing.T) {
 		}
 	}
 	if n := len(slices.DeleteFunc(cards, func(s string) bool { return strings.HasPrefix(s, "Mail ") })); n != 8 {
-		t.Errorf("%d cards of the samples, want 8", n)
+		t.Errorf("%d cards of the samples, want 8: %q", n, cards[:n])
 	}
 	t.Logf("%d mails in six rounds", len(taken))
 }
