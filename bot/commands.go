@@ -37,6 +37,12 @@ type invoked struct {
 	rest string // what stands behind the sub-command
 }
 
+// name is the sub-command alone: what else was typed may be words of an answer.
+func (in invoked) name() string {
+	name, _, _ := strings.Cut(strings.TrimSpace(in.Text), " ")
+	return name
+}
+
 var commands []command
 
 func init() { // help lists them all
@@ -258,7 +264,7 @@ func (h *hub) ticket(ctx context.Context, in invoked) (id ticketing.Conversation
 			return 0, "", err
 		}
 	}
-	return 0, "", ticketing.Refusal{Kind: ticketing.BadInput, Text: "Which ticket? Say its number: /" + CommandName + " " + strings.Fields(in.Text)[0] + " #12"}
+	return 0, "", ticketing.Refusal{Kind: ticketing.BadInput, Text: "Which ticket? Say its number: /" + CommandName + " " + in.name() + " #12"}
 }
 
 // onTicket runs a command on the ticket that it names.
@@ -266,7 +272,7 @@ func onTicket(f func(h *hub, ctx context.Context, in invoked, id ticketing.Conve
 	return func(h *hub, ctx context.Context, in invoked) Answer {
 		id, _, err := h.ticket(ctx, in)
 		if err != nil {
-			return whisper(h.say(err, in.Text, in.caller))
+			return whisper(h.say(err, in.name(), in.caller))
 		}
 		return f(h, ctx, in, id)
 	}
@@ -301,7 +307,7 @@ func (h *hub) runMe(ctx context.Context, in invoked) Answer { return h.openMe(ct
 func (h *hub) runReply(ctx context.Context, in invoked) Answer {
 	id, text, err := h.ticket(ctx, in)
 	if err != nil {
-		return whisper(h.say(err, in.Text, in.caller))
+		return whisper(h.say(err, in.name(), in.caller))
 	}
 	return h.openReply(ctx, in.caller, id, text)
 }
@@ -309,7 +315,7 @@ func (h *hub) runReply(ctx context.Context, in invoked) Answer {
 func (h *hub) runClose(ctx context.Context, in invoked) Answer {
 	id, outcome, err := h.ticket(ctx, in)
 	if err != nil {
-		return whisper(h.say(err, in.Text, in.caller))
+		return whisper(h.say(err, in.name(), in.caller))
 	}
 	if outcome == "" {
 		return h.openClose(ctx, in.caller, id)
@@ -321,14 +327,14 @@ func (h *hub) runClose(ctx context.Context, in invoked) Answer {
 func (h *hub) runAssign(ctx context.Context, in invoked) Answer {
 	id, name, err := h.ticket(ctx, in)
 	if err != nil {
-		return whisper(h.say(err, in.Text, in.caller))
+		return whisper(h.say(err, in.name(), in.caller))
 	}
 	if name == "" {
 		return h.openAssign(ctx, in.caller, id)
 	}
 	to, err := h.colleague(ctx, in.caller, name)
 	if err != nil {
-		return whisper(h.say(err, in.Text, in.caller))
+		return whisper(h.say(err, in.name(), in.caller))
 	}
 	c, err := h.Desk.Assign(ctx, in.by, id, to.ID)
 	if err != nil {
@@ -472,11 +478,11 @@ func (h *hub) listLines(all []ticketing.Listed, owners bool) (lines []Line) {
 func (h *hub) runShow(ctx context.Context, in invoked) Answer {
 	id, _, err := h.ticket(ctx, in)
 	if err != nil {
-		return whisper(h.say(err, in.Text, in.caller))
+		return whisper(h.say(err, in.name(), in.caller))
 	}
 	s, err := h.Desk.Conversation(ctx, in.group.Name, in.board.Name, id)
 	if err != nil {
-		return whisper(h.say(err, in.Text, in.caller))
+		return whisper(h.say(err, in.name(), in.caller))
 	}
 	dr := ticketing.Drawing{Conversation: s.Conversation, Group: in.group, Events: s.Events}.With(s.Named)
 	m := &Message{Notice: s.Name(), Title: strings.TrimSpace(s.Name() + " " + ticketing.OneLine(s.Subject, 150)), Status: state(dr)}

@@ -296,9 +296,9 @@ func (b *Bot) undrawn(ctx context.Context, id ticketing.PostID, why error) {
 		b.draw.failures(id, false)
 		pause = limited.After
 	case errors.Is(why, ErrGone):
-		pause, lost = 0, ticketing.GiveUp
-		if p, err := b.Desk.Drawing(ctx, id); err == nil && p.Post.Kind == ticketing.CardPost {
-			lost = ticketing.PostAnew
+		lost = b.afterLoss(ctx, id)
+		if lost != ticketing.NotLost {
+			pause = 0
 		}
 	default:
 		b.Log.Warn("cannot draw; will try again", "post", id, "in", pause, "err", why)
@@ -316,6 +316,26 @@ func (b *Bot) undrawn(ctx context.Context, id ticketing.PostID, why error) {
 	if lost == ticketing.PostAnew {
 		poke(b.draw.poked)
 	}
+}
+
+// afterLoss decides about a post whose message was deleted: cards, and replies that still need
+// somebody, are posted anew.
+func (b *Bot) afterLoss(ctx context.Context, id ticketing.PostID) ticketing.Lost {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	dr, err := b.Desk.Drawing(ctx, id)
+	if err != nil {
+		return ticketing.NotLost // found out the next time
+	}
+	switch dr.Post.Kind {
+	case ticketing.CardPost:
+		return ticketing.PostAnew
+	case ticketing.ReplyPost:
+		if s := dr.Reply.State; s == ticketing.Asking || s == ticketing.Pending || s == ticketing.Failed {
+			return ticketing.PostAnew
+		}
+	}
+	return ticketing.GiveUp
 }
 
 // echoWait is how long the platform may take to show what a callback was answered with.

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
@@ -131,9 +132,16 @@ func (h *hub) openReply(ctx context.Context, who caller, about ticketing.Convers
 	if err != nil {
 		return whisper(h.say(err, "reply", who))
 	}
+	if n := len(dr.To) + len(dr.Cc); len(joined(dr.To)) > addressRoom || len(joined(dr.Cc)) > addressRoom {
+		return whisper(fmt.Sprintf("This mail went to %d addresses, more than a form can show, and none is to be dropped unseen. "+
+			"Answer in the card's thread: there you see them all before it is sent. Or use your mail program: that shows here, too.", n))
+	}
 	values := map[string]string{"text": text, "to": joined(dr.To), "cc": joined(dr.Cc)}
 	return Answer{Form: h.replyForm(who, dr, values, "")}
 }
+
+// addressRoom is how many bytes of addresses a form's field shows on every platform.
+const addressRoom = 2500
 
 // replyForm shows whom a reply goes to and what it answers. warning is what came since it was
 // opened first.
@@ -184,6 +192,12 @@ func joined(all []ticketing.Address) string {
 	parts := make([]string, len(all))
 	for i, a := range all {
 		parts[i] = a.Addr
+		if local, domain, ok := strings.Cut(a.Addr, "@"); ok {
+			if _, err := mail.ParseAddress(a.Addr); err != nil { // taro..@docomo.example
+				parts[i] = `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(local) + `"@` + domain
+				continue
+			}
+		}
 		if a.Name != "" && a.Addr != "" {
 			parts[i] = (&mail.Address{Name: a.Name, Address: a.Addr}).String()
 			if strings.Contains(parts[i], "=?") { // encoded-words are for headers, not for people

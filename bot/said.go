@@ -115,6 +115,9 @@ func (h *hub) takeOne(ctx context.Context, f File, left int64) (a ticketing.Atta
 		return a, tooMuch
 	}
 	body, err := h.p.Download(ctx, f)
+	if errors.Is(err, ErrGone) {
+		return a, ticketing.Refusal{Kind: ticketing.NotFound, Text: "Your answer was not sent: its file “" + ticketing.OneLine(f.Name, 80) + "” is gone."}
+	}
 	if err != nil {
 		return a, err
 	}

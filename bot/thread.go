@@ -81,7 +81,7 @@ func (b *Bot) mailLine(dr ticketing.Drawing, show ticketing.Show) Message {
 		}
 	}
 	if len(unsafe) > 0 {
-		msg.Lines = append(msg.Lines, Line{{Text: "⚠ Left in the mailbox, since such files can carry programs: " + strings.Join(unsafe, ", ")}})
+		msg.Lines = append(msg.Lines, Line{{Text: "⚠ Left in the mailbox, since such files can carry programs: " + ticketing.OneLine(strings.Join(unsafe, ", "), 500)}})
 	}
 	if len(kept) > 0 {
 		msg.Lines = append(msg.Lines, Line{{Text: "More files, left in the mailbox: " + ticketing.OneLine(strings.Join(kept, ", "), 500)}})
@@ -160,6 +160,8 @@ func asking(r ticketing.Reply) string {
 		return text
 	case ticketing.WhyColleague:
 		return "A colleague has this conversation. Send it all the same?"
+	case ticketing.WhyMany:
+		return fmt.Sprintf("It goes to %d addresses. Is that meant?", len(r.To)+len(r.Cc))
 	case ticketing.WhyLate:
 		return "It was written some time ago and heard only now. Is it still right?"
 	}

@@ -92,6 +92,28 @@ func BenchmarkTake(b *testing.B) {
 	b.Log(strings.Join(ratio, " "))
 }
 
+// How many locked changes SQLite commits a second, each of them on the disk.
+func BenchmarkSQLite(b *testing.B) {
+	s := benchStore(b, "")
+	ctx := context.Background()
+	c := ticketing.Conversation{Group: "help", State: ticketing.New}
+	if err := s.Change(ctx, func(tx ticketing.Tx) error { return tx.AddConversation(&c) }); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := s.Change(ctx, func(tx ticketing.Tx) error {
+			c, err := tx.Conversation(c.ID)
+			if err != nil {
+				return err
+			}
+			c.Seq++
+			return tx.SetConversation(c)
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // The whole use case Take against the same bare UPDATE, alternating.
 func BenchmarkDeskTake(b *testing.B) {
 	url := testbed.Postgres(b)
@@ -138,6 +160,73 @@ func BenchmarkDeskTake(b *testing.B) {
 		ratio = append(ratio, fmt.Sprintf("%.0f/%.0f=%.2f", take, update, take/update))
 	}
 	b.Log(strings.Join(ratio, " "))
+}
+
+// A mail of 20 KB and its conversation in one Change, against the same two INSERTs in a bare
+// transaction, alternating.
+func BenchmarkMail(b *testing.B) {
+	for _, conns := range []int{1, 4} {
+		b.Run(fmt.Sprint(conns), func(b *testing.B) {
+			url := fmt.Sprintf("%s&pool_max_conns=16", testbed.Postgres(b))
+			s := benchStore(b, url)
+			bare, err := pgxpool.New(context.Background(), url)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer bare.Close()
+			ctx := context.Background()
+			words := strings.Fields("the heating in the second floor is broken again and nobody answers our calls since Monday")
+			var text strings.Builder
+			for i := 0; text.Len() < 10_000; i++ {
+				fmt.Fprintf(&text, "%s%d ", words[i*i%len(words)], i%977)
+			}
+			var id atomic.Int64
+			const n = 400
+			var ratio []string
+			for b.Loop() {
+				floor := inParallel(b, conns, n, func(int) error {
+					tx, err := bare.Begin(ctx)
+					if err != nil {
+						return err
+					}
+					defer tx.Rollback(ctx) //nolint:errcheck // after the commit there is nothing left
+					var c int64
+					err = tx.QueryRow(ctx, `INSERT INTO conversations (group_name, number, state, outcome, subject, with_name, with_addr, mailbox, note,
+						owner, last_owner, closed_by, waits, overdue, mentions, joined_to, first_mail, last_mail, mails, seq, files, new_name, new_addr)
+						VALUES ('help', 0, 'new', '', $1, '', 'm@x', 'help', '', '', '', '', $2, FALSE, 0, 0, 0, 0, 0, 0, 0, '', '') RETURNING id`,
+						"Heating broken", time.Now()).Scan(&c)
+					if err != nil {
+						return err
+					}
+					_, err = tx.Exec(ctx, `INSERT INTO mails (group_name, mailbox, conversation, direction, message_id, in_reply_to, refs, from_name, from_addr,
+						to_addrs, cc_addrs, reply_to, author_name, author_addr, subject, sent, received, ticket_ref, text, reply, html,
+						attachments, auto_reply, bounce, auto_generated, no_auto_answer, spam, ours, fault, digest, raw, size, seq, by_member, new_person, fingerprint)
+						VALUES ('help', 'help', $1, 'in', $2, '[]', '[]', 'Maria', 'm@x', '[{"addr":"help@x"}]', '[]', '[]', '', '', 'Heating broken', $3, $3, 0, $4, '', $5,
+						'[]', FALSE, FALSE, FALSE, FALSE, FALSE, '', '', '', 0, 20000, 1, '', FALSE, $2)`,
+						c, fmt.Sprint(id.Add(1)), time.Now(), text.String(), text.String())
+					if err != nil {
+						return err
+					}
+					return tx.Commit(ctx)
+				})
+				change := inParallel(b, conns, n, func(int) error {
+					return s.Change(ctx, func(tx ticketing.Tx) error {
+						c := ticketing.Conversation{Group: "help", State: ticketing.New, Subject: "Heating broken", Waits: s.clock()}
+						if err := tx.AddConversation(&c); err != nil {
+							return err
+						}
+						return tx.AddMail(&ticketing.Mail{
+							Group: "help", Mailbox: "help", Conversation: c.ID, Direction: ticketing.In, MessageID: fmt.Sprint(id.Add(1)),
+							From: ticketing.Address{Name: "Maria", Addr: "m@x"}, To: []ticketing.Address{{Addr: "help@x"}}, Subject: "Heating broken",
+							Sent: s.clock(), Received: s.clock(), Text: text.String(), HTML: text.String(), Size: 20_000,
+						})
+					})
+				})
+				ratio = append(ratio, fmt.Sprintf("%.0f/%.0f=%.2f", change, floor, change/floor))
+			}
+			b.Log(strings.Join(ratio, " "))
+		})
+	}
 }
 
 func BenchmarkBlobs(b *testing.B) {

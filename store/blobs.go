@@ -44,7 +44,10 @@ func (s *Store) PutBlob(ctx context.Context, r io.Reader) (ticketing.BlobID, int
 		}
 		c.bytes = buf[:n]
 		c.size += int64(n)
-		if c.blob, err = s.putChunk(ctx, c); err != nil {
+		bounded, cancel := context.WithTimeout(ctx, longest)
+		c.blob, err = s.putChunk(bounded, c)
+		cancel()
+		if err != nil {
 			return 0, 0, fmt.Errorf("store: put blob: %w", err)
 		}
 		c.seq++
@@ -92,7 +95,7 @@ func (s *Store) OpenBlob(ctx context.Context, id ticketing.BlobID) (io.ReadClose
 
 type blob struct {
 	s    *Store
-	ctx  context.Context //nolint:containedctx // a Reader has no other way
+	ctx  context.Context // a Reader has no other way
 	id   int64
 	seq  int64
 	left int64 // bytes not yet fetched
@@ -110,7 +113,9 @@ func (b *blob) Read(p []byte) (int, error) {
 		if b.left == 0 {
 			return 0, io.EOF
 		}
-		buf, err := b.s.getChunk(b.ctx, b.id, b.seq, b.buf)
+		ctx, cancel := context.WithTimeout(b.ctx, longest)
+		buf, err := b.s.getChunk(ctx, b.id, b.seq, b.buf)
+		cancel()
 		if errors.Is(err, ticketing.ErrNone) || err == nil && (len(buf) == 0 || int64(len(buf)) > b.left) {
 			err = errors.New("a chunk is missing")
 		}

@@ -16,8 +16,13 @@ import (
 // it was kept. Doing the same again is harmless for whoever has a key for it.
 var ErrUnknown = errors.New("the connection to the database was lost while saving; it may have been saved or not")
 
-// maxTries is how often a transaction that loses races is run.
-const maxTries = 8
+const (
+	// maxTries is how often a transaction that loses races is run.
+	maxTries = 8
+	// longest is how long one try, or one statement of its own, may take: by then the network
+	// swallows everything without a word, or somebody holds a lock who should not.
+	longest = time.Minute
+)
 
 // Change implements ticketing.Store.
 func (s *Store) Change(ctx context.Context, f func(ticketing.Tx) error) error {
@@ -48,7 +53,7 @@ func (s *Store) again(ctx context.Context, readOnly bool, f func(ticketing.Tx) e
 // pause waits for a random time that grows from try to try.
 func pause(ctx context.Context, try int) error {
 	most := min(4*time.Millisecond<<try, 250*time.Millisecond)
-	t := time.NewTimer(time.Duration(rand.Int64N(int64(most)))) //nolint:gosec // nothing secret
+	t := time.NewTimer(time.Duration(rand.Int64N(int64(most))))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -59,7 +64,9 @@ func pause(ctx context.Context, try int) error {
 }
 
 // once runs a transaction and tells whether it is worth running again.
-func (s *Store) once(ctx context.Context, readOnly bool, f func(ticketing.Tx) error) (err error, again bool) { //nolint:revive // the error is the answer
+func (s *Store) once(ctx context.Context, readOnly bool, f func(ticketing.Tx) error) (err error, again bool) {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
 	txn, err := s.begin(ctx, readOnly)
 	if err != nil {
 		return err, s.race(err) || isDead(err)
@@ -84,7 +91,7 @@ func (s *Store) once(ctx context.Context, readOnly bool, f func(ticketing.Tx) er
 		if err == nil {
 			err = failed
 		}
-		return err, s.race(failed) || dead
+		return err, s.race(failed) || dead && ctx.Err() == nil
 	}
 	if err != nil || readOnly {
 		txn.rollback()

@@ -361,14 +361,24 @@ func TestMailsOfAConversation(t *testing.T) {
 			t.Errorf("at most one: %s", got)
 		}
 
-		b.change(func(tx ticketing.Tx) error { return tx.MoveMails(c.ID, d.ID) })
+		b.exec("UPDATE mails SET seq = id WHERE id <> 3")
+		b.change(func(tx ticketing.Tx) error { return tx.MoveMails(c.ID, d.ID, 40) })
+		b.read(func(tx ticketing.Tx) error {
+			all, err := tx.Mails(d.ID, 9)
+			var seqs []int64
+			for _, m := range all {
+				seqs = append(seqs, m.Seq)
+			}
+			same(t, seqs, []int64{0, 2, 41}) // what wakes nobody has none
+			return err
+		})
 		if got := mails(d.ID, 10); got != "321 BEN ANN CAT" {
 			t.Errorf("after the move: %s", got)
 		}
 		if got := mails(c.ID, 10); got != "" {
 			t.Errorf("left behind: %s", got)
 		}
-		b.change(func(tx ticketing.Tx) error { return tx.MoveMails(d.ID, d.ID) })
+		b.change(func(tx ticketing.Tx) error { return tx.MoveMails(d.ID, d.ID, 0) })
 		if got := mails(d.ID, 10); got != "321 BEN ANN CAT" {
 			t.Errorf("after a move to itself: %s", got)
 		}
@@ -598,6 +608,11 @@ func TestLogOnlyGrows(t *testing.T) {
 			}
 			return err
 		})
+		for _, sql := range []string{"UPDATE events SET detail = 'x'", "DELETE FROM events"} {
+			if err := b.db().Exec(sql).Error; err == nil || !strings.Contains(err.Error(), "only grows") {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
 	})
 }
 
@@ -722,4 +737,18 @@ func TestTimesOutOfRange(t *testing.T) {
 			return err
 		})
 	})
+}
+
+// A mail that the database refuses as it is will be refused again.
+func TestBadMail(t *testing.T) {
+	b := onPostgres(t)
+	tries := 0
+	err := b.Change(t.Context(), func(tx ticketing.Tx) error {
+		tries++
+		m := ticketing.Mail{Group: string(noise(20_000))} // more than an index may hold
+		return tx.AddMail(&m)
+	})
+	if !errors.Is(err, ticketing.ErrBadMail) || tries != 1 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
 }

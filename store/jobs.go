@@ -61,7 +61,10 @@ type riverEngine[TTx any] struct {
 }
 
 func newEngine[TTx any](s *Store, d riverdriver.Driver[TTx]) (*riverEngine[TTx], error) {
-	c, err := river.NewClient(d, &river.Config{Logger: s.jobLog()})
+	c, err := river.NewClient(d, &river.Config{
+		Logger:        s.jobLog(),
+		FetchCooldown: time.Millisecond, // it tells the workers of new jobs no more often than this
+	})
 	if err != nil {
 		return nil, fmt.Errorf("store: job engine: %w", err)
 	}
@@ -234,7 +237,7 @@ func (b backoff) NextRetry(job *rivertype.JobRow) time.Time {
 	if failures := len(job.Errors); failures < 20 {
 		wait = min(wait, b.limits.firstRetry<<failures)
 	}
-	wait += time.Duration(mathrand.Int64N(int64(wait)/10 + 1)) //nolint:gosec // nothing secret
+	wait += time.Duration(mathrand.Int64N(int64(wait)/10 + 1))
 	return time.Now().Add(wait)
 }
 

@@ -51,7 +51,7 @@ const testJob ticketing.JobKind = "test"
 
 // A job starts within milliseconds of the commit, and not before.
 func TestAJobIsWorked(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bed) {
+	alone(t, func(t *testing.T, b *bed) {
 		worked := make(chan int64, 9)
 		b.Handle(testJob, func(_ context.Context, id int64) error {
 			worked <- id
@@ -87,7 +87,7 @@ func TestAJobIsWorked(t *testing.T) {
 
 // A job with a time starts soon after it, never before, be the time near or far.
 func TestAJobFallsDue(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bed) {
+	alone(t, func(t *testing.T, b *bed) {
 		type done struct {
 			id int64
 			at time.Time
@@ -162,7 +162,7 @@ func TestAJobIsGivenUp(t *testing.T) {
 
 // RunAgain is no failure: it may happen more often than a job may fail.
 func TestAJobAsksToBeRunAgain(t *testing.T) {
-	onBoth(t, func(t *testing.T, b *bed) {
+	alone(t, func(t *testing.T, b *bed) {
 		b.limits.attempts = 2
 		var runs atomic.Int64
 		due, done := b.clock().Add(time.Hour), make(chan time.Time, 1)
@@ -236,7 +236,10 @@ func TestRunLetsJobsFinish(t *testing.T) {
 // The jobs of many producers are each worked once, on two processes.
 func TestManyJobs(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bed) {
-		const n = 400
+		n := 400
+		if raceDetector {
+			n /= 4
+		}
 		var mu sync.Mutex
 		times := map[int64]int{}
 		work := func(_ context.Context, id int64) error {
@@ -246,9 +249,6 @@ func TestManyJobs(t *testing.T) {
 			return nil
 		}
 		other := b.another()
-		for _, s := range map[*Store]bool{b.Store: true, other: true} {
-			_ = s
-		}
 		b.Handle(testJob, work)
 		b.run()
 		if other != b.Store {
@@ -284,14 +284,14 @@ func TestAJobOutlivesItsProcess(t *testing.T) {
 		victim(t, role)
 		return
 	}
-	onBoth(t, func(t *testing.T, b *bed) {
+	alone(t, func(t *testing.T, b *bed) {
 		b.enqueue(ticketing.Job{Kind: testJob, ID: 7})
 		where := b.config.URL
 		if where == "" {
 			where = b.config.Path
 			fatal(t, b.Close()) // there is only one process
 		}
-		process := exec.Command(os.Args[0], "-test.run=^TestAJobOutlivesItsProcess$", "-test.v") //nolint:gosec // ourselves
+		process := exec.Command(os.Args[0], "-test.run=^TestAJobOutlivesItsProcess$", "-test.v")
 		process.Env = append(os.Environ(), "STORE_TEST_VICTIM="+where)
 		out, err := process.StdoutPipe()
 		fatal(t, err)
@@ -394,4 +394,32 @@ func TestJobsSurviveARestartOfPostgres(t *testing.T) {
 		t.Error("no job is worked any more")
 	}
 	stop()
+}
+
+// Run ends also while Postgres is away.
+func TestRunEndsWithoutPostgres(t *testing.T) {
+	server := testbed.NewPostgres(t)
+	b := newBed(t, Config{URL: server.URL})
+	b.limits.finish = 200 * time.Millisecond
+	began, finish := make(chan struct{}), make(chan struct{})
+	b.Handle(testJob, func(context.Context, int64) error {
+		close(began)
+		<-finish
+		return nil
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	returned := make(chan error)
+	go func() { returned <- b.Run(ctx) }()
+	b.enqueue(ticketing.Job{Kind: testJob, ID: 1})
+	<-began
+	server.Kill()
+	close(finish)
+	cancel()
+	start := time.Now()
+	select {
+	case err := <-returned:
+		t.Logf("after %s: %v", time.Since(start), err)
+	case <-time.After(2 * time.Minute):
+		t.Error("it does not end")
+	}
 }

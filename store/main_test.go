@@ -17,8 +17,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// onBoth runs a test on SQLite and on Postgres.
+// onBoth runs a test on SQLite and on Postgres, while others run.
 func onBoth(t *testing.T, f func(t *testing.T, b *bed)) {
+	t.Helper()
+	t.Parallel()
+	alone(t, f)
+}
+
+// alone is onBoth for tests of time and memory, which nothing may disturb.
+func alone(t *testing.T, f func(t *testing.T, b *bed)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		f(t, newBed(t, Config{Path: filepath.Join(t.TempDir(), "groupmail.db")}))
@@ -141,10 +148,10 @@ func (l *logged) String() string {
 // eventually waits for something that another process does; it looks again as soon as it can.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !is() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within 60 s: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -52,9 +52,13 @@ func openPostgres(ctx context.Context, url string) (*postgres, error) {
 		config.MaxConns = 10
 	}
 	config.MaxConns = max(config.MaxConns, fewestConns)
-	// A frozen process gives up its locks.
-	setDefault(config.ConnConfig.RuntimeParams, "idle_in_transaction_session_timeout", "60s")
-	setDefault(config.ConnConfig.RuntimeParams, "application_name", "groupmail")
+	if _, ok := config.ConnConfig.RuntimeParams["application_name"]; !ok {
+		config.ConnConfig.RuntimeParams["application_name"] = "groupmail"
+	}
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { // a frozen process gives up its locks
+		_, err := c.Exec(ctx, "SET idle_in_transaction_session_timeout = '60s'")
+		return err
+	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 10 * time.Second
 	}
@@ -72,12 +76,6 @@ func openPostgres(ctx context.Context, url string) (*postgres, error) {
 		return nil, err
 	}
 	return p, nil
-}
-
-func setDefault(m map[string]string, key, value string) {
-	if _, ok := m[key]; !ok {
-		m[key] = value
-	}
 }
 
 // await asks for the version until somebody answers. What no waiting can cure ends it at once.
@@ -385,7 +383,7 @@ func (t *postgresTx) commit() error {
 	if err == nil {
 		var tag pgconn.CommandTag
 		if tag, err = results.Exec(); err == nil && tag.String() != "COMMIT" {
-			err = errors.New("Postgres has rolled it back")
+			err = errors.New("rolled back by Postgres")
 		}
 		err = errors.Join(err, results.Close())
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -112,49 +111,49 @@ func (t *tx) FindPost(k, board, message string) (ticketing.Post, error) {
 }
 
 // LeasePosts implements ticketing.Store.
-func (s *Store) LeasePosts(ctx context.Context, holder string, ttl time.Duration, limit int) ([]ticketing.PostID, error) {
-	var ids []ticketing.PostID
-	err := s.db().WithContext(ctx).Raw(`WITH owed AS (
-			SELECT p.id FROM posts p LEFT JOIN posts r ON r.id = p.root
-			WHERE p.shown < p.want AND NOT p.gone
-			AND (p.lease_until IS NULL OR p.lease_until <= ?) AND (p.retry_at IS NULL OR p.retry_at <= ?)
-			AND (p.root = 0 OR r.message <> '' AND (p.message <> '' OR NOT EXISTS (
-				SELECT 1 FROM posts e WHERE e.root = p.root AND e.root <> 0 AND e.id < p.id AND `+elder+`)))
-			ORDER BY p.id LIMIT ? `+s.skipLocked()+`)
-		UPDATE posts SET lease_by = ?, lease_until = ? WHERE id IN (SELECT id FROM owed) RETURNING id`,
-		s.now(), s.now(), s.now(), limit, holder, s.after(ttl)).Scan(&ids).Error
-	if err != nil {
-		return nil, fmt.Errorf("store: lease posts: %w", err)
-	}
+func (s *Store) LeasePosts(ctx context.Context, holder string, ttl time.Duration, limit int) (ids []ticketing.PostID, err error) {
+	err = s.single(ctx, "lease posts", func(g *gorm.DB) error {
+		return g.Raw(`WITH owed AS (
+				SELECT p.id FROM posts p LEFT JOIN posts r ON r.id = p.root
+				WHERE p.shown < p.want AND NOT p.gone
+				AND (p.lease_until IS NULL OR p.lease_until <= ?) AND (p.retry_at IS NULL OR p.retry_at <= ?)
+				AND (p.root = 0 OR r.message <> '' AND (p.message <> '' OR NOT EXISTS (
+					SELECT 1 FROM posts e WHERE e.root = p.root AND e.root <> 0 AND e.id < p.id AND `+elder+`)))
+				ORDER BY p.id LIMIT ? `+s.skipLocked()+`)
+			UPDATE posts SET lease_by = ?, lease_until = ? WHERE id IN (SELECT id FROM owed) RETURNING id`,
+			s.now(), s.now(), s.now(), limit, holder, s.after(ttl)).Scan(&ids).Error
+	})
 	slices.Sort(ids)
-	return ids, nil
+	return ids, err
 }
 
 // Drawn implements ticketing.Store. An expired lease that nobody took over is as good as a held one:
 // what was drawn is the truth, and who forgot it would draw it twice.
 func (s *Store) Drawn(ctx context.Context, id ticketing.PostID, holder, message string, version int64, ttl time.Duration) (again bool, err error) {
 	var rows []bool
-	err = s.db().WithContext(ctx).Raw(`UPDATE posts SET
-		shown = `+s.greatest()+`(shown, ?),
-		message = CASE WHEN ? = '' THEN message ELSE ? END,
-		lease_by = CASE WHEN want > ? THEN lease_by ELSE '' END,
-		lease_until = CASE WHEN want > ? THEN ? ELSE NULL END,
-		retry_at = NULL
-		WHERE id = ? AND lease_by = ? AND lease_by <> '' RETURNING want > shown`,
-		version, message, message, version, version, s.after(ttl), int64(id), holder).Scan(&rows).Error
-	if err != nil {
-		return false, fmt.Errorf("store: post drawn: %w", err)
-	}
-	if len(rows) == 0 {
+	err = s.single(ctx, "post drawn", func(g *gorm.DB) error {
+		return g.Raw(`UPDATE posts SET
+			shown = `+s.greatest()+`(shown, ?),
+			message = CASE WHEN ? = '' THEN message ELSE ? END,
+			lease_by = CASE WHEN want > ? THEN lease_by ELSE '' END,
+			lease_until = CASE WHEN want > ? THEN ? ELSE NULL END,
+			retry_at = NULL
+			WHERE id = ? AND lease_by = ? AND lease_by <> '' RETURNING want > shown`,
+			version, message, message, version, version, s.after(ttl), int64(id), holder).Scan(&rows).Error
+	})
+	if err == nil && len(rows) == 0 {
 		return false, ticketing.ErrNone
 	}
-	return rows[0], nil
+	return err == nil && rows[0], err
 }
 
 // Undrawn implements ticketing.Store. Of a lease that was lost there is nothing to give up, and it
 // does nothing.
 func (s *Store) Undrawn(ctx context.Context, id ticketing.PostID, holder string, retry time.Time, lost ticketing.Lost) error {
 	sets := map[string]any{"lease_by": "", "lease_until": nil, "retry_at": s.until(retry)}
+	if retry.IsZero() {
+		sets["retry_at"] = nil
+	}
 	switch lost {
 	case ticketing.PostAnew:
 		sets["message"], sets["shown"] = "", 0
@@ -162,13 +161,7 @@ func (s *Store) Undrawn(ctx context.Context, id ticketing.PostID, holder string,
 		sets["gone"] = true
 	case ticketing.NotLost:
 	}
-	if retry.IsZero() {
-		sets["retry_at"] = nil
-	}
-	err := s.db().WithContext(ctx).Model(&postRow{}).
-		Where("id = ? AND lease_by = ? AND lease_by <> ''", int64(id), holder).UpdateColumns(sets).Error
-	if err != nil {
-		return fmt.Errorf("store: post not drawn: %w", err)
-	}
-	return nil
+	return s.single(ctx, "post not drawn", func(g *gorm.DB) error {
+		return g.Model(&postRow{}).Where("id = ? AND lease_by = ? AND lease_by <> ''", int64(id), holder).UpdateColumns(sets).Error
+	})
 }

@@ -275,7 +275,7 @@ func (boxRow) TableName() string { return "boxes" }
 func (r boxRow) noun() ticketing.BoxMemory {
 	return ticketing.BoxMemory{
 		Validity: r.Validity, Count: int(r.Count), Looked: r.Looked.time(),
-		Window:  ticketing.Window{First: uint32(r.FirstUID), Since: r.WindowSince.time()}, //nolint:gosec // written from one
+		Window:  ticketing.Window{First: uint32(r.FirstUID), Since: r.WindowSince.time()},
 		Decided: ticketing.Greeted(r.Decided), By: ticketing.MemberID(r.DecidedBy),
 	}
 }
@@ -303,15 +303,6 @@ type postRow struct {
 }
 
 func (postRow) TableName() string { return "posts" }
-
-func rowOfPost(p ticketing.Post) postRow {
-	return postRow{
-		ID: int64(p.ID), Key: p.Key, Kind: string(p.Kind), GroupName: p.Group, Board: p.Board,
-		Conversation: int64(p.Conversation), Mail: int64(p.Mail), Reply: int64(p.Reply), Event: p.Event,
-		Subject: p.Subject, Root: int64(p.Root), Message: p.Message, Want: p.Want, Shown: p.Shown,
-		Gone: p.Gone, Made: at(p.Made),
-	}
-}
 
 func (r postRow) noun() ticketing.Post {
 	return ticketing.Post{

@@ -52,7 +52,7 @@ func openSQLite(ctx context.Context, path string, clock ticketing.Clock) (_ *lit
 		return nil, explainFile(path, err)
 	}
 	// Mail is nobody else's business; SQLite gives the files beside it the same mode.
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the configured path
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, explainFile(path, err)
 	}
@@ -235,7 +235,7 @@ type liteTx struct {
 }
 
 func (t *liteTx) query(ctx context.Context, sql string, args []any) (gorm.Rows, error) {
-	return pool{t.tx}.QueryContext(ctx, sql, args...)
+	return pool{t.tx}.QueryContext(ctx, sql, args...) //nolint:rowserrcheck // whoever reads them does
 }
 
 func (t *liteTx) exec(ctx context.Context, sql string, args []any) (int64, error) {
@@ -271,9 +271,10 @@ func (t *liteTx) rollback() {
 func (t *liteTx) reset() {
 	_, err := t.sql.ExecContext(context.Background(), "ROLLBACK")
 	var lite *sqlite.Error
-	if err != nil && !(errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_ERROR) { // "no transaction is active"
-		_ = t.sql.Raw(func(any) error { return driver.ErrBadConn })
+	if err == nil || errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_ERROR { // "no transaction is active"
+		return
 	}
+	_ = t.sql.Raw(func(any) error { return driver.ErrBadConn })
 }
 
 func (t *liteTx) dead() bool { return false }

@@ -22,7 +22,7 @@ type tx struct {
 	s        *Store
 	txn      transaction
 	g        *gorm.DB        // makes statements and does not run them
-	ctx      context.Context //nolint:containedctx // lives as long as the transaction
+	ctx      context.Context // lives as long as the transaction
 	readOnly bool
 	err      error
 
@@ -34,11 +34,11 @@ type tx struct {
 type statement func(g *gorm.DB) *gorm.DB
 
 // do runs a statement that gorm makes. Missing rows are ErrNone, any other error ends the transaction.
-func (t *tx) do(what string, make statement, run func(sql string, args []any, g *gorm.DB) error) error {
+func (t *tx) do(what string, build statement, run func(sql string, args []any, g *gorm.DB) error) error {
 	if t.err != nil {
 		return t.err
 	}
-	g := make(t.g)
+	g := build(t.g)
 	err := g.Error
 	if err == nil {
 		err = run(g.Statement.SQL.String(), g.Statement.Vars, g)
@@ -57,8 +57,8 @@ func (t *tx) fail(what string, err error) error {
 }
 
 // get scans the rows of a statement into its destination.
-func (t *tx) get(what string, make statement) error {
-	return t.do(what, make, func(sql string, args []any, g *gorm.DB) error {
+func (t *tx) get(what string, build statement) error {
+	return t.do(what, build, func(sql string, args []any, g *gorm.DB) error {
 		rows, err := t.txn.query(t.ctx, sql, args)
 		if err != nil {
 			return err
@@ -72,8 +72,8 @@ func (t *tx) get(what string, make statement) error {
 }
 
 // each scans the rows of a statement one by one.
-func (t *tx) each(what string, make statement, row func(scan func(...any) error) error) error {
-	return t.do(what, make, func(sql string, args []any, _ *gorm.DB) error {
+func (t *tx) each(what string, build statement, row func(scan func(...any) error) error) error {
+	return t.do(what, build, func(sql string, args []any, _ *gorm.DB) error {
 		rows, err := t.txn.query(t.ctx, sql, args)
 		if err != nil {
 			return err
@@ -86,24 +86,24 @@ func (t *tx) each(what string, make statement, row func(scan func(...any) error)
 }
 
 // add runs an INSERT that returns an id; 0 if it did nothing.
-func (t *tx) add(what string, make statement) (id int64, err error) {
-	err = t.each(what, make, func(scan func(...any) error) error { return scan(&id) })
+func (t *tx) add(what string, build statement) (id int64, err error) {
+	err = t.each(what, build, func(scan func(...any) error) error { return scan(&id) })
 	return id, err
 }
 
 // put runs a statement whose result nobody waits for.
-func (t *tx) put(what string, make statement) error {
-	return t.do(what, make, func(sql string, args []any, _ *gorm.DB) error {
+func (t *tx) put(what string, build statement) error {
+	return t.do(what, build, func(sql string, args []any, _ *gorm.DB) error {
 		return t.txn.later(t.ctx, sql, args)
 	})
 }
 
 // putOne updates a row. ErrNone if it is not there, as can be only if this transaction does not know it.
-func (t *tx) putOne(what string, id any, make statement) error {
+func (t *tx) putOne(what string, id any, build statement) error {
 	if t.known[id] {
-		return t.put(what, make)
+		return t.put(what, build)
 	}
-	n, err := t.touch(what, make)
+	n, err := t.touch(what, build)
 	if err == nil && n == 0 {
 		return ticketing.ErrNone
 	}
@@ -111,8 +111,8 @@ func (t *tx) putOne(what string, id any, make statement) error {
 }
 
 // touch runs a statement and tells how many rows it touched.
-func (t *tx) touch(what string, make statement) (n int64, err error) {
-	err = t.do(what, make, func(sql string, args []any, _ *gorm.DB) (err error) {
+func (t *tx) touch(what string, build statement) (n int64, err error) {
+	err = t.do(what, build, func(sql string, args []any, _ *gorm.DB) (err error) {
 		n, err = t.txn.exec(t.ctx, sql, args)
 		return err
 	})

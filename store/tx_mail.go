@@ -39,7 +39,7 @@ func (t *tx) Mails(id ticketing.ConversationID, limit int) ([]ticketing.Mail, er
 	return nouns(rows), err
 }
 
-func (t *tx) MoveMails(from, to ticketing.ConversationID) error {
+func (t *tx) MoveMails(from, to ticketing.ConversationID, seq int64) error {
 	if from == to {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (t *tx) MoveMails(from, to ticketing.ConversationID) error {
 		return t.put("move mails", func(g *gorm.DB) *gorm.DB { return g.Exec(sql, args...) })
 	}
 	return errors.Join(
-		move(`UPDATE mails SET conversation = ? WHERE conversation = ?`, int64(to), int64(from)),
+		move(`UPDATE mails SET conversation = ?, seq = CASE WHEN seq > 0 THEN seq + ? ELSE 0 END WHERE conversation = ?`, int64(to), seq, int64(from)),
 		move(`UPDATE message_ids SET conversation = ? WHERE conversation = ?`, int64(to), int64(from)),
 		move(`INSERT INTO participants (conversation, addr_key, name, addr)
 			SELECT ?, addr_key, name, addr FROM participants WHERE conversation = ? ORDER BY id

@@ -88,6 +88,7 @@ const (
 	WhyStale     Why = "stale"     // a newer mail or a colleague's reply came meanwhile
 	WhyColleague Why = "colleague" // the conversation is a colleague's
 	WhyLate      Why = "late"      // written long ago, heard only now
+	WhyMany      Why = "many"      // it goes to many people
 )
 
 // Reply is an answer on its way from a member to the sender.

@@ -189,16 +189,18 @@ func (u *use) move(c *Conversation, s step, detail string) error {
 	return u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost})
 }
 
+// processed is why the mails of a conversation are due for their fate.
+var processed = map[State]Processed{Closed: Done, Spam: Junk}
+
 // process makes the fate of the conversation's mails on their servers due, or no longer due.
 func (u *use) process(c Conversation, was State) error {
-	why := map[State]Processed{Closed: Done, Spam: Junk}
-	if c.Mailbox == "" || why[c.State] == why[was] {
+	if c.Mailbox == "" || processed[c.State] == processed[was] {
 		return nil
 	}
 	for _, m := range u.group.Mailboxes {
 		u.fates = append(u.fates, m.Name)
 	}
-	return u.Process(c.ID, why[c.State])
+	return u.Process(c.ID, processed[c.State])
 }
 
 // logged adds a line to the action log.

@@ -130,12 +130,16 @@ func (m Mail) Sender() Address {
 // nobody and reopen nothing.
 func (m Mail) Wakes() bool { return !m.AutoReply && !m.Bounce }
 
-// Fingerprint is the same for two copies of one mail, and only for those: Message-ID, From, Date
-// and the body all agree. A reused or forged Message-ID never hides a mail, a missing one never
+// Fingerprint is the same for two copies of one mail, and only for those: Message-ID, From, To,
+// Date, Subject and the body all agree. A reused or forged Message-ID never hides a mail, a missing one never
 // stops anything.
 func Fingerprint(m Mail) string {
 	h := sha256.New()
-	for _, part := range []string{m.MessageID, m.From.Addr, m.Sent.UTC().Format(time.RFC3339), m.Digest} {
+	parts := []string{m.MessageID, m.From.Addr, m.Sent.UTC().Format(time.RFC3339), m.Subject, m.Digest}
+	for _, a := range m.To {
+		parts = append(parts, a.Addr)
+	}
+	for _, part := range parts {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}

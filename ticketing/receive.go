@@ -190,17 +190,18 @@ func (u *use) receive(a Arrival) error {
 		}
 		return err
 	}
-	if id, err := u.SameMail(u.group.Name, Fingerprint(m)); err == nil {
-		return u.receiveAgain(a, id, sighting)
-	} else if !errors.Is(err, ErrNone) {
+	if again, err := u.copyOf(a, &m); err != nil {
 		return err
+	} else if again != 0 {
+		return u.receiveAgain(a, again, sighting)
 	}
 
 	id, mentions, err := u.joins(m)
 	if err != nil {
 		return err
 	}
-	outside := a.Sent || u.group.Own(m.From) && id != 0
+	// That From names the team proves nothing about a mail in the inbox; what is in Sent, we wrote.
+	outside := a.Sent
 	if a.Sent && id == 0 {
 		return u.PutSighting(sighting) // the team wrote to somebody about something else
 	}
@@ -239,6 +240,9 @@ func (u *use) receive(a Arrival) error {
 // forward a stranger's mail or ask for answers elsewhere, and stays its sender: Reply-To is obeyed and
 // shown, but nobody is answered who is merely quoted.
 func (u *use) judgeAuthor(m *Mail) error {
+	if u.group.Own(m.Author) {
+		m.Author = Address{}
+	}
 	if m.Author.Addr == "" || u.group.Own(m.From) {
 		return nil
 	}
@@ -261,13 +265,36 @@ func (u *use) ours(m Mail) (*Reply, error) {
 		return nil, nil
 	}
 	r, err := u.ReplyMarked(m.Ours)
-	if errors.Is(err, ErrNone) || err == nil && r.MessageID != m.MessageID {
-		return nil, nil // somebody else's installation, or a customer's program that copies headers
+	if errors.Is(err, ErrNone) || err == nil && (r.MessageID != m.MessageID || r.Group != u.group.Name) {
+		return nil, nil // another installation, another team's, or a customer's program that copies headers
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &r, nil
+}
+
+// copyOf finds the kept mail that m is a copy of. A mail without a Message-ID that stands beside its
+// twin in one folder is no copy but another one: an alarm, a web form sent twice.
+func (u *use) copyOf(a Arrival, m *Mail) (MailID, error) {
+	id, err := u.SameMail(u.group.Name, Fingerprint(*m))
+	if errors.Is(err, ErrNone) {
+		return 0, nil
+	}
+	if err != nil || m.MessageID != "" {
+		return id, err
+	}
+	places, err := u.Sightings(a.Mailbox, id)
+	if err != nil || !beside(places, a.Ref) {
+		return id, err
+	}
+	m.Digest += fmt.Sprintf(" again as %s %s %s", a.Mailbox, a.Ref.Validity, a.Ref.UID)
+	return 0, nil
+}
+
+// beside tells whether one of the places is in the same folder under the same numbering.
+func beside(places []Sighting, ref Ref) bool {
+	return slices.ContainsFunc(places, func(p Sighting) bool { return p.Ref.Validity == ref.Validity && p.Ref.UID != ref.UID })
 }
 
 // receiveAgain notes another place of a mail that is kept already. In the same mailbox under the
@@ -289,8 +316,7 @@ func (u *use) receiveAgain(a Arrival, id MailID, s Sighting) error {
 	if err != nil {
 		return err
 	}
-	dragged := slices.ContainsFunc(places, func(p Sighting) bool { return p.Ref.Validity == a.Ref.Validity })
-	if !dragged || c.Open() || m.Direction == Out || c.JoinedTo != 0 {
+	if !beside(places, a.Ref) || c.Open() || m.Direction == Out || c.JoinedTo != 0 {
 		return u.process(c, New)
 	}
 	if err := u.wake(&c, "it was put back into "+a.Mailbox); err != nil {
@@ -336,12 +362,16 @@ func (u *use) joins(m Mail) (id ConversationID, mentions int, err error) {
 		return 0, 0, err
 	}
 	c, err := u.Conversation(id)
+	for err == nil && c.JoinedTo != 0 {
+		id = c.JoinedTo
+		c, err = u.Conversation(id)
+	}
 	if err != nil || c.Group != u.group.Name {
 		return 0, 0, err
 	}
 	part, err := u.takesPart(id, m.From)
 	if err != nil || !part {
-		return 0, m.TicketRef, err
+		return 0, c.Number, err
 	}
 	return id, 0, nil
 }
@@ -374,16 +404,22 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 		m.Seq = c.Seq
 	}
 	people := append(slices.Concat(m.To, m.Cc, m.ReplyTo), m.From, m.Author)
-	if m.Direction == In && c.Mails > 0 {
+	if m.Direction == In && c.Mails > 0 && m.Wakes() {
 		part, err := u.takesPart(c.ID, m.From)
 		if err != nil {
 			return err
 		}
-		if m.NewPerson = !part && m.From.Addr != "" && !u.group.Own(m.From); m.NewPerson {
-			c.NewPerson, people = m.From, nil
+		if m.NewPerson = !part; m.NewPerson && !u.group.Own(m.From) {
+			c.NewPerson = m.Sender()
+			if c.NewPerson.Addr == "" {
+				c.NewPerson.Name = "somebody without an address"
+				if len(m.ReplyTo) > 0 {
+					c.NewPerson = m.ReplyTo[0]
+				}
+			}
 		}
 	}
-	if !m.Wakes() {
+	if m.NewPerson || !m.Wakes() {
 		people = nil
 	}
 	people = slices.DeleteFunc(people, func(a Address) bool { return a.Addr == "" || u.group.Own(a) })
@@ -419,9 +455,9 @@ func (u *use) followUp(c Conversation, m Mail) error {
 		return err
 	}
 	switch {
-	case m.Direction == Out:
+	case m.Direction == Out && m.Wakes():
 		return u.move(&c, step{move: MoveOutside}, "")
-	case !m.Wakes():
+	case !m.Wakes(): // also the mailbox's own vacation notice in Sent
 		if err := u.SetConversation(c); err != nil {
 			return err
 		}

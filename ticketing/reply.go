@@ -253,16 +253,21 @@ func (u *use) asks(c Conversation, dr Draft, in ReplyInput, m Member) (why Why, 
 		why = WhyColleague
 	case in.Late:
 		why = WhyLate
+	case len(in.To)+len(in.Cc) > unasked:
+		why = WhyMany
 	case !m.Replied:
 		why = WhyFirst
 	}
 	return why, came, nil
 }
 
+// unasked is how many recipients a reply from a thread may have without asking.
+const unasked = 10
+
 // came says what reached the conversation after seq, or after a moment if one is given, that the
 // author of a reply should see before it goes: a mail, or a colleague's reply. Empty: nothing.
 func (u *use) came(c Conversation, seq int64, after time.Time, author MemberID, except ReplyID) (string, error) {
-	mails, err := u.Mails(c.ID, 20)
+	mails, err := u.Mails(c.ID, 200)
 	if err != nil {
 		return "", err
 	}
@@ -367,6 +372,12 @@ func (u *use) replied(m Member) error {
 // SendReply lets a reply go now: one that asks, one that waits for its time, or, again, one that failed.
 func (d *Desk) SendReply(ctx context.Context, by By, id ReplyID) (Reply, error) {
 	return d.withReply(ctx, by, id, func(u *use, c *Conversation, r *Reply) error {
+		switch {
+		case c.State == Spam:
+			return refuse(WrongState, "%s was marked as spam. Press Undo on its card first.", c.Name())
+		case c.JoinedTo != 0:
+			return refuse(WrongState, "%s was joined to another ticket: answer there.", c.Name())
+		}
 		switch r.State {
 		case Asking, Pending, Failed, Unknown:
 		case Cancelled:
@@ -374,8 +385,8 @@ func (d *Desk) SendReply(ctx context.Context, by By, id ReplyID) (Reply, error) 
 		default:
 			return u.tooLate(*r)
 		}
-		if r.State == Asking || r.State == Failed {
-			r.Seq = c.Seq // whoever says so has seen what came
+		if r.State == Asking {
+			r.Created = u.now // whoever says Send has seen how it stands
 		}
 		r.State, r.Why, r.Error, r.Due = Pending, "", "", u.now
 		author, err := u.Member(r.By)
@@ -392,11 +403,10 @@ func (d *Desk) StopReply(ctx context.Context, by By, id ReplyID) (Reply, error) 
 }
 
 func stop(u *use, c *Conversation, r *Reply) error {
-	switch r.State {
-	case Asking, Pending, Failed:
-	case Cancelled:
+	switch {
+	case r.State == Cancelled:
 		return refuse(Already, "It was already stopped.")
-	default:
+	case r.MaybeSent || r.State != Asking && r.State != Pending && r.State != Failed:
 		return u.tooLate(*r)
 	}
 	r.State, r.Why = Cancelled, ""
@@ -404,10 +414,12 @@ func stop(u *use, c *Conversation, r *Reply) error {
 }
 
 func (u *use) tooLate(r Reply) error {
-	switch r.State {
-	case Sent:
+	switch {
+	case r.State == Sent:
 		return refuse(Already, "It was already sent %s.", ago(u.now, r.SentAt))
-	case Unknown:
+	case r.State == Failed && !r.MaybeSent:
+		return refuse(Already, "It could not be sent: see its line. Write a new message to send something else.")
+	case r.MaybeSent:
 		return refuse(Already, "It may already have been delivered: the connection broke while it was sent.")
 	}
 	return refuse(Already, "It is just being sent.")
@@ -417,7 +429,7 @@ func (u *use) tooLate(r Reply) error {
 // ErrNone: no reply came from that message.
 func (d *Desk) EditReply(ctx context.Context, by By, origin, text string, files []Attachment) (Reply, error) {
 	return d.withReplyFrom(ctx, by, origin, func(u *use, c *Conversation, r *Reply) error {
-		if r.State != Asking && r.State != Pending {
+		if r.State != Asking && r.State != Pending || r.MaybeSent {
 			if text = strings.TrimSpace(text); text == r.Text || r.State == Cancelled {
 				return refuse(Already, "")
 			}
@@ -426,7 +438,7 @@ func (d *Desk) EditReply(ctx context.Context, by By, origin, text string, files 
 		if text = strings.TrimSpace(text); text == "" && len(files) == 0 {
 			return stop(u, c, r)
 		}
-		r.Text, r.Files = text, files
+		r.Text, r.Files, r.Raw = text, files, 0 // composed anew, if it was
 		return nil
 	})
 }
@@ -470,13 +482,19 @@ func (d *Desk) withReply(ctx context.Context, by By, id ReplyID, f func(*use, *C
 		if r, err = u.Reply(id); err != nil {
 			return err
 		}
+		was := r.State
 		if err := f(u, &c, &r); err != nil {
 			return err
 		}
 		if err := u.SetReply(r); err != nil {
 			return err
 		}
-		return u.raise(PostsWhere{Reply: id, Kind: ReplyPost})
+		if r.State != was {
+			if err := u.raise(PostsWhere{Conversation: r.Conversation, Kind: CardPost}); err != nil {
+				return err
+			}
+		}
+		return u.raise(PostsWhere{Reply: id})
 	})
 	return r, err
 }
@@ -499,17 +517,22 @@ func (d *Desk) ClaimReply(ctx context.Context, id ReplyID) (Reply, error) {
 			again = r.LeaseUntil
 			return ErrNotDue
 		case r.State == Pending && !r.MaybeSent:
-			came, err := u.came(*c, r.Seq, time.Time{}, r.By, r.ID)
+			came, err := u.changed(*c, *r)
 			if err != nil {
 				return err
 			}
 			if came != "" {
 				asked = true
-				r.State, r.Why, r.Error = Asking, WhyStale, came
+				r.State, r.Why, r.Error, r.Seq = Asking, WhyStale, came, c.Seq // as the line says from now on
 				return nil
 			}
 		case r.State == Sending: // whoever tried has not told how it ended
 			r.MaybeSent = true
+			if r.Attempts > len(retries) {
+				r.State, r.Error = Failed, "it was begun too often without an end"
+				asked = true
+				return u.inThread(*c, Post{Kind: FailurePost, Reply: r.ID}, fmt.Sprintf("%d.%d", r.ID, r.Attempts))
+			}
 		case r.State == Pending, r.State == Unknown:
 		default:
 			return ErrNotDue
@@ -527,6 +550,20 @@ func (d *Desk) ClaimReply(ctx context.Context, id ReplyID) (Reply, error) {
 		return r, ErrNotDue
 	}
 	return r, nil
+}
+
+// changed says what has become of the conversation since the reply was begun, so that its author
+// should look again before it goes. Empty: nothing.
+func (u *use) changed(c Conversation, r Reply) (string, error) {
+	switch {
+	case c.State == Spam:
+		return c.Name() + " was marked as spam meanwhile.", nil
+	case c.JoinedTo != 0:
+		return c.Name() + " was joined to another ticket meanwhile.", nil
+	case c.State == Closed && c.Closed.After(r.Created) && c.ClosedBy != r.By:
+		return fmt.Sprintf("%s closed %s meanwhile: %s.", u.called(c.ClosedBy), c.Name(), c.Outcome), nil
+	}
+	return u.came(c, r.Seq, time.Time{}, r.By, r.ID)
 }
 
 // HoldReply renews the claim of a reply that is still being sent.

@@ -126,6 +126,9 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 
 // mayMove asks whose conversation it is.
 func (s step) mayMove(c Conversation, called func(MemberID) string) error {
+	if c.JoinedTo != 0 && s.by.ID != "" {
+		return refuse(WrongState, "%s was joined to another ticket: go on there.", c.Name())
+	}
 	switch s.move {
 	case MoveTake:
 		if c.Owner != "" {

@@ -92,8 +92,9 @@ type Tx interface {
 	Mail(id MailID) (Mail, error)
 	// Mails lists a conversation's mails, newest first, at most limit.
 	Mails(id ConversationID, limit int) ([]Mail, error)
-	// MoveMails gives all mails, references and participants of one conversation to another.
-	MoveMails(from, to ConversationID) error
+	// MoveMails gives all mails, references and participants of one conversation to another; seq is
+	// added to the mails' Seq.
+	MoveMails(from, to ConversationID, seq int64) error
 
 	// Participants are the addresses that have a part in a conversation: senders, recipients and
 	// those that a participant named. They are compared without case.

@@ -134,15 +134,21 @@ func (d *Desk) Join(ctx context.Context, by By, id ConversationID, number int) (
 		if t.JoinedTo != 0 {
 			return refuse(WrongState, "#%d was itself joined to another ticket.", number)
 		}
-		c.JoinedTo = t.ID
+		if err := u.endReplies(&c); err != nil {
+			return err
+		}
 		if err := u.move(&c, step{move: MoveJoin, outcome: "joined to " + t.Name()}, t.Name()); err != nil {
+			return err
+		}
+		c.JoinedTo = t.ID
+		if err := u.SetConversation(c); err != nil {
 			return err
 		}
 		mails, err := u.Mails(c.ID, 1000)
 		if err != nil {
 			return err
 		}
-		if err := u.MoveMails(c.ID, t.ID); err != nil {
+		if err := u.MoveMails(c.ID, t.ID, t.Seq); err != nil {
 			return err
 		}
 		t.Mails += c.Mails
@@ -157,9 +163,30 @@ func (d *Desk) Join(ctx context.Context, by By, id ConversationID, number int) (
 			return err
 		}
 		target = t
-		return nil
+		return u.Process(t.ID, processed[t.State])
 	})
 	return target, err
+}
+
+// endReplies stops what waits for a person's Send, and refuses while something is on its way out.
+func (u *use) endReplies(c *Conversation) error {
+	replies, err := u.Replies(c.ID, Asking, Failed, Pending, Sending, Unknown)
+	if err != nil {
+		return err
+	}
+	for _, r := range replies {
+		if r.State != Asking && r.State != Failed {
+			return refuse(WrongState, "An answer of %s is on its way out: join it when that is sent or stopped.", u.called(r.By))
+		}
+		r.State, r.Why = Cancelled, ""
+		if err := u.SetReply(r); err != nil {
+			return err
+		}
+		if err := u.raise(PostsWhere{Reply: r.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // OpenTicket opens a ticket for a matter without mail: a phone call, a visit. The acting member has it.

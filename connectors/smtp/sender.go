@@ -59,12 +59,38 @@ func (s *Sender) Send(ctx context.Context, id int64) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
 	defer cancel()
 	release := s.hold(ctx, r.ID)
+	defer release()
 	attempt := s.attempt(ctx, r)
-	release()
 	if attempt.Error != nil {
 		s.cfg.Log.Warn("a reply could not be sent", "reply", r.ID, "attempt", r.Attempts, "err", attempt.Error)
 	}
-	return s.cfg.Desk.FinishReply(context.WithoutCancel(ctx), r.ID, attempt)
+	return s.finish(ctx, r.ID, attempt)
+}
+
+// finishPause and finishTime are how often, and for how long, the end of an attempt is tried to be
+// noted: what is not noted is sent once more.
+const (
+	finishPause = time.Second
+	finishTime  = 10 * time.Minute
+)
+
+// finish notes how an attempt ended, for as long as the database cannot be reached. The claim is
+// renewed meanwhile, as far as that is possible, so that nobody else tries.
+func (s *Sender) finish(ctx context.Context, id ticketing.ReplyID, a ticketing.Attempt) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	defer cancel()
+	for {
+		err := s.cfg.Desk.FinishReply(ctx, id, a)
+		if err == nil {
+			return nil
+		}
+		s.cfg.Log.Error("cannot note how the sending of a reply ended; trying again", "reply", id, "err", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(finishPause):
+		}
+	}
 }
 
 // attemptTime bounds one attempt: enough for a large mail on a slow line.
@@ -118,6 +144,8 @@ func (s *Sender) attempt(ctx context.Context, r ticketing.Reply) ticketing.Attem
 		return ticketing.Attempt{Sent: s.read(ctx, r)}
 	case errors.As(err, &refused):
 		return ticketing.Attempt{Error: err, Final: refused.Permanent}
+	case errors.Is(err, ErrAddress):
+		return ticketing.Attempt{Error: err, Final: true}
 	case errors.Is(err, ErrUnknown):
 		return ticketing.Attempt{Error: err, Unknown: true}
 	}

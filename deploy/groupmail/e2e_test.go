@@ -263,7 +263,7 @@ func startDemo(t *testing.T, c DemoConfig) *demo {
 
 func (d *demo) eventually(what string, f func() bool) {
 	d.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			d.t.Fatalf("waited in vain: %s", what)
 		}
