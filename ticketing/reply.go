@@ -659,6 +659,15 @@ func (u *use) sent(c *Conversation, r *Reply, m Mail) error {
 			return err
 		}
 	}
+	if c.State == Closed && c.Closed.After(r.Created) { // whoever closed it knew that the answer was on its way
+		if err := u.SetConversation(*c); err != nil {
+			return err
+		}
+		if err := u.logged(*c, Event{Move: MoveAnswer, Reply: r.ID}); err != nil {
+			return err
+		}
+		return u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost})
+	}
 	if r.CloseAs == "" || c.State == Closed {
 		return u.move(c, step{move: MoveAnswer}, "")
 	}
