@@ -535,7 +535,7 @@ func TestReplyByForm(t *testing.T) {
 	if got := said(w.submit(0, a.Form, nil)); !strings.Contains(got, "already sent") {
 		t.Errorf("the same form again was answered %q", got)
 	}
-	line := w.line("sends at")
+	line := w.line("sends in")
 	w.shows(card, "Ann is answering")
 	if got := text(line.m); !strings.Contains(got, "We are coming.") || !strings.Contains(got, "[Stop][Send now]") || !strings.Contains(got, "To maria@example.net") {
 		t.Errorf("the line shows %s", got)
@@ -595,7 +595,7 @@ func TestCommands(t *testing.T) {
 		{1, "take #1", "Ann took #1"},
 		{1, "take", "Which ticket? Say its number: /mail take #12"},
 		{1, "take #77", "There is no ticket #77."},
-		{0, "show 1", "take · Ann"},
+		{0, "show 1", "taken by Ann"},
 		{0, "release #1", "✓ #1 is back for everybody."},
 		{1, "take 1", "✓ #1 is taken."},
 		{1, "assign #1 @nobody", "I don't know whom you mean by “nobody”. In this channel are: @ann, @ben"},

@@ -142,7 +142,7 @@ func state(dr ticketing.Drawing) Line {
 	switch c.State {
 	case ticketing.New:
 		if c.Overdue {
-			return Line{{Text: "▲ Waiting too long", Strong: true}, {Text: " since "}, {Time: c.Waits}}
+			return Line{{Text: "▲ Waiting too long", Strong: true}, {Text: " · came "}, {Time: c.Waits}}
 		}
 		return Line{{Text: "● New", Strong: true}, {Text: " · "}, {Time: c.Waits}}
 	case ticketing.Taken:
@@ -242,9 +242,9 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 		who := dr.Named(r.By).Called()
 		switch r.State {
 		case ticketing.Failed:
-			lines = append(lines, Line{{Text: "✗ The answer of " + who + " could not be sent: see the thread."}})
+			lines = append(lines, Line{{Text: "✗ " + possessive(who) + " answer could not be sent: see the thread."}})
 		case ticketing.Asking:
-			lines = append(lines, Line{{Text: "An answer of " + who + " waits for Send in the thread."}})
+			lines = append(lines, Line{{Text: possessive(who) + " answer waits for Send in the thread."}})
 		default:
 			if line := (Line{{Text: who + " is answering."}}); !slices.ContainsFunc(lines, func(l Line) bool { return slices.Equal(l, line) }) {
 				lines = append(lines, line)
@@ -252,6 +252,13 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 		}
 	}
 	return lines
+}
+
+func possessive(who string) string {
+	if strings.HasSuffix(who, "s") {
+		return who + "’"
+	}
+	return who + "’s"
 }
 
 func footer(dr ticketing.Drawing) Line {

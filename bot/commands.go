@@ -474,6 +474,32 @@ func (h *hub) listLines(all []ticketing.Listed, owners bool) (lines []Line) {
 	return lines
 }
 
+// logged says in words what a line of the action log records.
+func logged(e ticketing.Event, named func(ticketing.MemberID) ticketing.Member) string {
+	words := map[ticketing.Move]string{
+		ticketing.MoveOpen: "opened", ticketing.MoveTake: "taken", ticketing.MoveRelease: "released", ticketing.MoveAssign: "assigned",
+		ticketing.MoveSpam: "marked as spam", ticketing.MoveNoAnswer: "closed, no answer needed", ticketing.MoveUndo: "undone",
+		ticketing.MoveClose: "closed", ticketing.MoveReopen: "reopened", ticketing.MoveJoin: "joined", ticketing.MoveMailIn: "a mail came",
+		ticketing.MoveAnswer: "answered", ticketing.MoveOutside: "answered outside GroupMail", ticketing.MoveOverdue: "waits too long",
+		ticketing.LogReply: "an answer was written", ticketing.LogStop: "an answer was stopped", ticketing.LogFailed: "an answer could not be sent",
+		ticketing.LogNotice: "an automatic mail came", ticketing.LogAgain: "it turned up again",
+	}
+	text := words[e.Move]
+	if text == "" {
+		text = string(e.Move)
+	}
+	if e.Member != "" {
+		text += " by " + named(e.Member).Called()
+	}
+	switch {
+	case e.Move == ticketing.MoveAssign:
+		return text + " to " + named(ticketing.MemberID(e.Detail)).Called()
+	case e.Detail != "":
+		return text + ": " + ticketing.OneLine(e.Detail, 100)
+	}
+	return text
+}
+
 // runShow whispers a ticket: its state, its mails and its log.
 func (h *hub) runShow(ctx context.Context, in invoked) Answer {
 	id, _, err := h.ticket(ctx, in)
@@ -496,20 +522,7 @@ func (h *hub) runShow(ctx context.Context, in invoked) Answer {
 		s.Events = s.Events[n-last:]
 	}
 	for _, e := range s.Events {
-		who := "the sender"
-		if e.Member != "" {
-			who = s.Named(e.Member).Called()
-		} else if e.Move == ticketing.MoveOverdue {
-			who = "the clock"
-		}
-		text := " " + string(e.Move) + " · " + who
-		switch {
-		case e.Move == ticketing.MoveAssign:
-			text += " → " + s.Named(ticketing.MemberID(e.Detail)).Called()
-		case e.Detail != "":
-			text += " · " + ticketing.OneLine(e.Detail, 100)
-		}
-		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: text}})
+		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: " " + logged(e, s.Named)}})
 	}
 	for _, mail := range s.Mails {
 		if mail.Direction == ticketing.In {

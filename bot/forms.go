@@ -156,6 +156,9 @@ func (h *hub) replyForm(who caller, dr ticketing.Draft, values map[string]string
 	if warning != "" {
 		f.Intro = append(f.Intro, Line{{Text: "⚠ " + warning, Strong: true}}, Line{{Text: "Nothing was sent yet. Look at your answer again, then press Send."}})
 	}
+	if dr.Took {
+		f.Intro = append(f.Intro, Line{{Text: "It is yours now, so that nobody answers twice. Release on its card puts it back."}})
+	}
 	if dr.Owner.ID != "" {
 		f.Intro = append(f.Intro, Line{{Text: "⚠ " + dr.Owner.Called() + " has this conversation. If you send, you answer in their place."}})
 	}

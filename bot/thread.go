@@ -108,7 +108,7 @@ func replyLine(dr ticketing.Drawing, show ticketing.Show) Message {
 	case ticketing.Asking:
 		m.Notice = "Not sent yet"
 		m.Status = Line{{Text: "⏸ Not sent yet", Strong: true}, {Text: " · " + to}}
-		m.Lines = []Line{{{Text: asking(r)}}}
+		m.Lines = []Line{{{Text: asking(r, author)}}}
 		m.Buttons = []Button{send, stop}
 	case ticketing.Pending:
 		if r.Error != "" {
@@ -117,7 +117,7 @@ func replyLine(dr ticketing.Drawing, show ticketing.Show) Message {
 			send.Label = "Try now"
 		} else {
 			send.Label = "Send now"
-			m.Status = Line{{Text: to + " · sends at "}, {Time: r.Due}}
+			m.Status = Line{{Text: to + " · by " + author + " · sends " + in(r.Due.Sub(dr.Now))}}
 		}
 		send.Style = Default
 		m.Buttons = []Button{stop, send}
@@ -137,6 +137,7 @@ func replyLine(dr ticketing.Drawing, show ticketing.Show) Message {
 	case ticketing.Cancelled:
 		m.Notice = "Stopped"
 		m.Status = Line{{Text: "⏹ Stopped", Strong: true}, {Text: " · " + to}}
+		m.Lines = []Line{{{Text: "Nothing was sent. Write a new message to answer."}}}
 	}
 	// The thread in which it was written shows the text already.
 	if !strings.HasPrefix(r.Origin, dr.Board.Name+" ") && show == ticketing.ShowFull {
@@ -148,10 +149,22 @@ func replyLine(dr ticketing.Drawing, show ticketing.Show) Message {
 	return m
 }
 
-func asking(r ticketing.Reply) string {
+// in says how long it takes until something happens.
+func in(d time.Duration) string {
+	switch s := int((d + time.Second - 1) / time.Second); {
+	case s <= 0:
+		return "now"
+	case s < 120:
+		return fmt.Sprintf("in %d s", s)
+	default:
+		return fmt.Sprintf("in %d minutes", (s+59)/60)
+	}
+}
+
+func asking(r ticketing.Reply, author string) string {
 	switch r.Why {
 	case ticketing.WhyFirst:
-		return "It is your first answer from a thread: look whom it goes to, then press Send. Later ones go by themselves, after a moment in which you can stop them."
+		return "It is the first answer of " + author + " from a thread. " + author + ", look whom it goes to, then press Send. Later ones go by themselves, after a moment in which you can stop them."
 	case ticketing.WhyStale:
 		text := "Something came meanwhile. Send it all the same?"
 		if r.Error != "" {

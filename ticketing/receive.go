@@ -164,16 +164,25 @@ func (d *Desk) Receive(ctx context.Context, a Arrival) error {
 	if err != nil {
 		return err
 	}
-	return d.change(ctx, By{Group: group.Name}, func(u *use) error { return u.receive(a) })
+	var kept Mail
+	err = d.change(ctx, By{Group: group.Name}, func(u *use) (err error) {
+		kept, err = u.receive(a)
+		return err
+	})
+	if err == nil && kept.ID != 0 {
+		d.log.Info("a mail was picked up", "mailbox", a.Mailbox, "mail", kept.ID, "conversation", kept.Conversation)
+	}
+	return err
 }
 
-func (u *use) receive(a Arrival) error {
+// receive returns the mail that was kept; zero if there was nothing to keep.
+func (u *use) receive(a Arrival) (none Mail, _ error) {
 	seen, err := u.Sighting(a.Mailbox, a.Ref)
 	if err == nil && (seen.Mail != 0 || seen.Faults == 0) {
-		return nil
+		return none, nil
 	}
 	if err != nil && !errors.Is(err, ErrNone) {
-		return err
+		return none, err
 	}
 	m := a.Mail
 	m.Group, m.Received, m.Direction = u.group.Name, u.now, In
@@ -181,58 +190,58 @@ func (u *use) receive(a Arrival) error {
 	sighting := Sighting{Mailbox: a.Mailbox, Ref: a.Ref, At: u.now}
 
 	if err := u.judgeAuthor(&m); err != nil {
-		return err
+		return none, err
 	}
 	if ours, err := u.ours(m); err != nil || ours != nil {
 		if ours != nil {
 			sighting.Mail = ours.Mail
 			err = u.PutSighting(sighting)
 		}
-		return err
+		return none, err
 	}
 	if again, err := u.copyOf(a, &m); err != nil {
-		return err
+		return none, err
 	} else if again != 0 {
-		return u.receiveAgain(a, again, sighting)
+		return none, u.receiveAgain(a, again, sighting)
 	}
 
 	id, mentions, err := u.joins(m)
 	if err != nil {
-		return err
+		return none, err
 	}
 	// That From names the team proves nothing about a mail in the inbox; what is in Sent, we wrote.
 	outside := a.Sent
 	if a.Sent && id == 0 {
-		return u.PutSighting(sighting) // the team wrote to somebody about something else
+		return none, u.PutSighting(sighting) // the team wrote to somebody about something else
 	}
 	var c Conversation
 	if id == 0 {
 		c = u.opened(a, m)
 		c.Mentions = mentions
 		if err := u.AddConversation(&c); err != nil {
-			return err
+			return none, err
 		}
 	} else if c, err = u.Conversation(id); err != nil {
-		return err
+		return none, err
 	}
 
 	if err := u.keep(&c, &m, outside); err != nil {
-		return err
+		return none, err
 	}
 	sighting.Mail = m.ID
 	if err := u.PutSighting(sighting); err != nil {
-		return err
+		return none, err
 	}
 	if id == 0 {
 		if err := u.SetConversation(c); err != nil {
-			return err
+			return none, err
 		}
 		if err := u.logged(c, Event{Move: MoveOpen, Mail: m.ID}); err != nil {
-			return err
+			return none, err
 		}
-		return u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
+		return m, u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
 	}
-	return u.followUp(c, m)
+	return m, u.followUp(c, m)
 }
 
 // judgeAuthor decides whether somebody else than From counts as the sender. What a colleague forwards

@@ -27,6 +27,7 @@ type Draft struct {
 	Subject      string
 	Last         Mail // the newest mail from the other side; zero if there is none
 	Seq          int64
+	Took         bool    // beginning the reply took the conversation
 	Owner        Member  // a colleague who has the conversation; zero otherwise
 	Stranger     Address // wrote last, without a part in it: no recipient unless confirmed
 	Replies      []Reply // colleagues' replies that are on their way
@@ -40,7 +41,8 @@ func (d *Desk) Draft(ctx context.Context, by By, id ConversationID) (dr Draft, e
 		if err != nil {
 			return err
 		}
-		if c.State == New {
+		took := c.State == New
+		if took {
 			if err := u.move(&c, step{move: MoveTake}, ""); err != nil {
 				return err
 			}
@@ -49,6 +51,7 @@ func (d *Desk) Draft(ctx context.Context, by By, id ConversationID) (dr Draft, e
 			}
 		}
 		dr, err = u.draft(c)
+		dr.Took = took
 		return err
 	})
 	return dr, err
@@ -385,6 +388,9 @@ func (d *Desk) SendReply(ctx context.Context, by By, id ReplyID) (Reply, error) 
 		default:
 			return u.tooLate(*r)
 		}
+		if r.State == Asking && r.Why == WhyFirst && r.By != by.Member.ID {
+			return refuse(NotYours, "It is the first answer of %s: only %s can send it.", u.called(r.By), u.called(r.By))
+		}
 		if r.State == Asking {
 			r.Created = u.now // whoever says Send has seen how it stands
 		}
@@ -430,8 +436,11 @@ func (u *use) tooLate(r Reply) error {
 func (d *Desk) EditReply(ctx context.Context, by By, origin, text string, files []Attachment) (Reply, error) {
 	return d.withReplyFrom(ctx, by, origin, func(u *use, c *Conversation, r *Reply) error {
 		if r.State != Asking && r.State != Pending || r.MaybeSent {
-			if text = strings.TrimSpace(text); text == r.Text || r.State == Cancelled {
+			switch text = strings.TrimSpace(text); {
+			case text == r.Text:
 				return refuse(Already, "")
+			case r.State == Cancelled:
+				return refuse(Already, "It was stopped and stays so: nothing was sent. Write a new message to answer.")
 			}
 			return u.tooLate(*r)
 		}
@@ -633,6 +642,9 @@ func (d *Desk) FinishReply(ctx context.Context, id ReplyID, a Attempt) error {
 	})
 	if errors.Is(err, ErrNotDue) {
 		return nil
+	}
+	if err == nil && a.Error == nil {
+		d.log.Info("a reply was sent", "reply", id)
 	}
 	return err
 }

@@ -346,7 +346,7 @@ func (s *session) connecting(err error) error {
 		return err
 	case errors.As(err, &unknown):
 		t.Err = fmt.Errorf("the certificate is signed by an authority that is not known here: %w", err)
-		t.Cure = "give the authority's certificate in the configuration; until then no password is sent"
+		t.Cure = "install the authority's certificate (update-ca-certificates), or start GroupMail with SSL_CERT_FILE naming it; until then no password is sent"
 	case errors.As(err, &name):
 		t.Err = fmt.Errorf("the certificate belongs to another name: %w", err)
 		t.Cure = "set host to a name that is in the certificate"

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"groupmail/bot"
@@ -25,10 +27,15 @@ type setupMattermost struct {
 	Rotate        bool     `help:"Make new tokens; the old ones are no longer valid."`
 }
 
+var envName = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+
 // Run prints what was done as it would be read, on the standard error, and the lines for the
 // configuration on the standard output. What was made is printed also when a later step fails.
 func (c *setupMattermost) Run(ctx context.Context, s streams) error {
 	token := os.Getenv(c.AdminTokenEnv)
+	if token == "" && !envName.MatchString(c.AdminTokenEnv) {
+		return errors.New("--admin-token-env wants the name of an environment variable, like ADMIN_TOKEN, not the token itself. Set the variable, and give its name")
+	}
 	if token == "" {
 		return fmt.Errorf("the environment variable %s is not set. Put a system administrator's access token there (Mattermost: Profile, Security, Personal Access Tokens)", c.AdminTokenEnv)
 	}
