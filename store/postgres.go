@@ -219,6 +219,8 @@ func (p *postgres) blobsOfFiles() string {
 		WHERE files <> '[]' AND f ->> 'blob' IS NOT NULL`
 }
 
+func (p *postgres) takeOver(context.Context) error { return nil }
+
 func (p *postgres) inherit(context.Context) error { return nil }
 
 func (p *postgres) abandoned(ctx context.Context) error {

@@ -167,6 +167,19 @@ func (l *lite) blobsOfFiles() string {
 		WHERE files <> '[]' AND json_extract(f.value, '$.blob') IS NOT NULL`
 }
 
+func (l *lite) takeOver(ctx context.Context) error {
+	for _, sql := range []string{
+		`UPDATE posts SET lease_by = '', lease_until = NULL WHERE lease_by <> ''`,
+		`UPDATE replies SET lease_until = NULL WHERE lease_until IS NOT NULL`,
+		`DELETE FROM leases`,
+	} {
+		if _, err := l.writer.ExecContext(ctx, sql); err != nil {
+			return fmt.Errorf("store: take over from the process before: %w", err)
+		}
+	}
+	return nil
+}
+
 func (l *lite) inherit(ctx context.Context) error {
 	_, err := l.writer.ExecContext(ctx, `UPDATE river_job SET state = 'available' WHERE state = 'running'`)
 	return err

@@ -61,6 +61,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	if err = s.migrate(ctx); err == nil {
+		err = s.takeOver(ctx)
+	}
+	if err == nil {
 		s.jobs, err = s.engine(s)
 	}
 	if err != nil {
