@@ -38,10 +38,8 @@ type dialect interface {
 	blobsOfFiles() string
 	// nextNumber is a statement that returns the next ticket number.
 	nextNumber() string
-	// takeOver frees, where there is but one process, what the one before had leased.
+	// takeOver frees, where there is but one process, what the one before had in hand.
 	takeOver(ctx context.Context) error
-	// inherit frees, where there is but one process, the jobs of the one before.
-	inherit(ctx context.Context) error
 	// abandoned frees the jobs of workers that hold no lease any more.
 	abandoned(ctx context.Context) error
 	// tidy is the database's own housekeeping.

@@ -129,9 +129,6 @@ func (e *riverEngine[TTx]) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store: job engine: %w", err)
 	}
-	if err := e.s.inherit(ctx); err != nil {
-		return fmt.Errorf("store: jobs of the process before: %w", err)
-	}
 	t := tending{s: e.s, id: id, promote: e.promote}
 	t.tend(ctx) // before the first job
 	if err := client.Start(ctx); err != nil {

@@ -221,8 +221,6 @@ func (p *postgres) blobsOfFiles() string {
 
 func (p *postgres) takeOver(context.Context) error { return nil }
 
-func (p *postgres) inherit(context.Context) error { return nil }
-
 func (p *postgres) abandoned(ctx context.Context) error {
 	_, err := p.pool.Exec(ctx, `UPDATE river_job SET state = 'available' WHERE state = 'running' AND NOT EXISTS (
 		SELECT 1 FROM leases WHERE name = $1 || attempted_by[array_upper(attempted_by, 1)] AND until > clock_timestamp())`, workerLease)

@@ -172,17 +172,13 @@ func (l *lite) takeOver(ctx context.Context) error {
 		`UPDATE posts SET lease_by = '', lease_until = NULL WHERE lease_by <> ''`,
 		`UPDATE replies SET lease_until = NULL WHERE lease_until IS NOT NULL`,
 		`DELETE FROM leases`,
+		`UPDATE river_job SET state = 'available' WHERE state = 'running'`,
 	} {
 		if _, err := l.writer.ExecContext(ctx, sql); err != nil {
 			return fmt.Errorf("store: take over from the process before: %w", err)
 		}
 	}
 	return nil
-}
-
-func (l *lite) inherit(ctx context.Context) error {
-	_, err := l.writer.ExecContext(ctx, `UPDATE river_job SET state = 'available' WHERE state = 'running'`)
-	return err
 }
 
 func (l *lite) abandoned(ctx context.Context) error {

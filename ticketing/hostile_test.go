@@ -228,3 +228,26 @@ func TestCardsSayHowAReplyStands(t *testing.T) {
 		t.Errorf("after Stop are drawn %v", got)
 	}
 }
+
+func TestAnAnswerInSentMayBeSeenBeforeItsQuestion(t *testing.T) {
+	o := lite(t)
+	us := Address{Addr: "help@example.org"}
+	sent := Arrival{Mailbox: SentName("help"), Ref: Ref{Validity: "1", UID: "1"}, Mail: mail(us, "out@x", "Re: Heating", "we come", "1@x"), Sent: true, Seen: o.now()}
+	o.ok(o.desk.Receive(t.Context(), sent))
+	o.arrives(mail(maria, "1@x", "Heating", "cold"))
+	unknown, err := o.desk.Unknown(t.Context(), sent.Mailbox, []Ref{sent.Ref})
+	if err != nil || len(unknown) != 1 {
+		t.Fatalf("it is forgotten: %v, %v", unknown, err)
+	}
+	o.ok(o.desk.Receive(t.Context(), sent))
+	if c := o.one(); c.State != Waiting || c.Mails != 2 {
+		t.Errorf("it is %+v", c)
+	}
+	// After a day it is about something else.
+	sent.Ref.UID, sent.Mail.MessageID, sent.Mail.InReplyTo, sent.Mail.References = "2", "out2@x", []string{"9@x"}, nil
+	o.pass(25 * time.Hour)
+	o.ok(o.desk.Receive(t.Context(), sent))
+	if unknown, err := o.desk.Unknown(t.Context(), sent.Mailbox, []Ref{sent.Ref}); err != nil || len(unknown) != 0 {
+		t.Errorf("it is looked at for ever: %v, %v", unknown, err)
+	}
+}

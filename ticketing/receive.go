@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// sentPatience is how long a mail in Sent may wait for the mail that it answers.
+const sentPatience = 24 * time.Hour
+
 // maxFaults is how often one mail may make trouble before its bytes are kept unread.
 const maxFaults = 3
 
@@ -212,6 +215,10 @@ func (u *use) receive(a Arrival) (none Mail, _ error) {
 	// That From names the team proves nothing about a mail in the inbox; what is in Sent, we wrote.
 	outside := a.Sent
 	if a.Sent && id == 0 {
+		// What it answers may be seen only after it: it stays unknown, and is looked at again, for a day.
+		if answers := len(m.InReplyTo)+len(m.References) > 0; answers && u.now.Sub(a.Seen) < sentPatience {
+			return none, nil
+		}
 		return none, u.PutSighting(sighting) // the team wrote to somebody about something else
 	}
 	var c Conversation
