@@ -128,7 +128,7 @@ type caller struct {
 	board ticketing.Board
 }
 
-// errOutsider is a refusal in words.
+// notABoard refuses what is done in a channel that belongs to no group.
 var notABoard = ticketing.Refusal{Kind: ticketing.NotFound, Text: "This channel is none of GroupMail's. Add it to a group in the configuration to bring a mailbox here."}
 
 // caller finds out in whose name something is done: a member of the channel's group, or a refusal.

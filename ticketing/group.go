@@ -85,9 +85,6 @@ func (m Member) Called() string {
 // Lead tells whether m may do what a lead may.
 func (g Group) Lead(m Member) bool { return len(g.Leads) == 0 || names(g.Leads, m) }
 
-// Admin tells whether m is told of trouble.
-func (g Group) Admin(m Member) bool { return names(g.Admins, m) }
-
 func names(list []string, m Member) bool {
 	platform, _, _ := strings.Cut(string(m.ID), ":")
 	return slices.ContainsFunc(list, func(s string) bool {
