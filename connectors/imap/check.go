@@ -37,7 +37,7 @@ func Check(ctx context.Context, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	r := Report{
-		Address: m.cfg.address(), TLS: m.tls, Folder: m.folder, Validity: m.validity, Next: uint32(m.next),
+		Address: m.cfg.Address(), TLS: m.tls, Folder: m.folder, Validity: m.validity, Next: uint32(m.next),
 		Idle: m.caps.Has(imap.CapIdle), Move: m.caps.Has(imap.CapMove), UIDPlus: m.caps.Has(imap.CapUIDPlus),
 		SpecialUse: m.caps.Has(imap.CapSpecialUse),
 		Keywords:   slices.Contains(m.permanent, imap.FlagWildcard),

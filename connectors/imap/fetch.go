@@ -349,8 +349,8 @@ func (m *Mailbox) failed(ctx context.Context, doing string, err error) error {
 
 // waitFor expects something from the server while f runs.
 func (m *Mailbox) waitFor(f func() error) error {
-	m.conn.expect(true)
-	defer m.conn.expect(false)
+	m.conn.Expect(m.cfg.Timeout)
+	defer m.conn.Expect(0)
 	return f()
 }
 

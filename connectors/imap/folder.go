@@ -3,13 +3,12 @@ package imap
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
-	"groupmail/connectors/mailbox"
+	"groupmail/connectors/account"
 )
 
 // folders is what a server lists.
@@ -197,8 +196,8 @@ func (m *Mailbox) noFolder(f *folders, name, cure string) error {
 	if near := f.near(name); len(near) > 0 {
 		cure += "; there are " + strings.Join(near, ", ")
 	}
-	return &mailbox.Trouble{
-		Doing: fmt.Sprintf("imap %s: open %s", m.cfg.address(), name), Err: ErrNoFolder, Cure: cure,
+	return &account.Trouble{
+		Doing: m.cfg.Doing("open " + name), Err: ErrNoFolder, Cure: cure,
 	}
 }
 

@@ -14,10 +14,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,64 +24,25 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/mailbox"
-)
-
-// How a connection is encrypted.
-const (
-	TLS      = "tls"      // from the start, RFC 8314
-	STARTTLS = "starttls" // required: a server that does not offer it is refused
-	Plain    = "none"     // to loopback only, unless Config.AllowPlaintext
 )
 
 // SentFolder as a folder's name means the one that the server marks as \Sent (RFC 6154). Likewise
 // \Junk, \Trash, \Archive …
 const SentFolder = `\Sent`
 
-// Config says where a mailbox is and how to get in.
+// Config says which folder of which account is meant.
 type Config struct {
-	Host string
-	Port int    // 0 means 993 with TLS, else 143
-	TLS  string // TLS (if empty), STARTTLS or Plain
-	User string
-	// Password is asked anew at each login, so that a changed one needs no restart.
-	Password func(context.Context) (string, error)
-	// XOAuth2 means that Password returns an OAuth2 access token.
-	XOAuth2 bool
-	Folder  string // empty means INBOX; also a special use, see SentFolder
-	// AllowPlaintext permits Plain to hosts other than this one.
-	AllowPlaintext bool
-	RootCAs        *x509.CertPool // nil means the system's
-	// Timeout is how long the server may say nothing while it owes an answer; 0 means a minute.
-	Timeout time.Duration
+	account.Account
+	Folder string // empty means INBOX; also a special use, see SentFolder
 }
-
-func (c Config) defaults() Config {
-	if c.TLS == "" {
-		c.TLS = TLS
-	}
-	if c.Port == 0 {
-		c.Port = 993
-		if c.TLS != TLS {
-			c.Port = 143
-		}
-	}
-	if c.Folder == "" {
-		c.Folder = "INBOX"
-	}
-	if c.Timeout <= 0 {
-		c.Timeout = time.Minute
-	}
-	return c
-}
-
-func (c Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 // Mailbox is a folder on an IMAP server, opened on a connection of its own. It implements
 // mailbox.Source, Waiter, Settler and Prober.
 type Mailbox struct {
 	cfg   Config
-	conn  *conn
+	conn  *account.Conn
 	words *lastWords
 	c     *imapclient.Client
 	caps  imap.CapSet
@@ -114,8 +72,8 @@ var (
 	_ mailbox.Prober  = (*Mailbox)(nil)
 )
 
-// Open signs in and opens the folder for reading. mailbox.ErrLogin, ErrPlaintext, ErrNoTLS and
-// ErrNoFolder need a person; any other error may pass.
+// Open signs in and opens the folder for reading. account.ErrLogin, ErrPlaintext and ErrNoTLS, and
+// ErrNoFolder, need a person; any other error may pass.
 func Open(ctx context.Context, cfg Config) (*Mailbox, error) {
 	m, err := connect(ctx, cfg)
 	if err != nil {
@@ -130,148 +88,105 @@ func Open(ctx context.Context, cfg Config) (*Mailbox, error) {
 
 // connect dials and signs in.
 func connect(ctx context.Context, cfg Config) (*Mailbox, error) {
-	m := &Mailbox{
-		cfg: cfg.defaults(), words: &lastWords{}, news: make(chan struct{}, 1), targets: map[string]string{},
-	}
-	if m.cfg.TLS != TLS && m.cfg.TLS != STARTTLS && m.cfg.TLS != Plain {
-		return nil, fmt.Errorf("imap %s: tls is %q, not tls, starttls or none", m.cfg.address(), m.cfg.TLS)
-	}
-	if err := m.dial(ctx); err != nil {
+	cfg.Folder = cmp.Or(cfg.Folder, "INBOX")
+	a, err := cfg.Speak(account.IMAP)
+	if err != nil {
 		return nil, err
 	}
-	if err := m.login(ctx); err != nil {
-		m.drop()
-		return nil, err
-	}
-	return m, nil
+	return account.Connect(ctx, a, func(ctx context.Context, a account.Account) (*Mailbox, error) {
+		cfg.Account = a
+		m := &Mailbox{cfg: cfg, words: &lastWords{}, news: make(chan struct{}, 1), targets: map[string]string{}}
+		if err := m.dial(ctx); err != nil {
+			return nil, err
+		}
+		if err := m.login(ctx); err != nil {
+			m.drop()
+			return nil, err
+		}
+		return m, nil
+	})
 }
 
 // dial connects as far as the greeting.
-func (m *Mailbox) dial(ctx context.Context) error {
-	dialer := net.Dialer{
-		Timeout: m.cfg.Timeout,
-		// A dead peer is noticed within two minutes even where nothing is ever sent.
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4},
+func (m *Mailbox) dial(ctx context.Context) (err error) {
+	if m.conn, err = m.cfg.Dial(ctx); err != nil {
+		return err
 	}
-	tcp, err := dialer.DialContext(ctx, "tcp", m.cfg.address())
-	if err != nil {
-		return m.connecting(ctx, err)
-	}
-	if m.cfg.TLS == Plain && !m.cfg.AllowPlaintext && !loopback(tcp) {
-		_ = tcp.Close()
-		return &mailbox.Trouble{
-			Doing: "imap " + m.cfg.address() + ": connect", Err: ErrPlaintext,
-			Cure: `use tls = "tls" or "starttls"`,
-		}
-	}
-	m.conn = &conn{Conn: tcp, silence: m.cfg.Timeout}
 	options := &imapclient.Options{
-		DebugWriter:           m.words,
-		TLSConfig:             &tls.Config{ServerName: m.cfg.Host, RootCAs: m.cfg.RootCAs, MinVersion: tls.VersionTLS12},
+		DebugWriter: m.words, TLSConfig: m.cfg.TLSConfig(),
 		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Mailbox: m.told},
 	}
 	err = m.bounded(ctx, func() error {
 		switch m.cfg.TLS {
-		case TLS:
-			encrypted := tls.Client(m.conn, options.TLSConfig)
-			if err := encrypted.HandshakeContext(ctx); err != nil {
+		case account.TLS:
+			encrypted, err := m.cfg.Encrypt(ctx, m.conn)
+			if err != nil {
 				return err
 			}
 			m.tls = tls.VersionName(encrypted.ConnectionState().Version)
 			m.c = imapclient.New(encrypted, options)
-		case STARTTLS:
+		case account.STARTTLS:
 			// go-imap refuses a PREAUTH greeting here, and drops what came before the handshake.
 			c, err := imapclient.NewStartTLS(m.conn, options)
-			var refused *imap.Error
-			if errors.As(err, &refused) {
-				return &mailbox.Trouble{
-					Doing: "imap " + m.cfg.address() + ": connect", Says: printable(refused.Text),
-					Err: fmt.Errorf("%w: %w", ErrNoTLS, err), Cure: `use tls = "tls", mostly with port 993; no password was sent`,
-				}
+			if isRefusal(err) {
+				return m.cfg.NoTLS(m.says(err), err)
 			}
 			if err != nil {
 				return err
 			}
-			m.c, m.tls = c, STARTTLS
-		case Plain:
+			m.c, m.tls = c, account.STARTTLS
+		default:
 			m.c = imapclient.New(m.conn, options)
 		}
 		return m.c.WaitGreeting()
 	})
 	if err != nil {
 		m.drop()
-		return m.connecting(ctx, err)
+		return m.cfg.Connecting(ctx, m.conn, m.says(err), err)
 	}
 	return nil
 }
 
-func loopback(c net.Conn) bool {
-	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
-}
-
 // login signs in, by AUTHENTICATE where the server knows it.
 func (m *Mailbox) login(ctx context.Context) error {
-	if m.c.State() == imap.ConnStateAuthenticated { // PREAUTH
-		return m.askCaps(ctx)
-	}
-	if err := m.askCaps(ctx); err != nil {
+	if err := m.askCaps(ctx); err != nil || m.c.State() == imap.ConnStateAuthenticated { // PREAUTH
 		return err
 	}
-	doing := "sign in as " + m.cfg.User
-	mechanism := sasl.Plain
-	if m.cfg.XOAuth2 {
-		mechanism = xoauth2Name
-	}
-	byAuthenticate := m.caps.Has(imap.AuthCap(mechanism))
-	switch {
-	case m.cfg.XOAuth2 && !byAuthenticate:
-		return &mailbox.Trouble{
-			Doing: "imap " + m.cfg.address() + ": " + doing, Err: mailbox.ErrLogin,
-			Cure: "the server does not know XOAUTH2: use a password",
-		}
-	case !byAuthenticate && m.caps.Has(imap.CapLoginDisabled):
-		return &mailbox.Trouble{
-			Doing: "imap " + m.cfg.address() + ": " + doing, Err: fmt.Errorf("the server takes no password on this connection: %w", mailbox.ErrLogin),
-			Cure: `use tls = "tls" or "starttls"`,
-		}
-	}
-	password, err := m.cfg.Password(ctx)
+	offers := func(mechanism string) bool { return m.caps.Has(imap.AuthCap(mechanism)) }
+	as, err := m.cfg.Credentials(ctx, offers, !m.caps.Has(imap.CapLoginDisabled))
 	if err != nil {
-		return fmt.Errorf("imap %s: read the password of %s: %w", m.cfg.address(), m.cfg.User, err)
+		return err
 	}
-	token := &xoauth2{user: m.cfg.User, token: password}
 	err = m.bounded(ctx, func() error {
-		switch {
-		case m.cfg.XOAuth2:
-			return m.c.Authenticate(token)
-		case byAuthenticate:
-			return m.c.Authenticate(sasl.NewPlainClient("", m.cfg.User, password))
-		default:
-			return m.c.Login(m.cfg.User, password).Wait()
+		if as.Mechanism == "" {
+			return m.c.Login(as.User, as.Secret).Wait()
 		}
+		return m.c.Authenticate(noEmptyAnswer{as.Client()})
 	})
 	var refused *imap.Error
-	switch {
-	case token.says != "":
-		return &mailbox.Trouble{
-			Doing: "imap " + m.cfg.address() + ": " + doing, Says: token.says, Err: mailbox.ErrLogin,
-			Cure: "the token is not accepted: sign in to the provider again",
+	if as.Explained() || errors.As(err, &refused) && !passing(refused.Code) {
+		t := as.Refused(m.says(err), err)
+		if refused != nil && refused.Code == imap.ResponseCodePrivacyRequired {
+			t.Cure = `use tls = "tls" or "starttls"`
 		}
-	case errors.As(err, &refused) && !passing(refused.Code):
-		cure := "check user and password"
-		if refused.Code == imap.ResponseCodePrivacyRequired {
-			cure = `use tls = "tls" or "starttls"`
-		}
-		return &mailbox.Trouble{
-			Doing: "imap " + m.cfg.address() + ": " + doing, Says: printable(refused.Text), Cure: cure,
-			Err: fmt.Errorf("%w: %w", mailbox.ErrLogin, err),
-		}
+		return t
 	}
 	if err != nil {
-		return m.trouble(doing, err)
+		return as.Trouble(m.conn, m.says(err), err)
 	}
 	return m.askCaps(ctx) // they change with the login
+}
+
+// noEmptyAnswer gives the connection up where an empty line would have to be said: go-imap writes it
+// as "=".
+type noEmptyAnswer struct{ sasl.Client }
+
+func (n noEmptyAnswer) Next(challenge []byte) ([]byte, error) {
+	answer, err := n.Client.Next(challenge)
+	if err == nil && len(answer) == 0 {
+		err = account.ErrLogin
+	}
+	return answer, err
 }
 
 // passing tells whether a refusal says of itself that it will pass (RFC 5530).
@@ -354,9 +269,9 @@ func (m *Mailbox) bounded(ctx context.Context, f func() error) error {
 		return err
 	}
 	unhook := context.AfterFunc(ctx, func() { _ = m.conn.Close() })
-	m.conn.expect(true)
+	m.conn.Expect(m.cfg.Timeout)
 	err := f()
-	m.conn.expect(false)
+	m.conn.Expect(0)
 	if !unhook() {
 		m.lost = true
 		return ctx.Err()
@@ -393,24 +308,4 @@ func (m *Mailbox) tell() {
 	case m.news <- struct{}{}:
 	default: // told already
 	}
-}
-
-// xoauth2Name is Google's and Microsoft's way to sign in with an OAuth2 token.
-// https://developers.google.com/workspace/gmail/imap/xoauth2-protocol
-const xoauth2Name = "XOAUTH2"
-
-type xoauth2 struct {
-	user, token string
-	says        string // the server's explanation of a refusal
-}
-
-func (x *xoauth2) Start() (mechanism string, response []byte, err error) {
-	return xoauth2Name, []byte("user=" + x.user + "\x01auth=Bearer " + x.token + "\x01\x01"), nil
-}
-
-// Next is called only when the token is refused. The answer would be an empty line, which go-imap
-// writes as "="; the connection is given up instead.
-func (x *xoauth2) Next(challenge []byte) ([]byte, error) {
-	x.says = printable(string(challenge))
-	return nil, mailbox.ErrLogin
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 	"go.uber.org/goleak"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
 	"groupmail/connectors/mailbox"
 	"groupmail/connectors/mailbox/mailboxtest"
@@ -36,7 +37,7 @@ func config(t testing.TB, address string) imap.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := imap.Config{Host: host, TLS: imap.Plain, User: user, Password: password(testbed.Password)}
+	cfg := imap.Config{Account: account.Account{Host: host, TLS: account.Plain, User: user, Password: password(testbed.Password)}}
 	if _, err := fmt.Sscan(port, &cfg.Port); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +46,10 @@ func config(t testing.TB, address string) imap.Config {
 
 func password(p string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return p, nil }
+}
+
+func token(t string) func(context.Context, string) (string, error) {
+	return func(context.Context, string) (string, error) { return t, nil }
 }
 
 func open(t testing.TB, cfg imap.Config) *imap.Mailbox {

@@ -1,33 +1,10 @@
 package imap
 
 import (
-	"net"
 	"testing"
 
 	"github.com/emersion/go-imap/v2"
 )
-
-// from is a connection from an address.
-type from struct {
-	net.Conn
-	address net.Addr
-}
-
-func (f from) RemoteAddr() net.Addr { return f.address }
-
-func TestLoopback(t *testing.T) {
-	for address, want := range map[string]bool{
-		"127.0.0.1": true, "127.3.2.1": true, "::1": true, "::ffff:127.0.0.1": true,
-		"192.168.0.1": false, "10.0.0.1": false, "0.0.0.0": false, "fe80::1": false, "2001:db8::1": false,
-	} {
-		if got := loopback(from{address: &net.TCPAddr{IP: net.ParseIP(address)}}); got != want {
-			t.Errorf("%s: %v", address, got)
-		}
-	}
-	if loopback(from{address: &net.UnixAddr{}}) {
-		t.Error("a unix socket is none")
-	}
-}
 
 func TestLastWords(t *testing.T) {
 	for said, want := range map[string]string{

@@ -14,8 +14,8 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
-	"groupmail/connectors/mailbox"
 	"groupmail/connectors/mailbox/mailboxtest"
 	"groupmail/deploy/testbed"
 )
@@ -52,19 +52,19 @@ func TestOpenRefusals(t *testing.T) {
 	}{
 		"wrong password": {
 			cfg: with(config(t, dovecot.IMAP), func(c *imap.Config) { c.Password = password("wrong") }),
-			is:  mailbox.ErrLogin, says: "Authentication failed.", hint: "check user and password", asks: true,
+			is:  account.ErrLogin, says: "Authentication failed.", hint: "check user and password", asks: true,
 		},
 		"wrong password over LOGIN": {
 			cfg: with(config(t, memory.address), func(c *imap.Config) { c.Password = password("wrong") }),
-			is:  mailbox.ErrLogin, says: "Authentication failed", asks: true,
+			is:  account.ErrLogin, says: "Authentication failed", asks: true,
 		},
 		"wrong token": {
-			cfg: with(config(t, dovecot.IMAP), func(c *imap.Config) { c.XOAuth2, c.Password = true, password("stale") }),
-			is:  mailbox.ErrLogin, says: `"status":"401"`, hint: "sign in to the provider again", asks: true,
+			cfg: with(config(t, dovecot.IMAP), func(c *imap.Config) { c.Token = token("stale") }),
+			is:  account.ErrLogin, says: `"status":"401"`, hint: "sign in to the provider again", asks: true,
 		},
 		"no XOAUTH2": {
-			cfg: with(config(t, memory.address), func(c *imap.Config) { c.XOAuth2 = true }),
-			is:  mailbox.ErrLogin, hint: "does not know XOAUTH2",
+			cfg: with(config(t, memory.address), func(c *imap.Config) { c.Token = token("any") }),
+			is:  account.ErrLogin, hint: "does not know XOAUTH2",
 		},
 		"password cannot be read": {
 			cfg: with(config(t, dovecot.IMAP), func(c *imap.Config) {
@@ -73,32 +73,32 @@ func TestOpenRefusals(t *testing.T) {
 			hint: "no such file", asks: true, noLogin: true,
 		},
 		"TLS, unknown authority": {
-			cfg: secured(t, dovecot.IMAPS, imap.TLS, nil), hint: "authority that is not known here",
+			cfg: secured(t, dovecot.IMAPS, account.TLS, nil), hint: "authority that is not known here",
 		},
 		"STARTTLS, unknown authority": {
-			cfg: secured(t, dovecot.IMAP, imap.STARTTLS, nil), hint: "authority that is not known here",
+			cfg: secured(t, dovecot.IMAP, account.STARTTLS, nil), hint: "authority that is not known here",
 		},
 		"TLS, another name": {
-			cfg: secured(t, cutter(t, "127.0.0.2:0", dovecot.IMAPS, nil), imap.TLS, roots), hint: "belongs to another name",
+			cfg: secured(t, cutter(t, "127.0.0.2:0", dovecot.IMAPS, nil), account.TLS, roots), hint: "belongs to another name",
 		},
 		"STARTTLS not offered": {
-			cfg: secured(t, memory.address, imap.STARTTLS, roots), is: imap.ErrNoTLS, hint: `use tls = "tls"`,
+			cfg: secured(t, memory.address, account.STARTTLS, roots), is: account.ErrNoTLS, hint: `use tls = "tls"`,
 		},
 		"TLS on the plain port": {
-			cfg: secured(t, dovecot.IMAP, imap.TLS, roots), hint: `tls = "starttls"`,
+			cfg: secured(t, dovecot.IMAP, account.TLS, roots), hint: `tls = "starttls"`,
 		},
 		"plain on the TLS port": {
 			cfg: with(config(t, dovecot.IMAPS), impatient), hint: `try tls = "tls"`,
 		},
 		"STARTTLS on the TLS port": {
-			cfg: with(secured(t, dovecot.IMAPS, imap.STARTTLS, roots), impatient), hint: `try tls = "tls"`,
+			cfg: with(secured(t, dovecot.IMAPS, account.STARTTLS, roots), impatient), hint: `try tls = "tls"`,
 		},
 		"nobody listens": {cfg: config(t, nobody.Addr().String()), hint: "nobody listens there"},
 		"unknown host": {
 			cfg: with(config(t, dovecot.IMAP), func(c *imap.Config) { c.Host = "mail.invalid" }), hint: "mail.invalid",
 		},
 		"silence":     {cfg: with(config(t, stalled.Addr), impatient), hint: "said nothing for 300ms"},
-		"silence TLS": {cfg: with(secured(t, stalled.Addr, imap.TLS, roots), impatient), hint: "said nothing for 300ms"},
+		"silence TLS": {cfg: with(secured(t, stalled.Addr, account.TLS, roots), impatient), hint: "said nothing for 300ms"},
 		"no such folder": {
 			cfg: with(config(t, dovecot.IMAP), func(c *imap.Config) { c.Folder = "Snet" }),
 			is:  imap.ErrNoFolder, hint: "there are Sent,", asks: true,
@@ -120,6 +120,12 @@ func TestOpenRefusals(t *testing.T) {
 				asked.Store(true)
 				return given(ctx)
 			}
+			if bearer := cfg.Token; bearer != nil {
+				cfg.Token = func(ctx context.Context, refused string) (string, error) {
+					asked.Store(true)
+					return bearer(ctx, refused)
+				}
+			}
 			m, err := imap.Open(t.Context(), cfg)
 			if err == nil {
 				_ = m.Close()
@@ -129,13 +135,13 @@ func TestOpenRefusals(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is not %v", err, test.is)
 			}
-			if !errors.Is(test.is, mailbox.ErrLogin) && errors.Is(err, mailbox.ErrLogin) {
+			if !errors.Is(test.is, account.ErrLogin) && errors.Is(err, account.ErrLogin) {
 				t.Errorf("%v counts as a refused login", err)
 			}
 			if !strings.Contains(err.Error(), test.hint) {
 				t.Errorf("%q does not mention %q", err, test.hint)
 			}
-			var trouble *mailbox.Trouble
+			var trouble *account.Trouble
 			if test.says != "" && (!errors.As(err, &trouble) || !strings.Contains(trouble.Says, test.says)) {
 				t.Errorf("%q does not quote %q", err, test.says)
 			}
@@ -153,16 +159,16 @@ func TestOpenWays(t *testing.T) {
 	dovecot := testbed.NewDovecot(t)
 	roots := testbed.CertPool(t)
 	dovecot.Deliver(user, mailboxtest.Mail(1))
-	token := config(t, dovecot.IMAP)
-	token.XOAuth2, token.Password = true, password(testbed.Token)
+	bearer := config(t, dovecot.IMAP)
+	bearer.Token = token(testbed.Token)
 	sent := config(t, dovecot.IMAP)
 	sent.Folder = imap.SentFolder
 	for name, cfg := range map[string]imap.Config{
 		"plain":    config(t, dovecot.IMAP),
-		"STARTTLS": secured(t, dovecot.IMAP, imap.STARTTLS, roots),
-		"TLS":      secured(t, dovecot.IMAPS, imap.TLS, roots),
+		"STARTTLS": secured(t, dovecot.IMAP, account.STARTTLS, roots),
+		"TLS":      secured(t, dovecot.IMAPS, account.TLS, roots),
 		"default":  secured(t, dovecot.IMAPS, "", roots),
-		"XOAUTH2":  token,
+		"XOAUTH2":  bearer,
 		"Sent":     sent,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,8 +187,8 @@ func (passingSession) Login(string, string) error {
 func TestLoginPassingTrouble(t *testing.T) {
 	server := newMemory(t, memoryCaps, func(_ *imapserver.Conn, s *imapmemserver.UserSession) imapserver.Session { return passingSession{s} })
 	_, err := imap.Open(t.Context(), config(t, server.address))
-	var trouble *mailbox.Trouble
-	if !errors.As(err, &trouble) || trouble.Says != "The directory is down" || errors.Is(err, mailbox.ErrLogin) {
+	var trouble *account.Trouble
+	if !errors.As(err, &trouble) || trouble.Says != "The directory is down" || errors.Is(err, account.ErrLogin) {
 		t.Errorf("got %v, want the server's words and no refused login", err)
 	}
 }
@@ -215,7 +221,7 @@ func TestPlaintextAbroad(t *testing.T) {
 		t.Error("the password was asked for")
 		return "", nil
 	}
-	if _, err := imap.Open(t.Context(), cfg); !errors.Is(err, imap.ErrPlaintext) {
+	if _, err := imap.Open(t.Context(), cfg); !errors.Is(err, account.ErrPlaintext) {
 		t.Errorf("got %v, want ErrPlaintext", err)
 	}
 	cfg.AllowPlaintext, cfg.Password = true, password(testbed.Password)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
 	"groupmail/connectors/mailbox"
 	"groupmail/ticketing"
@@ -248,7 +249,7 @@ func TestBye(t *testing.T) {
 	}
 	_, err = imap.Open(t.Context(), config(t, newScript(t,
 		"* OK hello\r\n«CAPABILITY»* CAPABILITY IMAP4rev1\r\n«LOGIN»* BYE [ALERT] Pay your bill\r\n<HANGUP>")))
-	if err == nil || !strings.Contains(err.Error(), `Pay your bill`) || errors.Is(err, mailbox.ErrLogin) {
+	if err == nil || !strings.Contains(err.Error(), `Pay your bill`) || errors.Is(err, account.ErrLogin) {
 		t.Errorf("got %v", err)
 	}
 }

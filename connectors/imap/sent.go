@@ -131,7 +131,7 @@ func (m *Mailbox) append(ctx context.Context, folder string, raw io.Reader, size
 		return cmp.Or(err, closed, waited)
 	})
 	if reading != nil {
-		return fmt.Errorf("imap %s: %s: read the mail: %w", m.cfg.address(), doing, reading)
+		return fmt.Errorf("%s: read the mail: %w", m.cfg.Doing(doing), reading)
 	}
 	return m.trouble(doing, err)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
 	"groupmail/connectors/mailbox/mailboxtest"
 	"groupmail/deploy/testbed"
@@ -151,7 +152,7 @@ func TestCheck(t *testing.T) {
 		dovecot.Deliver(user, raw)
 	}
 	before := dovecot.Messages(user, "INBOX")
-	r, err := imap.Check(t.Context(), secured(t, dovecot.IMAPS, imap.TLS, testbed.CertPool(t)))
+	r, err := imap.Check(t.Context(), secured(t, dovecot.IMAPS, account.TLS, testbed.CertPool(t)))
 	check(t, err)
 	if r.Count != 2 || r.Next != 3 || r.Folder != "INBOX" || r.Sent != "Sent" || r.Trash != "Trash" || r.TLS != "TLS 1.3" ||
 		!r.Idle || !r.Move || !r.UIDPlus || !r.SpecialUse || !r.Keywords || len(r.Notes) > 0 || r.Validity == "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/mailbox"
 	"groupmail/ticketing"
 )
@@ -52,8 +53,8 @@ func (m *Mailbox) Settle(ctx context.Context, ref ticketing.Ref, fate ticketing.
 // flag sets a flag that stays.
 func (m *Mailbox) flag(ctx context.Context, uid imap.UID, flag imap.Flag) error {
 	if !m.mayFlag(flag) {
-		return &mailbox.Trouble{
-			Doing: fmt.Sprintf("imap %s: set %s in %s", m.cfg.address(), flag, m.folder), Err: mailbox.ErrCannot,
+		return &account.Trouble{
+			Doing: m.cfg.Doing(fmt.Sprintf("set %s in %s", flag, m.folder)), Err: mailbox.ErrCannot,
 			Cure: "the server does not keep this flag in this folder",
 		}
 	}
@@ -111,8 +112,8 @@ func (m *Mailbox) move(ctx context.Context, uid imap.UID, folder string) error {
 		return err
 	}
 	if target == m.folder || strings.EqualFold(target, "INBOX") && strings.EqualFold(m.folder, "INBOX") {
-		return &mailbox.Trouble{
-			Doing: fmt.Sprintf("imap %s: move mail to %s", m.cfg.address(), folder), Err: mailbox.ErrCannot,
+		return &account.Trouble{
+			Doing: m.cfg.Doing("move mail to " + folder), Err: mailbox.ErrCannot,
 			Cure: "this is the folder that is watched: name another",
 		}
 	}
@@ -178,7 +179,7 @@ func (m *Mailbox) transfer(ctx context.Context, uid imap.UID, target string) err
 		}))
 	}
 	if !m.mayFlag(imap.FlagDeleted) {
-		return fmt.Errorf("imap %s: %s: nothing can be deleted in %s: %w", m.cfg.address(), doing, m.folder, mailbox.ErrCannot)
+		return fmt.Errorf("%s: nothing can be deleted in %s: %w", m.cfg.Doing(doing), m.folder, mailbox.ErrCannot)
 	}
 	err := m.ask(ctx, doing, func() error {
 		_, err := m.c.Copy(imap.UIDSetNum(uid), target).Wait()

@@ -14,6 +14,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
 	"groupmail/connectors/mailbox"
 	"groupmail/connectors/mailbox/mailboxtest"
@@ -96,7 +97,7 @@ func TestMoveOverQuota(t *testing.T) {
 			m := open(t, config(t, dovecot.IMAP))
 			mail := refs(t, m)
 			err := m.Settle(t.Context(), mail[0], "move:Done")
-			var trouble *mailbox.Trouble
+			var trouble *account.Trouble
 			if !errors.As(err, &trouble) || trouble.Says == "" || errors.Is(err, mailbox.ErrCannot) {
 				t.Errorf("Settle returned %v, want the server's words, and that it may pass", err)
 			}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+
+	"groupmail/connectors/account"
 )
 
 const (
@@ -96,7 +98,7 @@ func (m *Mailbox) idleOnce(ctx context.Context, atMost time.Duration) (told bool
 func (m *Mailbox) idle(err error) error {
 	m.lost = true
 	if err == context.Canceled { //nolint:errorlint // ours, not one that a connection wraps
-		err = &silence{min(idleEnd, m.cfg.Timeout)}
+		err = &account.Silence{Lasted: min(idleEnd, m.cfg.Timeout)}
 	}
 	err = m.trouble("wait for mail", err)
 	m.why = err

@@ -3,6 +3,8 @@ package mailbox
 import (
 	"errors"
 	"time"
+
+	"groupmail/connectors/account"
 )
 
 // State is how a watcher fares.
@@ -64,8 +66,8 @@ func (w *Watcher) failed(err error) error {
 	h := &w.health
 	repeated := h.State == Failing && h.Err != nil && h.Err.Error() == err.Error()
 	w.setLocked(Failing)
-	h.Err, h.ErrAt, h.Login, h.Says, h.Cure = err, time.Now(), errors.Is(err, ErrLogin), "", ""
-	var trouble *Trouble
+	h.Err, h.ErrAt, h.Login, h.Says, h.Cure = err, time.Now(), errors.Is(err, account.ErrLogin), "", ""
+	var trouble *account.Trouble
 	if errors.As(err, &trouble) {
 		h.Says, h.Cure = trouble.Says, trouble.Cure
 	}

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"time"
 
 	"groupmail/ticketing"
@@ -32,36 +31,9 @@ type Raw struct {
 var (
 	// ErrCannot means that a server will never do what was asked of it.
 	ErrCannot = errors.New("the server cannot do this")
-	// ErrLogin means that the server refused user or password. Trying again soon may lock an account.
-	ErrLogin = errors.New("login refused")
 	// ErrUnreadable means that the server does not hand out one mail, while the connection goes on.
 	ErrUnreadable = errors.New("the server does not hand out this mail")
 )
-
-// Trouble is an error of a server in a form that a person can act upon.
-type Trouble struct {
-	Doing string // what failed: "sign in to imap.example.org:993 as help@example.org"
-	Says  string // the server's own words; empty if it said nothing
-	Cure  string // what a person can do about it; empty if only waiting helps
-	Err   error
-}
-
-func (t *Trouble) Error() string {
-	var b strings.Builder
-	b.WriteString(t.Doing)
-	switch {
-	case t.Says != "":
-		b.WriteString(": the server says \"" + t.Says + "\"")
-	case t.Err != nil:
-		b.WriteString(": " + t.Err.Error())
-	}
-	if t.Cure != "" {
-		b.WriteString(" (" + t.Cure + ")")
-	}
-	return b.String()
-}
-
-func (t *Trouble) Unwrap() error { return t.Err }
 
 // Source is an open mailbox: a connection, a locked file. It is used by one goroutine at a time,
 // and never again after an error; its owner then closes it and opens a new one.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/message"
 	"groupmail/ticketing"
 )
@@ -268,7 +269,7 @@ func (w *Watcher) wait(stop, work context.Context, src Source) error {
 
 // pause waits before the next try, the longer the more often it failed in a row.
 func (w *Watcher) pause(stop, work context.Context, err error) {
-	login := errors.Is(err, ErrLogin)
+	login := errors.Is(err, account.ErrLogin)
 	wait, soonest := backoff(firstRetry, lastRetry, w.failures), firstRetry
 	var changes <-chan time.Time
 	if login {

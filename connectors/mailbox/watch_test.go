@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/mailbox"
 	"groupmail/connectors/mailbox/mailboxtest"
 	"groupmail/connectors/message"
@@ -584,7 +585,7 @@ func TestBackoff(t *testing.T) {
 		tries       int
 	}{
 		"outage": {errors.New("connection refused"), time.Second, 2 * time.Minute, 12},
-		"login":  {fmt.Errorf("no: %w", mailbox.ErrLogin), 15 * time.Second, 10 * time.Minute, 9},
+		"login":  {fmt.Errorf("no: %w", account.ErrLogin), 15 * time.Second, 10 * time.Minute, 9},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, mails(1), func(r *rig) {
@@ -630,7 +631,7 @@ func TestNudgeWhileFailing(t *testing.T) {
 		soonest time.Duration
 	}{
 		"outage": {errors.New("down"), time.Second},
-		"login":  {mailbox.ErrLogin, 30 * time.Second},
+		"login":  {account.ErrLogin, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(r *rig) {
@@ -665,7 +666,7 @@ func TestNewCredentials(t *testing.T) {
 		}
 		r.refuse = func() error {
 			if credentials() == "old" {
-				return mailbox.ErrLogin
+				return account.ErrLogin
 			}
 			return nil
 		}
@@ -916,9 +917,9 @@ func (f *forgetful) OpenBlob(ctx context.Context, id ticketing.BlobID) (io.ReadC
 }
 
 func TestTroubleText(t *testing.T) {
-	for want, trouble := range map[string]mailbox.Trouble{
+	for want, trouble := range map[string]account.Trouble{
 		`sign in: the server says "No" (check user and password)`: {
-			Doing: "sign in", Says: "No", Cure: "check user and password", Err: mailbox.ErrLogin,
+			Doing: "sign in", Says: "No", Cure: "check user and password", Err: account.ErrLogin,
 		},
 		"connect: EOF": {Doing: "connect", Err: io.EOF},
 	} {

@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"groupmail/connectors/account"
 	"groupmail/deploy/testbed"
 	"groupmail/ticketing"
 )
 
 const from = "help@example.org"
 
-func account(t *testing.T, s *testbed.SMTP) Config {
+func submission(t *testing.T, s *testbed.SMTP) Config {
 	t.Helper()
 	host, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
@@ -27,10 +28,10 @@ func account(t *testing.T, s *testbed.SMTP) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{
-		Host: host, Port: n, TLS: STARTTLS, User: "help", RootCAs: testbed.CertPool(t), Timeout: 5 * time.Second,
+	return Config{Account: account.Account{
+		Host: host, Port: n, TLS: account.STARTTLS, User: "help", RootCAs: testbed.CertPool(t), Timeout: 5 * time.Second,
 		Password: func(context.Context) (string, error) { return testbed.Password, nil },
-	}
+	}}
 }
 
 // desk is what a Sender sees of the product.
@@ -73,7 +74,7 @@ func (d *desk) OpenBlob(_ context.Context, id ticketing.BlobID) (io.ReadCloser, 
 
 func TestSenderSendsTheSameBytesAgain(t *testing.T) {
 	s := testbed.NewSMTP(t, testbed.STARTTLS)
-	cfg := account(t, s)
+	cfg := submission(t, s)
 	d := &desk{blobs: map[ticketing.BlobID][]byte{1: []byte("a file")}, reply: ticketing.Reply{
 		ID: 1, From: ticketing.Address{Name: "Hélp", Addr: from}, To: []ticketing.Address{{Addr: "maria@example.net"}}, Subject: "Heating",
 		Text: "We are coming.", Signature: "Your help desk", MessageID: "abc@example.org", Mark: "mark", InReplyTo: []string{"1@x"},

@@ -9,83 +9,45 @@ package smtp
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
 	"golang.org/x/net/idna"
+
+	"groupmail/connectors/account"
 )
 
-// How a connection is encrypted.
-const (
-	STARTTLS = "starttls" // required: a server that does not offer it is refused
-	TLS      = "tls"      // from the start, RFC 8314
-	Plain    = "none"     // to loopback only, unless Config.AllowPlaintext
-)
-
-// Config says where the submission server is and how to get in.
+// Config says how to submit through an account. One without User does not sign in.
 type Config struct {
-	Host string
-	Port int    // 0 means 465 with TLS, else 587
-	TLS  string // STARTTLS (if empty), TLS or Plain
-	User string // empty: no sign-in
-	// Password is asked anew for each mail, so that a changed one needs no restart.
-	Password func(context.Context) (string, error)
-	// XOAuth2 means that Password returns an OAuth2 access token.
-	XOAuth2 bool
-	// AllowPlaintext permits Plain to hosts other than this one.
-	AllowPlaintext bool
-	RootCAs        *x509.CertPool // nil means the system's
-	Hello          string         // our name in EHLO; empty means the domain of the sender
-	// Timeout is how long the server may say nothing; 0 means two minutes. After a whole mail it has
-	// at least ten minutes (RFC 5321 section 4.5.3.2.6).
-	Timeout time.Duration
+	account.Account
+	Hello string // our name in EHLO; empty means the domain of the sender
 }
 
-const patience = 10 * time.Minute // after a whole mail
+// patience is how long the server has after a whole mail, or longer (RFC 5321 section 4.5.3.2.6).
+const patience = 10 * time.Minute
 
-func (c Config) defaults(from string) Config {
-	if c.TLS == "" {
-		c.TLS = STARTTLS
-	}
-	if c.Port == 0 {
-		c.Port = 587
-		if c.TLS == TLS {
-			c.Port = 465
-		}
-	}
-	if c.Timeout <= 0 {
-		c.Timeout = 2 * time.Minute
-	}
+func (c Config) defaults(from string) (Config, error) {
 	if c.Hello == "" {
 		c.Hello = "localhost"
 		if a, err := parse(from); err == nil && a.domain != "" {
 			c.Hello = a.domain
 		}
 	}
-	return c
+	var err error
+	c.Account, err = c.Speak(account.SMTP)
+	return c, err
 }
-
-func (c Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 var (
 	// ErrUnknown means that the connection was lost after the whole mail had been handed over and
 	// before the server acknowledged it: the mail may have gone out, or not.
 	ErrUnknown = errors.New("the server took the whole mail and did not say what became of it")
-	// ErrLogin means that the server refused user or password. Trying again soon may lock an account.
-	ErrLogin = errors.New("login refused")
-	// ErrPlaintext means that a mail and a password would have crossed the network unencrypted.
-	ErrPlaintext = errors.New("no mail and no password without encryption")
-	// ErrNoTLS means that the server does not offer STARTTLS.
-	ErrNoTLS = errors.New("the server does not offer STARTTLS")
 	// ErrAddress means that an address cannot be written to, or not through this server.
 	ErrAddress = errors.New("not a usable mail address")
 )
@@ -115,8 +77,8 @@ func (r *Refused) Error() string {
 
 // Submit sends one mail to all recipients, or to none. Addresses are bare, raw has CRLF line ends.
 //
-// *Refused is the server's no. ErrUnknown means that the mail may have gone out. ErrLogin,
-// ErrPlaintext, ErrNoTLS and ErrAddress need a person. After any other error, too, nothing was
+// *Refused is the server's no. ErrUnknown means that the mail may have gone out. account.ErrLogin,
+// ErrPlaintext and ErrNoTLS, and ErrAddress, need a person. After any other error, too, nothing was
 // sent, and it may be tried again.
 func Submit(ctx context.Context, cfg Config, from string, to []string, raw io.Reader) error {
 	sender, err := parse(from)
@@ -136,7 +98,7 @@ func Submit(ctx context.Context, cfg Config, from string, to []string, raw io.Re
 			recipients = append(recipients, a)
 		}
 	}
-	s, err := connect(ctx, cfg.defaults(from))
+	s, err := connect(ctx, cfg, from)
 	if err != nil {
 		return err
 	}
@@ -151,7 +113,7 @@ func Check(ctx context.Context, cfg Config, from string) error {
 	if err != nil {
 		return err
 	}
-	s, err := connect(ctx, cfg.defaults(from))
+	s, err := connect(ctx, cfg, from)
 	if err != nil {
 		return err
 	}
@@ -194,8 +156,8 @@ func (s *session) submit(from address, to []address, raw io.Reader) error {
 func (s *session) mail(from address, utf8 bool, size int) error {
 	if utf8 {
 		if ok, _ := s.c.Extension("SMTPUTF8"); !ok {
-			return &Trouble{
-				Doing: s.doing("send"), Err: ErrAddress,
+			return &account.Trouble{
+				Doing: s.cfg.Doing("send"), Err: ErrAddress,
 				Cure: "the server does not do addresses with letters beyond ASCII before the @ (SMTPUTF8)",
 			}
 		}
@@ -242,11 +204,11 @@ func (s *session) data(raw io.Reader) error {
 		// Not even QUIT may follow: go-smtp would end the mail first, and the half of it would go out.
 		s.drop()
 		if source.err != nil {
-			return fmt.Errorf("smtp %s: read the mail: %w", s.cfg.address(), source.err)
+			return fmt.Errorf("%s: %w", s.cfg.Doing("read the mail"), source.err)
 		}
 		return s.trouble("hand the mail over", err)
 	}
-	s.conn.wait(max(s.cfg.Timeout, patience))
+	s.conn.Expect(max(s.cfg.Timeout, patience))
 	_, err = w.CloseWithResponse()
 	var answer *smtp.SMTPError
 	switch {
@@ -271,7 +233,7 @@ func (s *session) refused(doing string, err error) error {
 		return s.trouble(doing, err)
 	}
 	return &Refused{
-		Code: no.Code, Enhanced: enhanced(no.EnhancedCode), Text: printable(no.Message), Permanent: no.Code >= 500,
+		Code: no.Code, Enhanced: enhanced(no.EnhancedCode), Text: account.Printable(no.Message), Permanent: no.Code >= 500,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	gosmtp "github.com/emersion/go-smtp"
 	"go.uber.org/goleak"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/smtp"
 	"groupmail/deploy/testbed"
 )
@@ -36,7 +37,9 @@ func config(t testing.TB, address, mode string) smtp.Config {
 	t.Helper()
 	host, port, err := net.SplitHostPort(address)
 	check(t, err)
-	cfg := smtp.Config{Host: host, TLS: mode, User: "help", Password: password(testbed.Password), RootCAs: testbed.CertPool(t)}
+	cfg := smtp.Config{Account: account.Account{
+		Host: host, TLS: mode, User: "help", Password: password(testbed.Password), RootCAs: testbed.CertPool(t),
+	}}
 	_, err = fmt.Sscan(port, &cfg.Port)
 	check(t, err)
 	return cfg
@@ -44,6 +47,10 @@ func config(t testing.TB, address, mode string) smtp.Config {
 
 func password(p string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return p, nil }
+}
+
+func token(t string) func(context.Context, string) (string, error) {
+	return func(context.Context, string) (string, error) { return t, nil }
 }
 
 func check(t testing.TB, err error) {
@@ -60,7 +67,7 @@ func submit(t testing.TB, cfg smtp.Config, to ...string) error {
 
 func TestSubmit(t *testing.T) {
 	for name, mode := range map[string]testbed.SMTPMode{
-		smtp.STARTTLS: testbed.STARTTLS, smtp.TLS: testbed.ImplicitTLS, smtp.Plain: testbed.PlainText, "": testbed.STARTTLS,
+		account.STARTTLS: testbed.STARTTLS, account.TLS: testbed.ImplicitTLS, account.Plain: testbed.PlainText, "": testbed.STARTTLS,
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := testbed.NewSMTP(t, mode)
@@ -69,7 +76,7 @@ func TestSubmit(t *testing.T) {
 			check(t, submit(t, cfg, to, "ben@büro.example", to))
 			got := server.Mails()
 			if len(got) != 1 || got[0].From != from || !slices.Equal(got[0].To, []string{to, "ben@xn--bro-hoa.example"}) ||
-				!bytes.Equal(got[0].Raw, raw) || got[0].User != "help" || got[0].TLS != (name != smtp.Plain) || got[0].Options.UTF8 {
+				!bytes.Equal(got[0].Raw, raw) || got[0].User != "help" || got[0].TLS != (name != account.Plain) || got[0].Options.UTF8 {
 				t.Errorf("the server got %+v", got)
 			}
 		})
@@ -88,10 +95,10 @@ func TestSubmitLarge(t *testing.T) {
 func TestSubmitXOAuth2(t *testing.T) {
 	server := testbed.NewSMTP(t, testbed.STARTTLS)
 	cfg := config(t, server.Addr, "")
-	cfg.XOAuth2, cfg.Password = true, password(testbed.Token)
+	cfg.Token = token(testbed.Token)
 	check(t, submit(t, cfg, to))
 	server.SetToken("another")
-	if err := submit(t, cfg, to); !errors.Is(err, smtp.ErrLogin) {
+	if err := submit(t, cfg, to); !errors.Is(err, account.ErrLogin) {
 		t.Errorf("a stale token: %v", err)
 	}
 }
@@ -165,23 +172,23 @@ func TestNotConnected(t *testing.T) {
 	}{
 		"wrong password": {
 			cfg: with(config(t, starttls.Addr, ""), func(c *smtp.Config) { c.Password = password("wrong") }),
-			is:  smtp.ErrLogin, hint: "check user and password", asks: true,
+			is:  account.ErrLogin, hint: "check user and password", asks: true,
 		},
 		"STARTTLS, unknown authority": {cfg: with(config(t, starttls.Addr, ""), stranger), hint: "authority that is not known here"},
-		"TLS, unknown authority":      {cfg: with(config(t, implicit.Addr, smtp.TLS), stranger), hint: "authority that is not known here"},
+		"TLS, unknown authority":      {cfg: with(config(t, implicit.Addr, account.TLS), stranger), hint: "authority that is not known here"},
 		"another name": {
 			cfg: config(t, alias(t, "127.0.0.2", starttls.Addr), ""), hint: "belongs to another name",
 		},
-		"STARTTLS not offered":     {cfg: config(t, plain.Addr, ""), is: smtp.ErrNoTLS, hint: `tls = "tls"`},
-		"TLS on the plain port":    {cfg: config(t, plain.Addr, smtp.TLS), hint: `tls = "starttls"`},
+		"STARTTLS not offered":     {cfg: config(t, plain.Addr, ""), is: account.ErrNoTLS, hint: `tls = "tls"`},
+		"TLS on the plain port":    {cfg: config(t, plain.Addr, account.TLS), hint: `tls = "starttls"`},
 		"STARTTLS on the TLS port": {cfg: with(config(t, implicit.Addr, ""), impatient), hint: `try tls = "tls"`},
-		"nobody listens":           {cfg: config(t, down.Addr, smtp.Plain), hint: "nobody listens there"},
+		"nobody listens":           {cfg: config(t, down.Addr, account.Plain), hint: "nobody listens there"},
 		"unknown host": {
-			cfg: with(config(t, plain.Addr, smtp.Plain), func(c *smtp.Config) { c.Host = "mail.invalid" }), hint: "mail.invalid",
+			cfg: with(config(t, plain.Addr, account.Plain), func(c *smtp.Config) { c.Host = "mail.invalid" }), hint: "mail.invalid",
 		},
-		"silence":                     {cfg: with(config(t, stalled.Addr, smtp.Plain), impatient), hint: "said nothing"},
+		"silence":                     {cfg: with(config(t, stalled.Addr, account.Plain), impatient), hint: "said nothing"},
 		"misspelt tls":                {cfg: config(t, plain.Addr, "ssl"), hint: `"ssl"`},
-		"no password over plain text": {cfg: config(t, starttls.Addr, smtp.Plain), is: smtp.ErrLogin, hint: "no way to sign in"},
+		"no password over plain text": {cfg: config(t, starttls.Addr, account.Plain), is: account.ErrLogin, hint: "no way to sign in"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := false
@@ -199,7 +206,7 @@ func TestNotConnected(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is not %v", err, test.is)
 			}
-			if !errors.Is(test.is, smtp.ErrLogin) && errors.Is(err, smtp.ErrLogin) || errors.Is(err, smtp.ErrUnknown) {
+			if !errors.Is(test.is, account.ErrLogin) && errors.Is(err, account.ErrLogin) || errors.Is(err, smtp.ErrUnknown) {
 				t.Errorf("%v is of a wrong kind", err)
 			}
 			if !strings.Contains(err.Error(), test.hint) {
@@ -298,8 +305,8 @@ func TestPassingLoginTrouble(t *testing.T) {
 	server := testbed.NewSMTP(t, testbed.STARTTLS)
 	server.Fail(testbed.Fault{At: "AUTH", Code: 454, Text: "4.7.0 The directory is down"})
 	err := submit(t, config(t, server.Addr, ""), to)
-	var trouble *smtp.Trouble
-	if !errors.As(err, &trouble) || trouble.Says != "The directory is down" || errors.Is(err, smtp.ErrLogin) {
+	var trouble *account.Trouble
+	if !errors.As(err, &trouble) || trouble.Says != "The directory is down" || errors.Is(err, account.ErrLogin) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -376,7 +383,7 @@ func TestOutcome(t *testing.T) {
 		address, _ := script(t, "220 hi\r\n", map[string]string{
 			"EHLO": "250 hi\r\n", "MAIL": "250 ok\r\n", "RCPT": "250 ok\r\n", "DATA": "354 go\r\n", ".": "250 ok\r\n", "QUIT": "",
 		})
-		cfg := config(t, address, smtp.Plain)
+		cfg := config(t, address, account.Plain)
 		cfg.User, cfg.Timeout = "", 300*time.Millisecond
 		check(t, submit(t, cfg, to))
 	})
@@ -384,7 +391,7 @@ func TestOutcome(t *testing.T) {
 		address, _ := script(t, "220 hi\r\n", map[string]string{
 			"EHLO": "250 hi\r\n", "MAIL": "250 ok\r\n", "RCPT": "250 ok\r\n", "DATA": "354 go\r\n", ".": "what?\r\n",
 		})
-		cfg := config(t, address, smtp.Plain)
+		cfg := config(t, address, account.Plain)
 		cfg.User = ""
 		if err := submit(t, cfg, to); !errors.Is(err, smtp.ErrUnknown) {
 			t.Errorf("got %v", err)
@@ -497,7 +504,7 @@ func TestListener(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, heard := script(t, "220 hi\r\n", answers)
-			err := submit(t, config(t, address, smtp.STARTTLS), to)
+			err := submit(t, config(t, address, account.STARTTLS), to)
 			if err == nil {
 				t.Fatal("Submit returned nil")
 			}
@@ -526,8 +533,8 @@ func TestPlaintextAbroad(t *testing.T) {
 		t.Skip("no network")
 	}
 	server := testbed.NewSMTP(t, testbed.PlainText)
-	cfg := config(t, alias(t, here, server.Addr), smtp.Plain)
-	if err := submit(t, cfg, to); !errors.Is(err, smtp.ErrPlaintext) || len(server.Mails()) > 0 {
+	cfg := config(t, alias(t, here, server.Addr), account.Plain)
+	if err := submit(t, cfg, to); !errors.Is(err, account.ErrPlaintext) || len(server.Mails()) > 0 {
 		t.Errorf("got %v, want ErrPlaintext", err)
 	}
 	cfg.AllowPlaintext = true

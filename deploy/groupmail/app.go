@@ -279,20 +279,10 @@ func (noFolder) Fetch(context.Context, mailbox.Ledger, func(context.Context, mai
 func (noFolder) Close() error { return nil }
 
 func imapConfig(m MailboxConfig, folder string) imap.Config {
-	c := m.IMAP
-	return imap.Config{
-		Host: c.Host, Port: c.Port, TLS: c.TLS, User: c.User, Folder: folder, AllowPlaintext: c.AllowPlaintext,
-		Password: func(context.Context) (string, error) { return c.Password.Read() },
-	}
+	return imap.Config{Account: m.IMAP.account(), Folder: folder}
 }
 
-func smtpConfig(m MailboxConfig) smtp.Config {
-	c := m.SMTP
-	return smtp.Config{
-		Host: c.Host, Port: c.Port, TLS: c.TLS, User: c.User, AllowPlaintext: c.AllowPlaintext,
-		Password: func(context.Context) (string, error) { return c.Password.Read() },
-	}
-}
+func smtpConfig(m MailboxConfig) smtp.Config { return smtp.Config{Account: m.SMTP.account()} }
 
 // fileSent is the work of a ticketing.FileSentJob: the copy of a sent reply goes into Sent.
 func (a *App) fileSent(ctx context.Context, id int64) error {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
 	"groupmail/connectors/mattermost"
 	"groupmail/connectors/smtp"
@@ -204,7 +205,7 @@ func sending(ctx context.Context, g ticketing.Group, m MailboxConfig) []finding 
 	c := smtpConfig(m)
 	if err := smtp.Check(ctx, c, g.From.Addr); err != nil {
 		text := oneLine(err.Error(), 1000)
-		if errors.Is(err, smtp.ErrLogin) {
+		if errors.Is(err, account.ErrLogin) {
 			text += ". Look at user and password under smtp"
 		}
 		return []finding{{bad, what + text}}

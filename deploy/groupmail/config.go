@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"groupmail/connectors/account"
 	"groupmail/ticketing"
 )
 
@@ -72,7 +74,7 @@ type MailboxConfig struct {
 type Account struct {
 	Host           string
 	Port           int
-	TLS            string // tlsOn, tlsStart or tlsOff
+	TLS            string // account.TLS, STARTTLS or Plain
 	User           string
 	Password       Secret
 	AllowPlaintext bool
@@ -80,10 +82,6 @@ type Account struct {
 
 // The words of the configuration file.
 const (
-	tlsOn    = "tls"
-	tlsStart = "starttls"
-	tlsOff   = "none"
-
 	sentAppend = "append" // GroupMail files a copy of each sent mail
 	sentServer = "server" // the mail server does so by itself
 	sentNone   = "none"   // nobody does
@@ -92,8 +90,16 @@ const (
 	platformBrowser    = "browser"
 )
 
+// account is in the form that connectors want.
+func (a Account) account() account.Account {
+	return account.Account{
+		Host: a.Host, Port: a.Port, TLS: a.TLS, User: a.User, AllowPlaintext: a.AllowPlaintext,
+		Password: func(context.Context) (string, error) { return a.Password.Read() },
+	}
+}
+
 // plaintext tells whether a password would cross the network unencrypted.
-func (a Account) plaintext() bool { return a.TLS == tlsOff && !loopback(a.Host) }
+func (a Account) plaintext() bool { return a.TLS == account.Plain && !loopback(a.Host) }
 
 // credentials differ whenever user or password do.
 func (a Account) credentials() string {

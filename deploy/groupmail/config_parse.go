@@ -13,6 +13,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"groupmail/connectors/account"
 	"groupmail/ticketing"
 )
 
@@ -271,7 +272,7 @@ func (p *configParser) mailbox(s *section, g GroupConfig, index int) MailboxConf
 	s.missing("smtp", `How are answers sent? Add smtp = { host = "smtp.example.org" }.`)
 	if imap != nil {
 		imap.where, imap.prefix = s.where, "imap."
-		m.IMAP = p.account(imap, Account{TLS: tlsOn, User: m.Address.Addr}, map[string]int{tlsOn: 993, tlsStart: 143, tlsOff: 143})
+		m.IMAP = p.account(imap, Account{User: m.Address.Addr}, account.IMAP)
 		m.Folder = imap.text("folder", "INBOX", "INBOX")
 		if !m.IMAP.Password.Set() {
 			imap.missing("password", `Write "env:NAME" or "file:/path".`)
@@ -285,8 +286,7 @@ func (p *configParser) mailbox(s *section, g GroupConfig, index int) MailboxConf
 	}
 	if smtp != nil {
 		smtp.where, smtp.prefix = s.where, "smtp."
-		m.SMTP = p.account(smtp, Account{TLS: tlsStart, User: m.IMAP.User, Password: m.IMAP.Password},
-			map[string]int{tlsOn: 465, tlsStart: 587, tlsOff: 25})
+		m.SMTP = p.account(smtp, Account{User: m.IMAP.User, Password: m.IMAP.Password}, account.SMTP)
 		smtp.end()
 	}
 	s.end()
@@ -295,23 +295,23 @@ func (p *configParser) mailbox(s *section, g GroupConfig, index int) MailboxConf
 
 // account reads how to sign in. Submission without a user is by a trusted address; that is
 // written user = "".
-func (p *configParser) account(s *section, otherwise Account, ports map[string]int) Account {
+func (p *configParser) account(s *section, otherwise Account, protocol account.Protocol) Account {
 	a := Account{Host: s.text("host", "", "mail.example.org")}
 	s.missing("host", `It is the mail server's name, like "mail.example.org".`)
 	if strings.ContainsAny(a.Host, ":/ @") && !strings.Contains(a.Host, "::") {
 		s.fault("host", `%q is no host name. Write the name alone, like "mail.example.org"; the port is a setting of its own.`, a.Host)
 		a.Host = ""
 	}
-	a.TLS = otherwise.TLS
+	a.TLS = protocol.TLS
 	if v := s.keys["port"]; v != nil && s.keys["tls"] == nil {
-		for tls, port := range ports {
-			if n, ok := v.number(); ok && n == port && tls != tlsOff {
+		for tls, port := range protocol.Ports {
+			if n, ok := v.number(); ok && n == port && tls != account.Plain {
 				a.TLS = tls
 			}
 		}
 	}
-	a.TLS = s.choice("tls", a.TLS, tlsOn, tlsStart, tlsOff)
-	a.Port = s.port("port", ports[a.TLS])
+	a.TLS = s.choice("tls", a.TLS, account.TLS, account.STARTTLS, account.Plain)
+	a.Port = s.port("port", protocol.Ports[a.TLS])
 	if v := s.keys["user"]; v != nil && v.kind == unstable.String && v.text == "" {
 		s.known = append(s.known, "user")
 	} else {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"groupmail/bot"
+	"groupmail/connectors/account"
 	"groupmail/connectors/browser"
 	"groupmail/store"
 	"groupmail/ticketing"
@@ -187,7 +188,7 @@ func demoPassword(file string) (string, error) {
 
 func (d *Demo) account(l net.Listener) Account {
 	addr := l.Addr().(*net.TCPAddr)
-	return Account{Host: addr.IP.String(), Port: addr.Port, TLS: tlsOff, User: demoTeam.Addr, Password: NewSecret(d.mail.password)}
+	return Account{Host: addr.IP.String(), Port: addr.Port, TLS: account.Plain, User: demoTeam.Addr, Password: NewSecret(d.mail.password)}
 }
 
 // Run serves until ctx ends, and leaves nothing behind but a folder that was asked for.

@@ -56,7 +56,7 @@ func (s Secret) Read() (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("there is no file %s. Put the secret, and nothing else, into it", path)
 	case errors.Is(err, fs.ErrPermission):
-		return "", fmt.Errorf("%s may not be read by %s. Give it to that user: chown, then chmod 600", path, account())
+		return "", fmt.Errorf("%s may not be read by %s. Give it to that user: chown, then chmod 600", path, whoWeAre())
 	case err != nil:
 		return "", fmt.Errorf("%s cannot be read: %w", path, err)
 	case v == "":
@@ -77,7 +77,7 @@ func (s Secret) open() (bool, error) {
 	return err == nil && info.Mode().Perm()&0o004 != 0, err
 }
 
-func account() string {
+func whoWeAre() string {
 	if name := os.Getenv("USER"); name != "" {
 		return "user " + name
 	}
