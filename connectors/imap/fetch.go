@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -452,23 +453,67 @@ func (r *body) Read(p []byte) (n int, err error) {
 }
 
 // Probe implements mailbox.Prober: it reads the beginning of the newest mails that are not named,
-// until it gets one.
+// until it gets one. Where the folder has no other, it looks into the account's other folders.
 func (m *Mailbox) Probe(ctx context.Context, except []ticketing.Ref) error {
-	const tries = 3
-	uids, err := m.search(ctx, &imap.SearchCriteria{})
+	tried, err := m.readsAny(ctx, except)
+	if tried || err != nil {
+		return err
+	}
+	f, err := m.list(ctx)
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(uids, func(a, b imap.UID) int { return cmp.Compare(b, a) })
-	tried := 0
-	err = errors.New("imap: there is no other mail to try")
-	for _, uid := range uids {
-		if slices.Contains(except, m.ref(uid)) {
+	const folders = 10
+	var failed error
+	for _, l := range f.list[:min(folders, len(f.list))] {
+		if !selectable(l) || l.Mailbox == m.folder || strings.EqualFold(l.Mailbox, "INBOX") && strings.EqualFold(m.folder, "INBOX") {
 			continue
 		}
-		if tried++; tried > tries {
-			break
+		err := m.ask(ctx, "open "+l.Mailbox, func() error {
+			_, err := m.c.Select(l.Mailbox, &imap.SelectOptions{ReadOnly: true}).Wait()
+			return err
+		})
+		tried := err != nil
+		if err == nil {
+			tried, err = m.readsAny(ctx, nil)
 		}
+		if m.lost {
+			return err
+		}
+		if tried && err == nil {
+			return m.selectFolder(ctx, m.writable)
+		}
+		// It may be the same mail: with Gmail a folder is a label.
+		failed = cmp.Or(failed, err)
+	}
+	if err := m.selectFolder(ctx, m.writable); err != nil {
+		return err
+	}
+	var uids []imap.UID
+	for _, ref := range except {
+		if uid, ok := m.uid(ref); ok {
+			uids = append(uids, uid)
+		}
+	}
+	if len(uids) > 0 {
+		if _, err := m.about(ctx, uids); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(failed, mailbox.ErrNoOther)
+}
+
+// readsAny reads the beginning of the open folder's newest mails, but for some, until it gets one;
+// false if there is none.
+func (m *Mailbox) readsAny(ctx context.Context, except []ticketing.Ref) (tried bool, err error) {
+	const tries = 3
+	uids, err := m.search(ctx, &imap.SearchCriteria{})
+	if err != nil {
+		return false, err
+	}
+	uids = slices.DeleteFunc(uids, func(uid imap.UID) bool { return slices.Contains(except, m.ref(uid)) })
+	slices.SortFunc(uids, func(a, b imap.UID) int { return cmp.Compare(b, a) })
+	for _, uid := range uids[:min(tries, len(uids))] {
 		some := false
 		err = m.ask(ctx, "try another mail", func() error {
 			return m.literals(imap.UIDSetNum(uid), &imap.FetchItemBodySection{
@@ -476,16 +521,16 @@ func (m *Mailbox) Probe(ctx context.Context, except []ticketing.Ref) error {
 			}, func(b []byte) { some = some || len(b) > 0 })
 		})
 		if err == nil && some {
-			return nil
+			return true, nil
 		}
 		if m.lost {
-			return err
+			return true, err
 		}
 		if err == nil {
 			err = errors.New("imap: the server sends nothing of other mail either")
 		}
 	}
-	return err
+	return len(uids) > 0, err
 }
 
 // literals reads a section of mails into memory.

@@ -30,6 +30,10 @@ const (
 	careful = 100
 	// recheck is how often everything is looked at again, not only what is new.
 	recheck = time.Hour
+	// lonely is how long a mail without others must have been the only thing that a server does not
+	// answer, for it to count as one fault: storage may be out of order for hours behind a server that
+	// tells all that it has in its indexes.
+	lonely = time.Hour
 )
 
 type parser func(io.Reader, message.Options) ticketing.Mail
@@ -46,6 +50,7 @@ type seen struct {
 type trial struct {
 	breaks int       // how often in a row the connection was lost while it alone was asked for
 	again  time.Time // when it is tried again
+	lonely time.Time // since when the server answers everything but this mail, and has no other
 }
 
 // suspect tells whether a mail is tried only after all others: it would stop them.
@@ -55,7 +60,8 @@ func (t *trial) suspect() bool { return t != nil && t.breaks > 1 }
 //
 // A connection is lost by chance, and a server that refuses a mail may be out of order: neither is
 // the mail's fault. It counts as one only when the mail was asked for alone, and when the server at
-// the same time hands out other mail. Until then it is tried last, so that it stops no other.
+// the same time hands out other mail, or, having none, has answered everything else for a long time.
+// Until then it is tried last, so that it stops no other.
 func (w *Watcher) look(stop, work context.Context, src Source) error {
 	now := time.Now()
 	alone := map[ticketing.Ref]bool{}
@@ -93,12 +99,14 @@ func (w *Watcher) look(stop, work context.Context, src Source) error {
 		again = append(again, r.ref)
 	}
 	if len(again) > 0 {
-		sound := w.sound(work, src, read, again)
-		if !sound && len(refused) > 0 {
-			return refused[0].err
+		guilty := w.guilty(work, src, read, again)
+		for _, r := range refused {
+			if !guilty[r.ref] {
+				return r.err
+			}
 		}
 		for _, ref := range again {
-			if err := w.tryAlone(stop, work, src, ref, sound); err != nil {
+			if err := w.tryAlone(stop, work, src, ref, guilty[ref]); err != nil {
 				return err
 			}
 		}
@@ -120,35 +128,66 @@ func (w *Watcher) look(stop, work context.Context, src Source) error {
 	return nil
 }
 
-// tryAlone tries a mail that made trouble. If the server is sound, it is the mail that is at fault.
-func (w *Watcher) tryAlone(stop, work context.Context, src Source, ref ticketing.Ref, sound bool) error {
+// tryAlone tries a mail that made trouble. If it is known who is at fault should it do so again, that
+// is noted.
+func (w *Watcher) tryAlone(stop, work context.Context, src Source, ref ticketing.Ref, guilty bool) error {
 	p, err := w.pass(stop, work, src, true, func(r ticketing.Ref) bool { return r == ref })
-	guilty := p.refused
+	failed := p.refused
 	if p.broken != nil && work.Err() == nil {
-		guilty = append(guilty, *p.broken)
+		failed = append(failed, *p.broken)
 	}
 	switch {
-	case sound && len(guilty) > 0:
-		return cmp.Or(w.fault(work, guilty[0]), err)
-	case len(guilty) > 0:
-		return cmp.Or(err, guilty[0].err)
+	case guilty && len(failed) > 0:
+		return cmp.Or(w.fault(work, failed[0]), err)
+	case len(failed) > 0:
+		return cmp.Or(err, failed[0].err)
 	case err == nil && len(p.faulty) == 0:
 		delete(w.trials, ref) // kept, or gone
 	}
 	return err
 }
 
-// sound finds out whether the server hands out other mail.
-func (w *Watcher) sound(ctx context.Context, src Source, read int, but []ticketing.Ref) bool {
-	prober, ok := src.(Prober)
-	if !ok {
-		return read > 0
+// guilty finds out which mails in trouble are at fault themselves: all of them while the server
+// hands out other mail. Where there is no other, each after it has been alone in its trouble for
+// long enough.
+func (w *Watcher) guilty(ctx context.Context, src Source, read int, suspects []ticketing.Ref) map[ticketing.Ref]bool {
+	guilty := map[ticketing.Ref]bool{}
+	sound, alone := read > 0, false
+	if prober, ok := src.(Prober); ok {
+		err := prober.Probe(ctx, suspects)
+		if err != nil {
+			w.log.Debug("probe", "err", err)
+		}
+		sound, alone = err == nil, errors.Is(err, ErrNoOther)
 	}
-	err := prober.Probe(ctx, but)
-	if err != nil {
-		w.log.Debug("probe", "err", err)
+	if !alone {
+		w.notLonely()
 	}
-	return err == nil
+	for _, ref := range suspects {
+		guilty[ref] = sound
+		if alone {
+			t := w.trial(ref)
+			if t.lonely.IsZero() {
+				t.lonely = time.Now()
+			}
+			guilty[ref] = time.Since(t.lonely) >= lonely
+		}
+	}
+	return guilty
+}
+
+// notLonely notes that something else is wrong, too, or that there is other mail.
+func (w *Watcher) notLonely() {
+	for _, t := range w.trials {
+		t.lonely = time.Time{}
+	}
+}
+
+func (w *Watcher) trial(ref ticketing.Ref) *trial {
+	if w.trials[ref] == nil {
+		w.trials[ref] = &trial{}
+	}
+	return w.trials[ref]
 }
 
 // fault notes that a mail itself made trouble. It is tried again later.
@@ -164,12 +203,8 @@ func (w *Watcher) fault(ctx context.Context, r refusal) error {
 	if err := w.keeper.Fault(ctx, w.cfg.Name, r.ref, blob, r.err); err != nil {
 		return fmt.Errorf("note a faulty mail: %w", err)
 	}
-	t := w.trials[r.ref]
-	if t == nil {
-		t = &trial{}
-		w.trials[r.ref] = t
-	}
-	t.again = time.Now().Add(w.cfg.Poll)
+	t := w.trial(r.ref)
+	t.again, t.lonely = time.Now().Add(w.cfg.Poll), time.Time{}
 	return nil
 }
 
@@ -280,12 +315,7 @@ func (w *Watcher) pass(stop, work context.Context, src Source, single bool, pick
 			w.careful = careful // any of those that were asked for together may be the reason
 			return p, err
 		}
-		t := w.trials[b.ref]
-		if t == nil {
-			t = &trial{}
-			w.trials[b.ref] = t
-		}
-		t.breaks++
+		w.trial(b.ref).breaks++
 	}
 	return p, err
 }

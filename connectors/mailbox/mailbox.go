@@ -31,6 +31,8 @@ type Raw struct {
 var (
 	// ErrCannot means that a server will never do what was asked of it.
 	ErrCannot = errors.New("the server cannot do this")
+	// ErrNoOther means that there is no other mail to try, see Prober.
+	ErrNoOther = errors.New("there is no other mail to try")
 	// ErrUnreadable means that the server does not hand out one mail, while the connection goes on.
 	ErrUnreadable = errors.New("the server does not hand out this mail")
 )
@@ -57,6 +59,9 @@ type Ledger interface {
 // Prober is a Source that can find out whether its server hands out mail at all: only then is a
 // mail that cannot be read at fault itself. The mails named are left out of the test.
 type Prober interface {
+	// Probe returns nil if the server hands out other mail, from whichever folder. ErrNoOther means
+	// that there is none, and that the server answered everything else that it was asked, what it
+	// knows of the mails named included.
 	Probe(ctx context.Context, except []ticketing.Ref) error
 }
 

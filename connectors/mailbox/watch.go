@@ -212,6 +212,7 @@ func (w *Watcher) session(stop, work context.Context) error {
 	}
 	src, err := w.openSource(stop, work)
 	if err != nil {
+		w.notLonely()
 		return err
 	}
 	defer func() {

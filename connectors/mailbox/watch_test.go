@@ -789,6 +789,64 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestUnreadableAlone: the only mail of a server is refused, or kills the connection, while the server
+// answers everything else. It counts as the mail's fault once an hour; an outage in between begins the
+// hour anew, and other mail that can be read ends the waiting.
+func TestUnreadableAlone(t *testing.T) {
+	for name, why := range map[string]error{"refused": fmt.Errorf("damaged: %w", mailbox.ErrUnreadable), "deadly": errors.New("connection reset")} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, mails(1), func(r *rig) {
+				r.body = func(n int, raw []byte) io.Reader {
+					if n == 1 {
+						return io.MultiReader(bytes.NewReader(raw[:20]), iotest.ErrReader(why))
+					}
+					return bytes.NewReader(raw)
+				}
+				out := false
+				r.refuse = func() error {
+					if out {
+						return errors.New("out of order")
+					}
+					return nil
+				}
+				r.probe = func() error { return mailbox.ErrNoOther }
+				w, _ := r.watch("a", mailbox.Config{Since: everything})
+				want := func(faults int, state mailbox.State) {
+					t.Helper()
+					synctest.Wait()
+					if got := r.keeper.Faults()[ref(1)]; got != faults || w.Health().State != state {
+						t.Errorf("%d faults, want %d, health %+v", got, faults, w.Health())
+					}
+				}
+				time.Sleep(50 * time.Minute)
+				want(0, mailbox.Failing)
+				r.mu.Lock()
+				out = true
+				r.mu.Unlock()
+				w.Nudge()
+				if name == "refused" { // this connection goes on until it is opened anew
+					time.Sleep(5 * time.Minute)
+				}
+				time.Sleep(5 * time.Minute)
+				r.mu.Lock()
+				out = false
+				r.mu.Unlock()
+				time.Sleep(55 * time.Minute)
+				want(0, mailbox.Failing)
+				time.Sleep(30 * time.Minute)
+				if got := r.keeper.Faults()[ref(1)]; got != 1 {
+					t.Errorf("%d faults after an hour, want 1", got)
+				}
+				time.Sleep(3 * time.Hour)
+				want(3, mailbox.Working)
+				r.deliver(mailboxtest.Mail(2))
+				synctest.Wait()
+				r.wantKept(mailboxtest.Mail(2))
+			})
+		})
+	}
+}
+
 // TestTimeoutsAreNobodysFault: a mail that is too slow is never given up.
 func TestTimeoutsAreNobodysFault(t *testing.T) {
 	bubble(t, mails(3), func(r *rig) {
