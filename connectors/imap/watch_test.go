@@ -2,7 +2,9 @@ package imap_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -545,6 +547,74 @@ func TestWatchPoison(t *testing.T) {
 	slices.SortFunc(kept, bytes.Compare)
 	if !slices.EqualFunc(kept, [][]byte{mailboxtest.Mail(1), mailboxtest.Mail(3), mailboxtest.Mail(4)}, bytes.Equal) {
 		t.Errorf("kept %q", kept)
+	}
+}
+
+// damaged is a mail that Dovecot keeps compressed, and cannot unpack.
+func damaged(t testing.TB, dovecot *testbed.Dovecot) {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write(bytes.Repeat(mailboxtest.Mail(1), 200))
+	check(t, err)
+	check(t, w.Close())
+	b := packed.Bytes()
+	for i := len(b) / 4; i < len(b); i++ {
+		b[i] ^= 0x55
+	}
+	dovecot.DeliverTo(user, "INBOX", b)
+}
+
+const unpacks = "mail_plugins = zlib\n"
+
+// TestWatchDamagedAlone: a mail is alone in its folder, and Dovecot cannot read it. That another folder
+// can be read proves the mail's fault.
+func TestWatchDamagedAlone(t *testing.T) {
+	dovecot := testbed.NewDovecot(t, unpacks)
+	damaged(t, dovecot)
+	keeper := mailboxtest.NewKeeper()
+	w := watch(t, mailbox.Config{Since: everythingThere, Poll: 50 * time.Millisecond}, config(t, dovecot.IMAP), keeper)
+	impatient(t, w)
+	eventually(t, "trouble", func() bool { return w.Health().State == mailbox.Failing })
+	t.Log(w.Health().Err)
+	looked(t, keeper, 4)
+	if faults := keeper.Faults(); len(faults) > 0 {
+		t.Errorf("with nothing else to read there are faults of %v", faults)
+	}
+	dovecot.DeliverTo(user, "Sent", mailboxtest.Mail(2))
+	keeper.Until(t, "three faults", func() bool {
+		for _, n := range keeper.Faults() {
+			return n == 3
+		}
+		return false
+	})
+	eventually(t, "peace", func() bool { return w.Health().State == mailbox.Working })
+	dovecot.Deliver(user, mailboxtest.Mail(3))
+	keeper.UntilKept(t, 1)
+	wantKept(t, keeper, mailboxtest.Mail(3))
+}
+
+// TestProbeAlone: where there is no other mail, in no folder, Probe says that, and the connection goes
+// on in its own folder.
+func TestProbeAlone(t *testing.T) {
+	dovecot := testbed.NewDovecot(t)
+	dovecot.Deliver(user, mailboxtest.Mail(1))
+	m := open(t, config(t, dovecot.IMAP))
+	var refs []ticketing.Ref
+	keep := func(_ context.Context, raw mailbox.Raw) error {
+		refs = append(refs, raw.Ref)
+		_, err := io.Copy(io.Discard, raw.Body)
+		return err
+	}
+	check(t, m.Fetch(t.Context(), everything{}, keep))
+	if err := m.Probe(t.Context(), refs); !errors.Is(err, mailbox.ErrNoOther) {
+		t.Errorf("got %v, want ErrNoOther", err)
+	}
+	dovecot.DeliverTo(user, "Sent", mailboxtest.Mail(2))
+	check(t, m.Probe(t.Context(), refs))
+	check(t, m.Fetch(t.Context(), everything{}, keep))
+	if len(refs) != 2 || refs[0] != refs[1] {
+		t.Errorf("fetched %v", refs)
 	}
 }
 
