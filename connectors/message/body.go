@@ -102,7 +102,8 @@ func joinText(a, b, sep string) string {
 	return a + sep + b
 }
 
-// render gives the whole body as text and as safe HTML ("" if the mail has none).
+// render gives the whole body as text, with the marks of quotes and signatures, and as safe HTML (""
+// if the mail has none).
 func (w *walker) render(segs []segment) (text, html string) {
 	rich := false
 	for _, s := range segs {
@@ -112,13 +113,14 @@ func (w *walker) render(segs []segment) (text, html string) {
 		if s.blank() {
 			continue
 		}
-		safe := ""
+		marked := ""
 		if strings.TrimSpace(s.html) != "" {
-			safe = strings.TrimSpace(Sanitise(s.html))
+			marked = strings.TrimSpace(sanitise(s.html))
 		}
-		t := strings.TrimRight(s.plain, " \t\n")
+		safe := unmarkedHTML(marked)
+		t := unmarkedHTML(strings.TrimRight(s.plain, " \t\n"))
 		if safe != "" && !useful(t, safe) {
-			if t2 := htmlText(safe); strings.TrimSpace(t2) != "" {
+			if t2 := htmlText(marked); strings.TrimSpace(t2) != "" {
 				t = t2
 			}
 		}

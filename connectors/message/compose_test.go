@@ -78,7 +78,7 @@ func TestComposeReadBack(t *testing.T) {
 	if want := strings.TrimRight(m.Text, "\n"); p.Reply != want {
 		t.Errorf("reply %q", p.Reply)
 	}
-	if !strings.Contains(p.HTML, "wir kommen am &lt;b&gt;Dienstag&lt;/b&gt; &amp; bringen Öl.<br>") || !strings.Contains(p.HTML, `<a href="https://team.example/a?b=1&amp;c=%282%29"`) {
+	if !strings.Contains(p.HTML, "wir kommen am &lt;b&gt;Dienstag&lt;/b&gt; &amp; bringen Öl.<br>") || !strings.Contains(p.HTML, `<a href="https://team.example/a?b=1&amp;c=(2)"`) {
 		t.Errorf("html %q", p.HTML)
 	}
 	want := []struct {

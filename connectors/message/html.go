@@ -5,16 +5,11 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
-	"github.com/JohannesKaufmann/html-to-markdown/v2/converter"
-	"github.com/JohannesKaufmann/html-to-markdown/v2/plugin/base"
-	"github.com/JohannesKaufmann/html-to-markdown/v2/plugin/commonmark"
-	"github.com/JohannesKaufmann/html-to-markdown/v2/plugin/strikethrough"
-	"github.com/JohannesKaufmann/html-to-markdown/v2/plugin/table"
+	"github.com/microcosm-cc/bluemonday"
 	"golang.org/x/net/html"
-	"golang.org/x/net/html/atom"
+	"golang.org/x/net/idna"
 )
 
 // Sanitise is the one policy for HTML that came by mail. What comes out is made anew, from an
@@ -26,14 +21,184 @@ import (
 // The output holds no element whose content a browser reads by other rules than the tokenizer
 // here (no foreign content, no raw text, no comments), no attribute but href, rel, target, colspan
 // and rowspan, and is balanced and at most 100 deep: reading it again gives the same.
-func Sanitise(html string) string {
+func Sanitise(html string) string { return unmarkedHTML(sanitise(html)) }
+
+// sanitise is Sanitise with marks where a mail program has named a quote or a signature. What
+// cannot be said to bluemonday is done before it; then bluemonday decides what stays.
+func sanitise(html string) string {
 	html = cleanText(html)
-	out, ok := sanitise(html, true)
-	if !ok {
-		// Something hidden or dropped was never closed: rather show too much than lose the mail.
-		out, _ = sanitise(html, false)
+	out, ok := simplify(html, true)
+	if !ok || strings.TrimSpace(out) == "" {
+		// Something hidden or dropped was never closed, or all is hidden: rather show too much than
+		// lose the mail.
+		out, _ = simplify(html, false)
 	}
-	return out
+	if settled(out) {
+		return out
+	}
+	return policy().Sanitize(out)
+}
+
+// policy is the allow-list.
+var policy = sync.OnceValue(func() *bluemonday.Policy {
+	p := bluemonday.NewPolicy()
+	for name, how := range elements {
+		if how == keepTags || how == voidTag {
+			p.AllowElements(name)
+		}
+	}
+	p.AllowAttrs("href").OnElements("a")
+	p.AllowAttrs("colspan", "rowspan").Matching(bluemonday.Integer).OnElements("td", "th")
+	p.AllowURLSchemes("http", "https", "mailto", "tel")
+	p.RequireParseableURLs(true)
+	p.RequireNoFollowOnLinks(true)
+	p.RequireNoReferrerOnLinks(true)
+	p.AddTargetBlankToFullyQualifiedLinks(true)
+	return p
+})
+
+// How bluemonday writes a link under this policy.
+const (
+	webLink   = `" rel="nofollow noreferrer noopener" target="_blank">`
+	otherLink = `" rel="nofollow noreferrer">`
+)
+
+// settled tells HTML of which bluemonday, under policy, would change no byte, so that it need not be
+// asked: it takes twice as long as reading the whole mail. It knows nothing but text, the five
+// entities, tags of the allow-list without attributes, spans of cells, and links of the plainest
+// form; at anything else it says no. FuzzSettled holds it against bluemonday.
+func settled(s string) bool {
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case inertByte[c] || c >= utf8.RuneSelf:
+			i++
+		case c == '&':
+			n := entityLen(s[i:])
+			if n == 0 {
+				return false
+			}
+			i += n
+		case c == '<':
+			n := tagLen(s[i:])
+			if n == 0 {
+				return false
+			}
+			i += n
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func entityLen(s string) int {
+	for _, e := range [...]string{"&amp;", "&lt;", "&gt;", "&#34;", "&#39;"} {
+		if strings.HasPrefix(s, e) {
+			return len(e)
+		}
+	}
+	return 0
+}
+
+// tagLen is the length of the tag that s begins with, 0 if it is none that settled knows.
+func tagLen(s string) int {
+	rest := s[1:]
+	if link, ok := strings.CutPrefix(rest, `a href="`); ok {
+		n := linkLen(link)
+		if n == 0 {
+			return 0
+		}
+		end := otherLink
+		if link[0] == 'h' {
+			end = webLink
+		}
+		if !strings.HasPrefix(link[n:], end) {
+			return 0
+		}
+		return len(`<a href="`) + n + len(end)
+	}
+	rest = strings.TrimPrefix(rest, "/")
+	end := strings.IndexByte(rest[:min(len(rest), 40)], '>')
+	if end < 0 {
+		return 0
+	}
+	name := rest[:end]
+	if cell, ok := strings.CutPrefix(name, "td "); ok {
+		name = spans(cell)
+	} else if cell, ok := strings.CutPrefix(name, "th "); ok {
+		name = spans(cell)
+	}
+	switch how := elements[name]; {
+	case how == voidTag && s[1] != '/', how == keepTags && (name != "a" || s[1] == '/'):
+		return len(s) - len(rest) + end + 1
+	}
+	return 0
+}
+
+// spans reads the attributes of a cell and gives "td" if they are as simplify writes them.
+func spans(attrs string) string {
+	for attr := range strings.SplitSeq(attrs, " ") {
+		v, ok := strings.CutPrefix(attr, `colspan="`)
+		if !ok {
+			v, ok = strings.CutPrefix(attr, `rowspan="`)
+		}
+		n, closed := strings.CutSuffix(v, `"`)
+		if !ok || !closed || spanNumber([]byte(n)) != n || n == "" {
+			return ""
+		}
+	}
+	return "td"
+}
+
+// linkByte are the bytes of a path or a query that net/url neither escapes nor unescapes.
+var linkByte = func() (t [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/=+,;:@!$*()" {
+		t[c] = true
+	}
+	return t
+}()
+
+// linkLen is the length of the address, up to the quotation mark, that a link's attribute holds; 0
+// if it is not of the plainest form.
+func linkLen(s string) int {
+	web := strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
+	i := strings.IndexByte(s[:min(len(s), 8)], ':') + 1
+	switch {
+	case web:
+		i += 2
+		host := i
+		for i < len(s) && (s[i] == '-' || s[i] == '.' || '0' <= s[i] && s[i] <= '9' || 'a' <= s[i]|0x20 && s[i]|0x20 <= 'z') {
+			i++
+		}
+		if i == host || i == len(s) || s[i] != '"' && s[i] != '/' && s[i] != '?' {
+			return 0
+		}
+	case strings.HasPrefix(s, "mailto:"), strings.HasPrefix(s, "tel:"):
+		if i == len(s) || s[i] == '/' || s[i] == '"' || s[i] == '?' {
+			return 0
+		}
+	default:
+		return 0
+	}
+	query := false
+	for i < len(s) {
+		switch c := s[i]; {
+		case c == '"':
+			return i
+		case linkByte[c]:
+			i++
+		case c == '%' && isHex2(s[i+1:]):
+			i += 3
+		case c == '?' && !query:
+			query = true
+			i++
+		case c == '&' && query && strings.HasPrefix(s[i:], "&amp;"):
+			i += len("&amp;")
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 const (
@@ -101,9 +266,20 @@ type sanitiser struct {
 	hide bool
 	skip string // element being dropped with its content
 	deep int    // of the same name inside it
+
+	marked []openMark // of the elements in open
 }
 
-func sanitise(src string, hide bool) (out string, ok bool) {
+type openMark struct {
+	depth int // of the element: len(open) while it is the innermost
+	end   string
+}
+
+// simplify writes HTML anew with what the policy allows, balanced and flat enough, and does what an
+// allow-list cannot: it drops what was hidden (if hide is set), puts alternative texts in place of
+// images, makes links say where they lead, and marks quotes and signatures. It tells whether all
+// that it dropped was closed.
+func simplify(src string, hide bool) (out string, ok bool) {
 	s := sanitiser{hide: hide}
 	s.out.Grow(len(src) + len(src)/8)
 	z := html.NewTokenizer(strings.NewReader(src))
@@ -155,6 +331,7 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 		return
 	}
 	var href, alt, colspan, rowspan string
+	var mark marking
 	hidden := false
 	if more && !usesAttributes[name] && !mayHide(z.Raw()) {
 		more = false // what the tag says is of no interest
@@ -170,7 +347,15 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 		case "alt":
 			alt = string(v)
 		case "style":
-			hidden = hidden || hiddenStyle(string(v))
+			style := string(v)
+			hidden = hidden || hiddenStyle(style)
+			if mark == (marking{}) && markable[name] {
+				mark = markOfStyle(name, style)
+			}
+		case "class", "id", "data-marker":
+			if m := markOf(string(v)); m != (marking{}) && markable[name] {
+				mark = m
+			}
 		case "hidden":
 			hidden = true
 		case "colspan":
@@ -194,6 +379,7 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 	case how == voidTag:
 		if name == "hr" {
 			s.closeTo("p", blocks)
+			s.out.WriteString(mark.begin)
 		}
 		s.tag("<", name)
 		return
@@ -209,7 +395,11 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 		s.closeTo("a", nil)
 		s.out.WriteString(`<a href="`)
 		s.escape([]byte(href))
-		s.out.WriteString(`" rel="nofollow noopener noreferrer" target="_blank">`)
+		if strings.HasPrefix(href, "http") {
+			s.out.WriteString(webLink)
+		} else {
+			s.out.WriteString(otherLink)
+		}
 	case "td", "th":
 		s.out.WriteString("<" + name)
 		if colspan != "" {
@@ -222,7 +412,11 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 	default:
 		s.tag("<", name)
 	}
+	s.out.WriteString(mark.begin)
 	s.open = append(s.open, name)
+	if mark.end != "" {
+		s.marked = append(s.marked, openMark{len(s.open), mark.end})
+	}
 }
 
 func (s *sanitiser) end(name string) {
@@ -295,6 +489,10 @@ func (s *sanitiser) closeTo(name string, stop map[string]bool) {
 }
 
 func (s *sanitiser) pop() {
+	if n := len(s.marked); n > 0 && s.marked[n-1].depth == len(s.open) {
+		s.out.WriteString(s.marked[n-1].end)
+		s.marked = s.marked[:n-1]
+	}
 	name := s.open[len(s.open)-1]
 	s.open = s.open[:len(s.open)-1]
 	s.tag("</", name)
@@ -344,7 +542,7 @@ func (s *sanitiser) escape(t []byte) {
 			r, n = utf8.DecodeRune(t[i:])
 			if r == utf8.RuneError && n == 1 {
 				esc = "\ufffd"
-			} else if !unwanted(r) {
+			} else if !unwanted(r) && !isMark(r) {
 				i += n
 				continue
 			}
@@ -357,7 +555,7 @@ func (s *sanitiser) escape(t []byte) {
 	s.out.Write(t[last:])
 }
 
-var usesAttributes = words(`a img td th`)
+var usesAttributes = words(`a img td th div blockquote hr`)
 
 // mayHide looks, cheaply, for a word in a tag that hiddenStyle or the attribute hidden would need.
 func mayHide(tag []byte) bool {
@@ -393,7 +591,7 @@ func spanNumber(v []byte) string {
 // hiddenStyle tells whether a style makes its element invisible: the preheaders of newsletters, and
 // what spammers hide from people.
 func hiddenStyle(style string) bool {
-	if len(style) < 9 {
+	if len(style) < 9 || !mayHide([]byte(style)) {
 		return false
 	}
 	zeroHeight, clipped := false, false
@@ -453,414 +651,120 @@ func safeLink(href string) string {
 		}
 		// http://bank.example@evil.example/ leads to evil.example
 		host = host[strings.LastIndexByte(host, '@')+1:]
+		if !isASCII([]byte(host)) {
+			// as it is looked up, so that letters that look alike do not look alike
+			ascii, err := idna.Lookup.ToASCII(host)
+			if err != nil {
+				return ""
+			}
+			host = ascii
+		}
 		if host == "" || strings.ContainsAny(host, " \"'<>^`{|}%") {
 			return ""
 		}
-		return scheme + "://" + host + escapeLink(path)
+		href = scheme + "://" + host + linkEscapes.Replace(path)
 	case "mailto", "tel":
 		if rest = strings.TrimLeft(rest, "/"); rest == "" {
 			return ""
 		}
-		return scheme + ":" + escapeLink(rest)
+		href = scheme + ":" + linkEscapes.Replace(rest)
+	default:
+		return ""
 	}
-	return ""
-}
-
-var linkEscapes = strings.NewReplacer(" ", "%20", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", "`", "%60", "(", "%28", ")", "%29", "\u00a0", "%C2%A0")
-
-func escapeLink(s string) string {
-	if strings.ContainsAny(s, " \"'<>`()\u00a0") {
-		return linkEscapes.Replace(s)
-	}
-	return s
-}
-
-// htmlText is sanitised HTML as Markdown.
-func htmlText(clean string) (text string) {
-	defer func() {
-		if recover() != nil { // a fault of the converter must not cost the mail
-			text = strippedText(clean)
-		}
-	}()
-	if strings.Count(clean, "<") > mostElements {
-		return strippedText(clean)
-	}
-	doc, err := html.Parse(strings.NewReader(clean))
+	u, err := url.Parse(href)
 	if err != nil {
-		return strippedText(clean)
+		return ""
 	}
-	prepare(doc)
-	md, err := markdown().ConvertNode(doc)
-	if err != nil {
-		return strippedText(clean)
+	href = u.String()
+	if again, err := url.Parse(href); err != nil || again.String() != href {
+		return "" // programs would not agree on where it leads
 	}
-	return tidyText(showBrackets.Replace(string(md)))
+	return href
 }
 
-// The converter writes < and > as entities. Text is no HTML, so they go through it as characters
-// that mean nothing (Unicode's noncharacters).
-var (
-	hideBrackets = strings.NewReplacer("<", "\ufdd0", ">", "\ufdd1", "\ufdd0", "", "\ufdd1", "")
-	showBrackets = strings.NewReplacer("\ufdd0", "<", "\ufdd1", ">")
+var linkEscapes = strings.NewReplacer(" ", "%20", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", "`", "%60", "\u00a0", "%C2%A0")
+
+// Mail programs name the quotes and signatures that they write. Their names do not outlive
+// sanitising: in their place stands, until the reply is cut out of the text, one of these
+// noncharacters of Unicode; those that the mail brings itself are dropped.
+const (
+	attributionMark = "\ufdd0" // what follows is "On Monday, Ben wrote:" or a header, in whatever language
+	restMark        = "\ufdd1" // from here on it is quoted
+	quoteMark       = "\ufdd2" // quoted, up to quoteEnd
+	quoteEnd        = "\ufdd3"
+	signatureMark   = "\ufdd4" // signature, up to signatureEnd
+	signatureEnd    = "\ufdd5"
+	headerMark      = "\ufdd6" // perhaps a header like Outlook's
+	indentMark      = "\ufdd7" // a blockquote that only indents
 )
 
-const mostElements = 40_000
+// marking is what is written after an element's start tag and before its end tag.
+type marking struct{ begin, end string }
 
-var markdown = sync.OnceValue(func() *converter.Converter {
-	return converter.NewConverter(
-		converter.WithEscapeMode(converter.EscapeModeDisabled),
-		converter.WithPlugins(base.NewBasePlugin(), commonmark.NewCommonmarkPlugin(commonmark.WithListEndComment(false)),
-			strikethrough.NewStrikethroughPlugin(), table.NewTablePlugin(table.WithCellPaddingBehavior(table.CellPaddingBehaviorMinimal), table.WithSkipEmptyRows(true))),
-	)
-})
+var markable = words(`div blockquote hr table`)
 
-// prepare readies the tree for Markdown: tables that only lay out become lines, links say where
-// they lead.
-func prepare(n *html.Node) {
-	for c := n.FirstChild; c != nil; {
-		next := c.NextSibling
-		if c.Type == html.TextNode {
-			c.Data = hideBrackets.Replace(c.Data)
-		}
-		if c.Type == html.ElementNode {
-			prepare(c)
-			switch c.Data {
-			case "a":
-				prepareLink(c)
-			case "table":
-				if !dataTable(c) {
-					flatten(c)
-				}
-			case "u", "ins", "small", "sub", "sup":
-				unwrap(c)
-			case "div":
-				lines(c)
-			}
-		}
-		c = next
+// markOf tells what a class or an id says of an element.
+func markOf(name string) marking {
+	if len(name) > 200 {
+		return marking{}
 	}
+	for n := range strings.FieldsSeq(name) {
+		n = strings.ToLower(n)
+		if i := strings.LastIndex(n, "x_"); i >= 0 { // Outlook's, when it quotes another's
+			n = n[i+2:]
+		}
+		switch n {
+		case "gmail_attr", "moz-cite-prefix", "replyheader", "moz-email-headers-table":
+			return marking{begin: attributionMark}
+		case "divrplyfwdmsg", "mail-editor-reference-message-container", "zwchr", "__divider__", "reply-intro":
+			return marking{begin: restMark}
+		case "outlookmessageheader":
+			return marking{begin: headerMark}
+		case "zmail_extra", "protonmail_quote", "tutanota_quote", "aolreplacedbody", "mail-quote-collapse":
+			return marking{quoteMark, quoteEnd}
+		case "gmail_signature", "ms-outlook-mobile-signature", "moz-signature", "protonmail_signature_block", "signature", "__sig_post__", "applemailsignature", "mail-signature", "zm_signature":
+			return marking{signatureMark, signatureEnd}
+		case "webkit-indent-blockquote":
+			return marking{begin: indentMark}
+		}
+		if strings.HasSuffix(n, "yahoo_quoted") {
+			return marking{quoteMark, quoteEnd}
+		}
+	}
+	return marking{}
 }
 
-// lines makes a line of a div that holds nothing but text: mail programs write a div for each line,
-// where the converter would make a paragraph of it.
-func lines(div *html.Node) {
-	for c := div.FirstChild; c != nil; c = c.NextSibling {
-		if c.Type == html.ElementNode && (closesParagraph[c.Data] || c.Data == "li") {
-			return
+// markOfStyle knows the line that Outlook draws above the header of a quoted mail, and the blockquote
+// by which Gmail and Apple Mail indent.
+func markOfStyle(name, style string) marking {
+	if !strings.Contains(style, "border") {
+		return marking{}
+	}
+	style = strings.ReplaceAll(strings.ToLower(style), " ", "")
+	switch {
+	case name == "blockquote":
+		if strings.Contains(style, "border:none") && !strings.Contains(style, "border-left:") {
+			return marking{begin: indentMark}
 		}
+	case strings.Contains(style, "border-top:solid#"):
+		return marking{begin: headerMark}
 	}
-	br := func() *html.Node { return &html.Node{Type: html.ElementNode, Data: "br", DataAtom: atom.Br} }
-	blank := func(n *html.Node) bool { return n.Type == html.TextNode && strings.TrimSpace(n.Data) == "" }
-	before := div.PrevSibling
-	for before != nil && blank(before) {
-		before = before.PrevSibling
-	}
-	if before != nil && before.Data != "br" && !closesParagraph[before.Data] {
-		div.Parent.InsertBefore(br(), div)
-	}
-	last := div.LastChild
-	for last != nil && blank(last) {
-		last = last.PrevSibling
-	}
-	if last != nil && last.Data != "br" {
-		div.AppendChild(br())
-	}
-	unwrap(div)
+	return marking{}
 }
 
-func unwrap(n *html.Node) {
-	for c := n.FirstChild; c != nil; c = n.FirstChild {
-		n.RemoveChild(c)
-		n.Parent.InsertBefore(c, n)
-	}
-	n.Parent.RemoveChild(n)
-}
+func isMark(r rune) bool { return 0xfdd0 <= r && r <= 0xfdef }
 
-// prepareLink shows the true host of a link whose text names another one, and writes a link whose
-// text is its address as that address.
-func prepareLink(a *html.Node) {
-	href := ""
-	for _, at := range a.Attr {
-		if at.Key == "href" {
-			href = at.Val
-		}
-	}
-	label := strings.Join(strings.Fields(nodeText(a)), " ")
-	u, err := url.Parse(href)
-	if href == "" || label == "" || err != nil {
-		unwrapOrDrop(a, label)
-		return
-	}
-	bare := func(s string) string {
-		s = strings.TrimSuffix(strings.ToLower(s), "/")
-		for _, p := range []string{"https://", "http://", "mailto:", "tel:", "www."} {
-			s = strings.TrimPrefix(s, p)
-		}
+func hasMarks(s string) bool { return strings.Contains(s, "\xef\xb7") }
+
+// unmarkedHTML takes the marks away.
+func unmarkedHTML(s string) string {
+	if !hasMarks(s) {
 		return s
 	}
-	if bare(label) == bare(href) {
-		for a.FirstChild != nil {
-			a.RemoveChild(a.FirstChild)
+	return strings.Map(func(r rune) rune {
+		if isMark(r) {
+			return -1
 		}
-		t := label
-		if u.Scheme == "http" || u.Scheme == "https" {
-			t = href
-		}
-		a.AppendChild(&html.Node{Type: html.TextNode, Data: t})
-		unwrap(a)
-		return
-	}
-	if host := hostIn(label); host != "" && u.Host != "" && !sameSite(host, u.Hostname()) {
-		a.AppendChild(&html.Node{Type: html.TextNode, Data: " → " + u.Hostname()})
-	}
-}
-
-func unwrapOrDrop(a *html.Node, label string) {
-	if label == "" {
-		a.Parent.RemoveChild(a)
-		return
-	}
-	unwrap(a)
-}
-
-// hostIn finds a host name that a link's text claims.
-func hostIn(label string) string {
-	for _, w := range strings.Fields(strings.ToLower(label)) {
-		if _, r, ok := strings.Cut(w, "://"); ok {
-			w = r
-		}
-		w = strings.Trim(w, `.,;:!?()[]"'<>`)
-		if i := strings.IndexAny(w, "/?#:"); i >= 0 {
-			w = w[:i]
-		}
-		if i := strings.LastIndexByte(w, '@'); i >= 0 {
-			w = w[i+1:]
-		}
-		dot := strings.LastIndexByte(w, '.')
-		if dot < 1 || len(w)-dot < 3 || strings.Trim(w[dot+1:], "abcdefghijklmnopqrstuvwxyz") != "" {
-			continue
-		}
-		return w
-	}
-	return ""
-}
-
-func sameSite(a, b string) bool {
-	a, b = strings.TrimPrefix(strings.ToLower(a), "www."), strings.TrimPrefix(strings.ToLower(b), "www.")
-	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
-}
-
-func nodeText(n *html.Node) string {
-	var b strings.Builder
-	var walk func(*html.Node)
-	walk = func(n *html.Node) {
-		if n.Type == html.TextNode {
-			b.WriteString(n.Data)
-		}
-		if n.Data == "br" {
-			b.WriteByte(' ')
-		}
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
-			walk(c)
-		}
-	}
-	walk(n)
-	return b.String()
-}
-
-// dataTable tells whether a table is one to read as a table: a head, or two and more columns
-// of short cells in two and more rows.
-func dataTable(t *html.Node) bool {
-	rows, wide, heads := 0, 0, 0
-	fit := true
-	var walk func(*html.Node)
-	walk = func(n *html.Node) {
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
-			if c.Type != html.ElementNode {
-				continue
-			}
-			switch c.Data {
-			case "tr":
-				rows++
-				cells := 0
-				for d := c.FirstChild; d != nil; d = d.NextSibling {
-					if d.Type == html.ElementNode && (d.Data == "td" || d.Data == "th") {
-						cells++
-						if d.Data == "th" {
-							heads++
-						}
-						if !shortCell(d) {
-							fit = false
-						}
-					}
-				}
-				if cells > 1 {
-					wide++
-				}
-			case "thead", "tbody", "tfoot":
-				walk(c)
-			}
-		}
-	}
-	walk(t)
-	return fit && heads > 1 && rows > 1 && wide*2 > rows
-}
-
-func shortCell(td *html.Node) bool {
-	blocks, size := 0, 0
-	var walk func(*html.Node)
-	walk = func(n *html.Node) {
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
-			switch {
-			case c.Type == html.TextNode:
-				size += len(strings.TrimSpace(c.Data))
-			case c.Type == html.ElementNode && (c.Data == "p" || c.Data == "div"):
-				blocks++
-			case c.Type == html.ElementNode && (closesParagraph[c.Data] || c.Data == "li"):
-				blocks += 2
-			}
-			walk(c)
-		}
-	}
-	walk(td)
-	return blocks <= 1 && size <= 200
-}
-
-// flatten makes lines of a table: a row of short cells one line, everything else blocks.
-func flatten(t *html.Node) {
-	box := &html.Node{Type: html.ElementNode, Data: "div"}
-	moveAll := func(from, to *html.Node) {
-		for c := from.FirstChild; c != nil; c = from.FirstChild {
-			from.RemoveChild(c)
-			to.AppendChild(c)
-		}
-	}
-	var walk func(*html.Node)
-	walk = func(n *html.Node) {
-		for c := n.FirstChild; c != nil; c = n.FirstChild {
-			n.RemoveChild(c)
-			if c.Type != html.ElementNode {
-				if strings.TrimSpace(c.Data) != "" {
-					box.AppendChild(c)
-				}
-				continue
-			}
-			switch c.Data {
-			case "thead", "tbody", "tfoot":
-				walk(c)
-			case "tr":
-				flattenRow(c, box, moveAll)
-			default:
-				d := &html.Node{Type: html.ElementNode, Data: "div"}
-				moveAll(c, d)
-				box.AppendChild(d)
-			}
-		}
-	}
-	walk(t)
-	t.Parent.InsertBefore(box, t)
-	t.Parent.RemoveChild(t)
-}
-
-func flattenRow(tr, box *html.Node, moveAll func(from, to *html.Node)) {
-	var cells []*html.Node
-	short := true
-	for c := tr.FirstChild; c != nil; c = tr.FirstChild {
-		tr.RemoveChild(c)
-		if strings.TrimSpace(nodeText(c)) == "" {
-			continue
-		}
-		if c.Type == html.ElementNode {
-			short = short && shortCell(c)
-		}
-		cells = append(cells, c)
-	}
-	if len(cells) == 0 {
-		return
-	}
-	if !short || len(cells) == 1 {
-		for _, c := range cells {
-			d := &html.Node{Type: html.ElementNode, Data: "div"}
-			if c.Type == html.ElementNode {
-				moveAll(c, d)
-			} else {
-				d.AppendChild(c)
-			}
-			box.AppendChild(d)
-		}
-		return
-	}
-	sep := " | "
-	for i, c := range cells {
-		if i > 0 {
-			box.AppendChild(&html.Node{Type: html.TextNode, Data: sep})
-		}
-		sep = " | "
-		if strings.HasSuffix(strings.TrimSpace(nodeText(c)), ":") {
-			sep = " " // "Name: Maria"
-		}
-		for c.FirstChild != nil && c.FirstChild == c.LastChild && c.FirstChild.Type == html.ElementNode && (c.FirstChild.Data == "p" || c.FirstChild.Data == "div") {
-			unwrap(c.FirstChild)
-		}
-		if c.Type == html.ElementNode {
-			moveAll(c, box)
-		} else {
-			box.AppendChild(c)
-		}
-	}
-	box.AppendChild(&html.Node{Type: html.ElementNode, Data: "br", DataAtom: atom.Br})
-}
-
-// strippedText is the plain fallback: the text of sanitised HTML, a line for each block.
-func strippedText(clean string) string {
-	var b strings.Builder
-	z := html.NewTokenizer(strings.NewReader(clean))
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
-			return tidyText(b.String())
-		case html.TextToken:
-			b.WriteString(string(z.Text()))
-		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
-			name, _ := z.TagName()
-			if n := string(name); closesParagraph[n] || n == "br" || n == "tr" || n == "li" {
-				b.WriteByte('\n')
-			} else if n == "td" || n == "th" {
-				b.WriteByte(' ')
-			}
-		}
-	}
-}
-
-// tidyText trims lines and keeps at most one empty line between two; the invisible filling of
-// newsletters' previews goes.
-func tidyText(s string) string {
-	s = strings.ReplaceAll(cleanText(s), "\u00a0", " ")
-	var b strings.Builder
-	b.Grow(len(s))
-	empty := 0
-	for l := range strings.SplitSeq(s, "\n") {
-		l = strings.TrimRightFunc(l, invisible)
-		if strings.TrimLeftFunc(l, invisible) == "" {
-			empty++
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('\n')
-			if empty > 0 {
-				b.WriteByte('\n')
-			}
-		}
-		empty = 0
-		b.WriteString(l)
-	}
-	return b.String()
-}
-
-func invisible(r rune) bool {
-	switch r {
-	case 0x200b, 0x200c, 0x200d, 0x2060, 0xfeff, 0xad, 0x34f, 0x2007, 0x180e, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x200e, 0x200f:
-		return true
-	}
-	return unicode.IsSpace(r)
+		return r
+	}, s)
 }

@@ -154,13 +154,15 @@ func (w *walker) mail(opt Options) (ticketing.Mail, Details) {
 	if w.root != nil {
 		segs = w.segments(w.root)
 	}
-	m.Text, m.HTML = w.render(segs)
+	marked, html := w.render(segs)
+	m.Text, m.HTML = unmarkedText(marked), html
 	markInline(segs, m.Attachments)
 	if strings.TrimSpace(m.Text) == "" && len(w.nested) > 0 && !w.hasReport() {
 		m.Text = w.nested[0].asText()
+		marked = m.Text
 	}
 	forward := isForward(m.Subject)
-	m.Reply = reply(m.Text, forward)
+	m.Reply = reply(marked, forward)
 
 	d.Nested = subjects(w.nested)
 	w.classify(&m, &d, opt)
@@ -255,7 +257,8 @@ func (w *walker) contained() contained {
 		c.id = ids[0]
 	}
 	if w.level == 1 {
-		c.text, _ = w.render(w.segments(w.root))
+		text, _ := w.render(w.segments(w.root))
+		c.text = unmarkedText(text)
 	}
 	return c
 }

@@ -258,7 +258,7 @@ func TestDigest(t *testing.T) {
 	if lf.Digest != want || crlf.Digest != want || cr.Digest != want {
 		t.Errorf("digests %s %s %s, want %s", lf.Digest, crlf.Digest, cr.Digest, want)
 	}
-	if lf.Text != "one\n\n**two**" || crlf.Text != lf.Text || cr.Text != lf.Text {
+	if lf.Text != "one\n\ntwo" || crlf.Text != lf.Text || cr.Text != lf.Text {
 		t.Errorf("texts %q %q %q", lf.Text, crlf.Text, cr.Text)
 	}
 }

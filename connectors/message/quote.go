@@ -11,13 +11,18 @@ import (
 // reply is what the sender wrote anew: text without the mail they answer and without signature.
 // It cuts only what it knows: in doubt text stays, answers between quoted lines stay, and if
 // nothing would be left, all of it is. A forwarded mail is what its sender wants to show, so
-// nothing is cut from it.
+// nothing is cut from it. Marks in text (see marking) name quotes and signatures.
 func reply(text string, forward bool) string {
-	whole := strings.Trim(text, "\n")
+	whole := strings.Trim(unmarkedText(text), "\n")
 	if forward || whole == "" {
 		return whole
 	}
-	q := quoteFinder{lines: strings.Split(whole, "\n")}
+	q := quoteFinder{}
+	if hasMarks(text) {
+		q.lines, q.marks = takeMarks(strings.Trim(text, "\n"))
+	} else {
+		q.lines = strings.Split(whole, "\n")
+	}
 	q.drop = make([]bool, len(q.lines))
 	q.find()
 	kept := cutSignature(q.kept())
@@ -31,8 +36,37 @@ func reply(text string, forward bool) string {
 	return strings.TrimRight(out, " \t\n")
 }
 
+// takeMarks gives the lines without marks, and the marks that stand before each of them.
+func takeMarks(text string) (lines, marks []string) {
+	waiting := ""
+	for l := range strings.SplitSeq(text, "\n") {
+		before, after, content := "", "", false
+		if hasMarks(l) {
+			for _, r := range l {
+				switch {
+				case !isMark(r):
+					content = content || r != ' ' && r != '>'
+				case content:
+					after += string(r)
+				default:
+					before += string(r)
+				}
+			}
+			l = strings.TrimRight(unmarkedHTML(l), " ")
+			if !content {
+				waiting += before
+				continue
+			}
+		}
+		lines, marks = append(lines, l), append(marks, waiting+before)
+		waiting = after
+	}
+	return append(lines, ""), append(marks, waiting)
+}
+
 type quoteFinder struct {
 	lines  []string
+	marks  []string // before each line; nil if there are none
 	drop   []bool
 	mended bool // a line was shortened
 	tries  int  // lines looked at for an attribution
@@ -45,10 +79,33 @@ func (q *quoteFinder) find() {
 	attributed := false
 	blocks, size := 0, 0
 	for i := 0; i < n; i++ {
+		if q.marks != nil && q.marks[i] != "" {
+			quoted, rest := q.obey(i)
+			attributed = attributed || quoted
+			if rest {
+				q.cut = i
+				q.finishBlocks(blocks, size, true)
+				return
+			}
+		}
 		l := strings.TrimSpace(q.lines[i])
-		switch {
-		case l == "":
+		if l == "" || q.drop[i] {
 			continue
+		}
+		if end := q.groupWise(i); end >= 0 {
+			if q.quotedBelow(end) {
+				attributed = true
+				q.dropLines(i, end, "")
+				i = end
+				continue
+			}
+			if q.textAbove(i) {
+				q.cut = i
+				q.finishBlocks(blocks, size, true)
+				return
+			}
+		}
+		switch {
 		case l[0] == '>':
 			if i == 0 || !q.drop[i-1] || strings.TrimSpace(q.lines[i-1]) == "" || strings.TrimSpace(q.lines[i-1])[0] != '>' {
 				blocks++
@@ -76,16 +133,12 @@ func (q *quoteFinder) find() {
 		if end < 0 {
 			continue
 		}
-		next := end + 1
-		for next < n && strings.TrimSpace(q.lines[next]) == "" {
-			next++
-		}
 		switch {
-		case next < n && strings.HasPrefix(strings.TrimSpace(q.lines[next]), ">"):
+		case q.quotedBelow(end):
 			attributed = true
 			q.dropLines(start, end, prefix)
 			i = end
-		case sure && next == n:
+		case sure && blank(q.lines[end+1:]):
 			q.dropLines(start, end, prefix)
 			i = end
 		case sure && (q.textAbove(start) || prefix != ""):
@@ -99,6 +152,138 @@ func (q *quoteFinder) find() {
 		}
 	}
 	q.finishBlocks(blocks, size, attributed)
+}
+
+// obey drops what the marks before line i say is no answer. It tells whether that is a quote, and
+// whether all the rest of the mail is one.
+func (q *quoteFinder) obey(i int) (quoted, rest bool) {
+	for _, m := range q.marks[i] {
+		switch string(m) {
+		case restMark:
+			if q.textAbove(i) && !q.forwardNear(i) {
+				return true, true
+			}
+		case headerMark:
+			if q.textAbove(i) && !q.forwardNear(i) && q.likeHeader(i) {
+				return true, true
+			}
+		case attributionMark:
+			if end := q.beforeQuote(i, len(q.lines)); end >= 0 && !q.forwardNear(i) {
+				q.dropLines(i, end, "")
+				quoted = true
+			}
+		case quoteMark:
+			if q.forwardNear(i) {
+				continue
+			}
+			quoted = true
+			end := q.markedEnd(i, m)
+			if head := q.beforeQuote(i, end); head >= 0 {
+				end = head + 1 // quoted lines are known by themselves; answers may stand between them
+			}
+			q.dropLines(i, end-1, "")
+		case signatureMark:
+			q.dropLines(i, q.markedEnd(i, m)-1, "")
+		}
+	}
+	return quoted, false
+}
+
+// markedEnd is the line before which that what the mark before line i begins has ended.
+func (q *quoteFinder) markedEnd(i int, mark rune) int {
+	open := 0
+	for j := i; j < len(q.marks); j++ {
+		for _, m := range q.marks[j] {
+			switch m {
+			case mark:
+				open++
+			case mark + 1:
+				if open--; open == 0 && j > i {
+					return j
+				}
+			}
+		}
+	}
+	return len(q.lines)
+}
+
+// beforeQuote is the last of at most four lines from i on that stand above a quoted one, -1 if there
+// are more, or none is quoted before end.
+func (q *quoteFinder) beforeQuote(i, end int) int {
+	last, n := i-1, 0
+	for j := i; j < end; j++ {
+		switch l := strings.TrimSpace(q.lines[j]); {
+		case l == "":
+		case l[0] == '>':
+			return last
+		default:
+			if n++; n > 4 {
+				return -1
+			}
+			last = j
+		}
+	}
+	return -1
+}
+
+// forwardNear tells whether one of the first lines from i on says that a forwarded mail follows.
+func (q *quoteFinder) forwardNear(i int) bool {
+	for n := 0; i < len(q.lines) && n < 3; i++ {
+		if l := strings.TrimSpace(q.lines[i]); l != "" {
+			if n++; forwardMark(l) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// likeHeader tells whether lines from i on look like a header in any language: three and more with
+// a short label, and among them an address or a date.
+func (q *quoteFinder) likeHeader(i int) bool {
+	labels, told := 0, false
+	for n := 0; i < len(q.lines) && n < 6; i++ {
+		l := strings.TrimSpace(q.lines[i])
+		if l == "" {
+			continue
+		}
+		n++
+		label, value, ok := strings.Cut(strings.Replace(l, "：", ":", 1), ":")
+		if !ok || len(label) > 40 || strings.Count(strings.TrimSpace(label), " ") > 2 {
+			break
+		}
+		labels++
+		told = told || anAddress.MatchString(value) || yearOrDate.MatchString(value)
+	}
+	return labels >= 3 && told
+}
+
+// quotedBelow tells whether the first line after i that is not empty is a quoted one.
+func (q *quoteFinder) quotedBelow(i int) bool {
+	for i++; i < len(q.lines); i++ {
+		if l := strings.TrimSpace(q.lines[i]); l != "" {
+			return l[0] == '>'
+		}
+	}
+	return false
+}
+
+// groupWise finds ">>> Ben <ben@x.example> 02.03.2026 10:00 >>>", on one line or two: its last
+// line, or -1.
+func (q *quoteFinder) groupWise(i int) int {
+	l := strings.TrimSpace(q.lines[i])
+	if !strings.HasPrefix(l, ">>> ") {
+		return -1
+	}
+	for j := i; j < len(q.lines) && j < i+2; j++ {
+		if j > i {
+			l += " " + strings.TrimSpace(q.lines[j])
+		}
+		if strings.HasSuffix(l, " >>>") && len(l) < 300 && yearOrDate.MatchString(l) {
+			return j
+		}
+	}
+	return -1
 }
 
 // finishBlocks spares a single line that begins with ">" in the midst of text: it is as likely
@@ -219,7 +404,7 @@ func (q *quoteFinder) attribution(i int) (start, end int, prefix string, sure bo
 				return i, j, before, true
 			}
 		}
-		if ok, sure := isAttribution(joined); ok {
+		if ok, sure := isAttribution(joined); ok && (sure || q.quotedBelow(j)) {
 			return i, j, "", sure
 		}
 	}
@@ -247,41 +432,47 @@ func plainMarkdown(l string) string {
 
 func endsAttribution(l string) bool {
 	l = strings.TrimRight(l, " \u00a0\u200e\u200f")
-	return strings.HasSuffix(l, ":") || l != "" && l[0] >= '0' && l[0] <= '9' && strings.HasSuffix(l, ">") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
+	return strings.HasSuffix(l, ":") || endsInTime.MatchString(l) || l != "" && l[0] >= '0' && l[0] <= '9' && strings.HasSuffix(l, ">") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
 }
 
 // wroteWords are "wrote" in the languages of today's mail programs, as they stand in attributions.
 const wroteWords = `wrote|writes|sent|schrieb|schrieben|a écrit|écrit|ha écrit|escribió|escribi[oó]|ha escrito|ha scritto|scrisse|scrive|schreef|geschreven|escreveu|pisze|napisał|napisała|napisał\(a\)|napisał/a|` +
 	`írta|írta:|írt|написал|написала|написал\(а\)|пишет|писал|пише|написав|написала|написав\(ла\)|skrev|har skrevet|kirjoitti|kirjutas|yazdı|yazmış|napsal|napsala|napsal\(a\)|napísal|napísala|napísal\(a\)|` +
-	`a scris|έγραψε|написа|je napisao|je napisala|napisao|napisala|je napisal|napisal|rašė|parašė|rakstīja|va escriure|escrigué|đã viết|viết|menulis|đã ghi|כתב|כתבה|כתב/ה|كتب|كتبت|เขียนว่า|写道|寫道|写到|のメッセージ|書きました|wrote on|님이 작성|작성`
+	`a scris|έγραψε|написа|je napisao|je napisala|napisao|napisala|je napisal|napisal|rašė|parašė|rakstīja|va escriure|ha escrit|je napisao/la|je napisala|је написао/ла|је написао|је написала|ने लिखा|نوشت|نوشته|geschrieben|이\(가\) 쓴 글|escrigué|đã viết|viết|menulis|đã ghi|כתב|כתבה|כתב/ה|كتب|كتبت|เขียนว่า|写道|寫道|写到|のメッセージ|書きました|wrote on|님이 작성|작성`
 
 var (
-	wrote = regexp.MustCompile(`(?i)(?:^|[\s,)>"'“”«»;:.\d日]|님이\s*)(?:` + wroteWords + `)(?:$|[\s:：,(<\-])`)
+	wrote = regexp.MustCompile(`(?i)(?:^|[\s,/)>"'“”«»;:.\d日]|님이\s*)(?:` + wroteWords + `)(?:$|[\s:：,(<\-])`)
 	// The words that attributions begin with.
-	attributionOpener = regexp.MustCompile(`(?:^|\s)(?:On|At|Am|Le|El|Il|Op|Em|W dniu|Dnia|Den|På|Dne|Dňa|La|În|Στις|На|Pada|Vào|Ngày|בתאריך|في|于|在|Il giorno|` +
+	attributionOpener = regexp.MustCompile(`(?:^|\s)(?:On|At|Am|Le|El|Il|Op|Em|Às|No dia|Dana|Wiadomość napisana przez|Missatge de|W dniu|Dnia|Den|På|Dne|Dňa|La|În|Στις|На|Pada|Vào|Ngày|בתאריך|في|于|在|Il giorno|` +
 		`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Mo|Di|Mi|Do|Fr|Sa|So|пн|вт|ср|чт|пт|сб|вс|pon|wt|śr|czw|pt|sob|ndz|lun|mar|mer|jeu|ven|sam|dim)[.,]|\d{4}[-./年]\s?\d|\d{1,2}[./]\s?\d{1,2}[./]\s?\d{2,4})\s?`)
-	innerOpener = regexp.MustCompile(`(?:[.!?)…:;]\s+|-{2,}\s*)((?:On|Am|Le|El|Il|Op|Em|På|На)\s)|\s(On (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|\d))`)
-	anAddress   = regexp.MustCompile(`[^\s<>"'(\[]+@[^\s<>"')\]]+\.[^\s<>"')\]]+`)
-	yearOrDate  = regexp.MustCompile(`(?:^|\D)(?:19|20)\d\d(?:\D|$)|\d{1,2}[./]\d{1,2}[./]\d{2,4}`)
-	timeOfDay   = regexp.MustCompile(`\d{1,2}[:.h]\d{2}`)
-	zohoRuler   = regexp.MustCompile(`^-{3,}\s*\S.*-{3,}$`)
+	innerOpener      = regexp.MustCompile(`(?:[.!?)…:;]\s+|-{2,}\s*)((?:On|Am|Le|El|Il|Op|Em|På|На)\s)|\s(On (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|\d))`)
+	anAddress        = regexp.MustCompile(`[^\s<>"'(\[]+@[^\s<>"')\]]+\.[^\s<>"')\]]+`)
+	yearOrDate       = regexp.MustCompile(`(?:^|\D)(?:19|20)\d\d(?:\D|$)|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2}\. ?\d{1,2}\. ?\d{2}(?:\D|$)`)
+	bracketedAddress = regexp.MustCompile(`<\s?[^\s<>]+@[^\s<>]+\s?>`)
+	endsInTime       = regexp.MustCompile(`\d{1,2}[:.]\d{2}$`)
+	timeOfDay        = regexp.MustCompile(`\d{1,2}[:.h]\d{2}`)
+	zohoRuler        = regexp.MustCompile(`^-{3,}\s*\S.*-{3,}$`)
 )
 
+// isAttribution tells whether s may be an attribution, good above quoted lines, and whether it is
+// surely one, good without them.
 func isAttribution(s string) (ok, sure bool) {
-	s = strings.TrimRight(s, " \u00a0\u200e\u200f")
+	s = latinDigits(strings.TrimRight(s, " \u00a0\u200e\u200f"))
 	verb := wrote.MatchString(s)
 	address := anAddress.MatchString(s)
 	year := yearOrDate.MatchString(s)
 	clock := timeOfDay.MatchString(s)
 	begins := attributionOpener.FindStringIndex(s)
+	opens := begins != nil && begins[0] == 0
+	words := len(strings.Fields(s))
 	if zohoRuler.MatchString(s) {
-		return verb && (address || year), true
+		return verb, verb && (address || year || strings.Contains(s, ": ---"))
 	}
 	if strings.HasSuffix(s, ">") { // "2011/4/7 Maria <maria@example.org>"
 		return year && address && s[0] >= '0' && s[0] <= '9' && len(s) < 160, false
 	}
-	if !strings.HasSuffix(s, ":") && !strings.HasSuffix(s, "：") {
-		return false, false
+	if !strings.HasSuffix(s, ":") && !strings.HasSuffix(s, "：") { // "Maria maria@example.org – 2 March 2026 10:00"
+		return year && clock && address && words < 12, false
 	}
 	switch {
 	case verb && year && (clock || address):
@@ -289,11 +480,31 @@ func isAttribution(s string) (ok, sure bool) {
 	case verb && address && len(s) < 200:
 		return true, true
 	case year && clock && address: // "2020-03-12 10:00 GMT+01:00 Maria <maria@example.org>:"
-		return true, begins != nil && begins[0] == 0
+		return true, opens || words < 16 && bracketedAddress.MatchString(s) || words < 9
+	case year && clock && opens && words < 14:
+		return true, false
+	case address && words < 8: // "Quoting Maria <maria@example.org>:"
+		return true, false
 	case verb && len(s) < 120 && strings.Count(s, " ") < 12:
 		return true, false // "Maria wrote:", good only above quoted lines
 	}
 	return false, false
+}
+
+// latinDigits writes the digits of Arabic and Persian as 0 to 9.
+func latinDigits(s string) string {
+	if isASCII([]byte(s)) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case '٠' <= r && r <= '٩':
+			return r - '٠' + '0'
+		case '۰' <= r && r <= '۹':
+			return r - '۰' + '0'
+		}
+		return r
+	}, s)
 }
 
 // The labels of header blocks, by kind.
