@@ -27,8 +27,10 @@ type Config struct {
 	Secret    []byte // signs the state of forms; the same in all processes
 	// OpenFile streams an attachment of a mail.
 	OpenFile func(ctx context.Context, m ticketing.Mail, a ticketing.Attachment) (io.ReadCloser, error)
-	Clock    ticketing.Clock
-	Log      *slog.Logger
+	// Mail writes to people of a group where chat fails; nil: nobody is written to.
+	Mail  func(ctx context.Context, g ticketing.Group, to []ticketing.Address, subject, text string) error
+	Clock ticketing.Clock
+	Log   *slog.Logger
 }
 
 // Bot is one process's bot on all its platforms.
@@ -37,6 +39,7 @@ type Bot struct {
 	platforms map[string]Platform
 	draw      *drawers
 	people    *presence
+	stirred   chan struct{} // something was done: the desk cards may be out of date
 	running   sync.WaitGroup
 }
 
@@ -45,13 +48,16 @@ func New(cfg Config) *Bot {
 	if cfg.Clock == nil {
 		cfg.Clock = ticketing.SystemClock
 	}
-	b := &Bot{Config: cfg, platforms: map[string]Platform{}}
+	b := &Bot{Config: cfg, platforms: map[string]Platform{}, stirred: make(chan struct{}, 1)}
 	for _, p := range cfg.Platforms {
 		b.platforms[p.Name()] = p
 	}
 	b.draw = newDrawers()
 	b.people = &presence{bot: b, boards: map[string]*present{}}
-	cfg.Desk.OnPosts(b.draw.announce)
+	cfg.Desk.OnPosts(func(ids []ticketing.PostID) {
+		b.draw.announce(ids)
+		poke(b.stirred)
+	})
 	return b
 }
 
@@ -80,6 +86,8 @@ func (b *Bot) Run(ctx context.Context) error {
 	all.Go(func() { every(ctx, sweepEvery, b.draw.poked, b.sweepPosts) })
 	all.Go(func() { every(ctx, overdueEvery, nil, b.sweepOverdue) })
 	all.Go(func() { every(ctx, presenceEvery, nil, b.people.refresh) })
+	all.Go(func() { every(ctx, alertEvery, nil, b.alert) })
+	all.Go(func() { b.keepDesks(ctx) })
 	<-ctx.Done()
 	all.Wait()
 	b.running.Wait()
@@ -110,6 +118,9 @@ func (b *Bot) openBoards(ctx context.Context) {
 func (b *Bot) sweepOverdue(ctx context.Context) {
 	if _, err := b.Desk.SweepOverdue(ctx); err != nil && ctx.Err() == nil {
 		b.Log.Error("cannot look for what has waited too long", "err", err)
+	}
+	if _, err := b.Desk.SweepFloods(ctx); err != nil && ctx.Err() == nil {
+		b.Log.Error("cannot show what came in a flood", "err", err)
 	}
 }
 

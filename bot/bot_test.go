@@ -24,6 +24,7 @@ type chat struct {
 	hub     Hub
 	posts   []*posted
 	told    []string                // "member: text"
+	pinned  []string
 	fault   func(what string) error // asked before each call; "posted" after a post was made
 	calls   map[string]int
 	changed chan struct{}
@@ -108,6 +109,13 @@ func (c *chat) Tell(_ context.Context, _, _, member string, m Message) error {
 
 func (c *chat) Direct(ctx context.Context, member string, m Message) (string, error) {
 	return "d", c.Tell(ctx, "", "", member, m)
+}
+
+func (c *chat) Pin(_ context.Context, _, message string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pinned = append(c.pinned, message)
+	return c.begin("pin")
 }
 
 var people = []Person{{ID: "ann", Handle: "ann", Name: "Ann"}, {ID: "ben", Handle: "ben", Name: "Ben"}, {ID: "gus", Name: "Gus", Guest: true}}

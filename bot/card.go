@@ -43,6 +43,14 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 		m = pointerLine(dr, show, b.link(dr))
 	case ticketing.GreetingPost:
 		m = greeting(dr)
+	case ticketing.HeldPost:
+		m = heldCard(dr)
+	case ticketing.DigestPost:
+		m = digestCard(dr)
+	case ticketing.DeskPost:
+		m = deskCard(dr)
+	case ticketing.OverduePost:
+		m = overdueLine(dr, b.link(dr))
 	default:
 		return m, fmt.Errorf("a post of unknown kind %q", dr.Post.Kind)
 	}

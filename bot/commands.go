@@ -49,6 +49,7 @@ func init() { // help lists them all
 	commands = []command{
 		{"queue", "[MAILBOX]", "what waits for somebody, longest first", (*hub).runQueue, aMailbox},
 		{"mine", "", "what you have", (*hub).runMine, nothing},
+		{"held", "", "what is held: automatic answers, delivery failures, unreadable mail", (*hub).runHeld, nothing},
 		{"ticket", "[SUMMARY]", "open a ticket for a phone call or a visit", (*hub).runTicket, nothing},
 		{"show", "#12", "a ticket: its mails and what was done", (*hub).runShow, aTicket},
 		{"take", "#12", "take a ticket", onTicket(moved("take", (*ticketing.Desk).Take)), aTicket},
@@ -483,6 +484,7 @@ func logged(e ticketing.Event, named func(ticketing.MemberID) ticketing.Member) 
 		ticketing.MoveAnswer: "answered", ticketing.MoveOutside: "answered outside GroupMail", ticketing.MoveOverdue: "waits too long",
 		ticketing.LogReply: "an answer was written", ticketing.LogStop: "an answer was stopped", ticketing.LogFailed: "an answer could not be sent",
 		ticketing.LogNotice: "an automatic mail came", ticketing.LogAgain: "it turned up again",
+		ticketing.MoveAdmit: "released from the held list", ticketing.MoveDiscard: "discarded",
 	}
 	text := words[e.Move]
 	if text == "" {

@@ -18,6 +18,7 @@ type drawers struct {
 	ready  chan struct{} // something was queued
 	poked  chan struct{} // look into the store for more
 	failed map[ticketing.PostID]int
+	paced  map[ticketing.PostID]time.Time // when those that change with everything were drawn
 }
 
 // slot is a post that is queued, being drawn, or held by a click whose answer may draw it.
@@ -30,7 +31,7 @@ type slot struct {
 
 func newDrawers() *drawers {
 	return &drawers{
-		slots: map[ticketing.PostID]*slot{}, failed: map[ticketing.PostID]int{},
+		slots: map[ticketing.PostID]*slot{}, failed: map[ticketing.PostID]int{}, paced: map[ticketing.PostID]time.Time{},
 		ready: make(chan struct{}, 1), poked: make(chan struct{}, 1),
 	}
 }
@@ -121,6 +122,29 @@ func (d *drawers) echoed(id ticketing.PostID, version int64) bool {
 	default:
 	}
 	return true
+}
+
+// slowly is the pause between two drawings of what changes with everything that is done.
+const slowly = 3 * time.Second
+
+func paced(k ticketing.PostKind) bool {
+	return k == ticketing.DeskPost || k == ticketing.DigestPost || k == ticketing.HeldPost
+}
+
+// tooSoon tells whether such a post was drawn a moment ago.
+func (d *drawers) tooSoon(p ticketing.Post, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return paced(p.Kind) && p.Message != "" && now.Sub(d.paced[p.ID]) < slowly
+}
+
+func (d *drawers) drawn(p ticketing.Post, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.failed, p.ID)
+	if paced(p.Kind) {
+		d.paced[p.ID] = now
+	}
 }
 
 func (d *drawers) failedBefore(id ticketing.PostID) int {
@@ -227,6 +251,9 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 	if !ok {
 		return false, ErrNoChannel
 	}
+	if b.draw.tooSoon(p, b.Clock()) {
+		return false, Limited{After: slowly}
+	}
 	if p.Root != 0 && dr.Root == "" || dr.Elder {
 		return false, errWaits
 	}
@@ -256,6 +283,11 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 	if err != nil {
 		return false, err
 	}
+	if p.Kind == ticketing.DeskPost {
+		if err := platform.Pin(ctx, dr.Board.Channel, message); err != nil {
+			b.Log.Warn("cannot pin the desk card; it works all the same", "board", p.Board, "err", err)
+		}
+	}
 	return b.noteDrawn(ctx, dr, message, m.Version)
 }
 
@@ -277,7 +309,7 @@ func (b *Bot) noteDrawn(ctx context.Context, dr ticketing.Drawing, message strin
 	if err != nil {
 		return false, err
 	}
-	b.draw.failures(dr.Post.ID, false)
+	b.draw.drawn(dr.Post, b.Clock())
 	if dr.Post.Message == "" && dr.Post.Conversation != 0 {
 		poke(b.draw.poked)
 	}
@@ -328,7 +360,7 @@ func (b *Bot) afterLoss(ctx context.Context, id ticketing.PostID) ticketing.Lost
 		return ticketing.NotLost // found out the next time
 	}
 	switch dr.Post.Kind {
-	case ticketing.CardPost:
+	case ticketing.CardPost, ticketing.DeskPost, ticketing.DigestPost, ticketing.HeldPost:
 		return ticketing.PostAnew
 	case ticketing.ReplyPost:
 		if s := dr.Reply.State; s == ticketing.Asking || s == ticketing.Pending || s == ticketing.Failed {

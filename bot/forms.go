@@ -114,11 +114,12 @@ var submits map[string]func(h *hub, ctx context.Context, who caller, s formState
 
 func init() { // a reply that has become stale opens its form again
 	submits = map[string]func(h *hub, ctx context.Context, who caller, s formState, v map[string]string) (Answer, error){
-		"reply":  (*hub).submitReply,
-		"close":  (*hub).submitClose,
-		"assign": (*hub).submitAssign,
-		"ticket": (*hub).submitTicket,
-		"me":     (*hub).submitMe,
+		"reply":     (*hub).submitReply,
+		"close":     (*hub).submitClose,
+		"assign":    (*hub).submitAssign,
+		"ticket":    (*hub).submitTicket,
+		"me":        (*hub).submitMe,
+		"floodspam": (*hub).submitFloodSpam,
 	}
 }
 

@@ -22,6 +22,8 @@ type Platform interface {
 	// Redraw makes a message that the bot posted look like m. Files stay as they were.
 	// ErrGone: the message was deleted.
 	Redraw(ctx context.Context, channel, message string, m Message) error
+	// Pin keeps a message of the bot's where everybody finds it. It is harmless when done twice.
+	Pin(ctx context.Context, channel, message string) error
 	// Find returns the id of the bot's message with this key posted not before since, or "" if there
 	// is none: it is asked before anything is posted a second time.
 	Find(ctx context.Context, channel, key string, since time.Time) (message string, err error)

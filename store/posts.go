@@ -96,6 +96,14 @@ func (t *tx) Elder(p ticketing.Post) (bool, error) {
 	return found != 0, err
 }
 
+func (t *tx) CountPosts(board string, kind ticketing.PostKind, since time.Time, limit int) (n int, err error) {
+	err = t.each("count posts", func(g *gorm.DB) *gorm.DB {
+		return g.Exec("SELECT count(*) FROM (SELECT 1 FROM posts WHERE board = ? AND kind = ? AND made > ? LIMIT ?) AS picked",
+			board, string(kind), at(since), limit)
+	}, func(scan func(...any) error) error { return scan(&n) })
+	return n, err
+}
+
 func (t *tx) FindPost(k, board, message string) (ticketing.Post, error) {
 	var row postRow
 	if k == "" && message == "" {

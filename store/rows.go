@@ -111,6 +111,8 @@ type conversationRow struct {
 	Files     int64
 	NewName   string
 	NewAddr   string
+	HeldFor   string
+	Flood     int64
 }
 
 func (conversationRow) TableName() string { return "conversations" }
@@ -124,7 +126,7 @@ func rowOfConversation(c ticketing.Conversation) conversationRow {
 		Touched: at(c.Touched), Waits: at(c.Waits), Overdue: c.Overdue, Mentions: int64(c.Mentions),
 		JoinedTo: int64(c.JoinedTo), FirstMail: int64(c.First), LastMail: int64(c.Last),
 		Mails: int64(c.Mails), Seq: c.Seq, Files: int64(c.Files),
-		NewName: c.NewPerson.Name, NewAddr: c.NewPerson.Addr,
+		NewName: c.NewPerson.Name, NewAddr: c.NewPerson.Addr, HeldFor: string(c.HeldFor), Flood: int64(c.Flood),
 	}
 }
 
@@ -139,6 +141,7 @@ func (r conversationRow) noun() ticketing.Conversation {
 		Overdue: r.Overdue, Mentions: int(r.Mentions), JoinedTo: ticketing.ConversationID(r.JoinedTo),
 		First: ticketing.MailID(r.FirstMail), Last: ticketing.MailID(r.LastMail), Mails: int(r.Mails),
 		Seq: r.Seq, Files: int(r.Files), NewPerson: ticketing.Address{Name: r.NewName, Addr: r.NewAddr},
+		HeldFor: ticketing.Reason(r.HeldFor), Flood: ticketing.ConversationID(r.Flood),
 	}
 }
 

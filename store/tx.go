@@ -185,29 +185,15 @@ func (t *tx) SetConversation(c ticketing.Conversation) error {
 func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) {
 	var rows []conversationRow
 	err := t.get("conversations", func(g *gorm.DB) *gorm.DB {
-		if q.Group != "" {
-			g = g.Where("group_name = ?", q.Group)
-		}
-		if q.Mailbox != "" {
-			g = g.Where("mailbox = ?", q.Mailbox)
-		}
-		if q.Owner != "" {
-			g = g.Where("owner = ? AND owner <> ''", string(q.Owner))
-		}
-		switch len(q.States) {
-		case 0:
-		case 1:
-			g = g.Where("state = ?", string(q.States[0]))
-		default:
-			g = g.Where("state IN ?", texts(q.States))
-		}
-		if !q.NotOverdueSince.IsZero() {
-			since := at(q.NotOverdueSince)
-			g = g.Where("NOT overdue AND (state = 'new' AND waits < ? OR state = 'taken' AND touched < ?)", since, since)
-		}
-		if q.NewestFirst {
+		g = selected(g, q)
+		switch {
+		case q.NewestFirst:
 			g = g.Order("since DESC NULLS LAST, id DESC")
-		} else {
+		case q.Latest:
+			g = g.Order("id DESC")
+		case q.Flood != 0 || q.Collected || q.After != 0:
+			g = g.Order("id")
+		default:
 			g = g.Order("waits NULLS FIRST, id")
 		}
 		if q.Limit > 0 {
@@ -216,6 +202,139 @@ func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) 
 		return g.Offset(q.Offset).Find(&rows)
 	})
 	return nouns(rows), err
+}
+
+func (t *tx) CountConversations(q ticketing.Query) (n int, err error) {
+	err = t.each("count conversations", func(g *gorm.DB) *gorm.DB {
+		some := selected(g.Session(&gorm.Session{NewDB: true}).Table("conversations").Select("1"), q)
+		if q.Limit > 0 {
+			some = some.Limit(q.Limit)
+		}
+		return g.Exec("SELECT count(*) FROM (?) AS picked", some)
+	}, func(scan func(...any) error) error { return scan(&n) })
+	return n, err
+}
+
+func (t *tx) Writers(q ticketing.Query) (all []ticketing.Writer, err error) {
+	err = t.each("writers", func(g *gorm.DB) *gorm.DB {
+		some := selected(g.Session(&gorm.Session{NewDB: true}).Table("conversations").
+			Select("max(with_name), with_addr, count(*)").Group("with_addr").Order("count(*) DESC, with_addr").Limit(q.Limit), q)
+		return g.Exec("?", some)
+	}, func(scan func(...any) error) error {
+		var w ticketing.Writer
+		err := scan(&w.With.Name, &w.With.Addr, &w.Count)
+		all = append(all, w)
+		return err
+	})
+	return all, err
+}
+
+func (t *tx) Tally(group string) (ticketing.Tally, error) {
+	y := ticketing.Tally{HeldFor: map[ticketing.Reason]int{}}
+	holders := map[string]int{}
+	err := t.each("tally", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`SELECT state, overdue, held_for, owner, flood <> 0, count(*), min(waits) FROM conversations
+			WHERE group_name = ? AND state IN ('new', 'taken', 'waiting', 'held') GROUP BY state, overdue, held_for, owner, flood <> 0`, group)
+	}, func(scan func(...any) error) error {
+		var state ticketing.State
+		var overdue, flood bool
+		var reason ticketing.Reason
+		var owner string
+		var n int
+		var waits moment
+		if err := scan(&state, &overdue, &reason, &owner, &flood, &n, &waits); err != nil {
+			return err
+		}
+		switch state {
+		case ticketing.New:
+			y.New += n
+			if overdue {
+				y.Late += n
+			}
+			if flood {
+				y.Collected += n
+			}
+			if w := waits.time(); y.Oldest.IsZero() || w.Before(y.Oldest) {
+				y.Oldest = w
+			}
+		case ticketing.Taken:
+			y.Taken += n
+			holders[owner] += n
+			if overdue {
+				y.Idle += n
+			}
+		case ticketing.Waiting:
+			y.Waiting += n
+		case ticketing.Held:
+			y.Held += n
+			y.HeldFor[reason] += n
+		}
+		return nil
+	})
+	if err != nil {
+		return y, err
+	}
+	for _, m := range sorted(holders) {
+		y.Holders = append(y.Holders, ticketing.Holding{Member: ticketing.MemberID(m), Count: holders[m]})
+	}
+	slices.SortStableFunc(y.Holders, func(a, b ticketing.Holding) int { return b.Count - a.Count })
+	err = t.each("tally replies", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`SELECT state, count(*) FROM replies WHERE group_name = ? AND state IN ('failed', 'asking') GROUP BY state`, group)
+	}, func(scan func(...any) error) error {
+		var state ticketing.ReplyState
+		var n int
+		err := scan(&state, &n)
+		if state == ticketing.Failed {
+			y.Failed = n
+		} else {
+			y.Asking = n
+		}
+		return err
+	})
+	return y, err
+}
+
+// selected adds what a query asks for.
+func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
+	if q.Group != "" {
+		g = g.Where("group_name = ?", q.Group)
+	}
+	if q.Mailbox != "" {
+		g = g.Where("mailbox = ?", q.Mailbox)
+	}
+	if q.Owner != "" {
+		g = g.Where("owner = ? AND owner <> ''", string(q.Owner))
+	}
+	switch len(q.States) {
+	case 0:
+	case 1:
+		g = g.Where("state = ?", string(q.States[0]))
+	default:
+		g = g.Where("state IN ?", texts(q.States))
+	}
+	if !q.NotOverdueSince.IsZero() {
+		since := at(q.NotOverdueSince)
+		g = g.Where("NOT overdue AND (state = 'new' AND waits < ? OR state = 'taken' AND touched < ?)", since, since)
+	}
+	if q.With != "" {
+		g = g.Where("lower(with_addr) = lower(?)", q.With)
+	}
+	if q.Collected {
+		g = g.Where("flood <> 0")
+	}
+	if q.Flood != 0 {
+		g = g.Where("flood = ? AND flood <> 0", int64(q.Flood))
+	}
+	if !q.WaitsAfter.IsZero() {
+		g = g.Where("waits > ?", at(q.WaitsAfter))
+	}
+	if !q.WaitsUntil.IsZero() {
+		g = g.Where("waits <= ?", at(q.WaitsUntil))
+	}
+	if q.After != 0 {
+		g = g.Where("id > ?", int64(q.After))
+	}
+	return g
 }
 
 func (t *tx) NextNumber() (int, error) {

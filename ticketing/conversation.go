@@ -14,12 +14,24 @@ const (
 	Waiting State = "waiting" // answered: the sender's turn
 	Closed  State = "closed"
 	Spam    State = "spam"
+	Held    State = "held" // kept aside, without a card: see Reason
 )
 
-// NoAnswerNeeded and Answered are the outcomes that GroupMail itself records.
+// NoAnswerNeeded, Answered and Discarded are the outcomes that GroupMail itself records.
 const (
 	NoAnswerNeeded = "no answer needed"
 	Answered       = "answered"
+	Discarded      = "discarded" // from the held list
+)
+
+// Reason is why a mail is held: nothing that a person needs to see at once, and nothing that may be
+// dropped unseen.
+type Reason string
+
+const (
+	HeldAutoReply Reason = "auto-reply" // a person's mailbox answers by itself, and not to anything known
+	HeldBounce    Reason = "bounce"     // says that a mail was not delivered which is not known here
+	HeldUnread    Reason = "unreadable" // its server does not hand it out, or it could not be kept
 )
 
 // Conversation is mails that belong together, or a matter without mail. It has one card on each of
@@ -45,6 +57,8 @@ type Conversation struct {
 	Waits     time.Time // new: since when the sender waits for us
 
 	Overdue  bool
+	HeldFor  Reason         // held: why
+	Flood    ConversationID // new, and part of a flood: shown by its digest instead of a card of its own. The first one's id
 	Mentions int            // the ticket that its subject names though its sender has no part in it
 	JoinedTo ConversationID // it was joined to another: its mails are there
 
@@ -149,6 +163,10 @@ const (
 	EventPost    PostKind = "event"    // a line in the thread: closed, reopened
 	PointerPost  PostKind = "pointer"  // a line at the channel's bottom that points to a card
 	GreetingPost PostKind = "greeting" // first start on a board
+	HeldPost     PostKind = "held"     // how many mails of the group are held
+	DigestPost   PostKind = "digest"   // what came in a flood and has no card of its own
+	DeskPost     PostKind = "desk"     // how the group stands: pinned
+	OverduePost  PostKind = "overdue"  // a line at the channel's bottom: something waits too long
 )
 
 // Post is anything that the bot has put on a board, or owes it. Want counts the changes that were
@@ -159,7 +177,7 @@ type Post struct {
 	Kind         PostKind
 	Group        string
 	Board        string
-	Conversation ConversationID
+	Conversation ConversationID // of a digest: the first of its flood
 	Mail         MailID
 	Reply        ReplyID
 	Event        int64

@@ -229,9 +229,26 @@ func (u *use) post(p Post, subject any) error {
 	return nil
 }
 
+// postOrRaise adds a post on each board, or makes the one that is there owe a newer drawing.
+func (u *use) postOrRaise(p Post, subject any) error {
+	for _, b := range u.group.Boards {
+		there, err := u.FindPost(postKey(p.Kind, subject, b), "", "")
+		switch {
+		case errors.Is(err, ErrNone):
+			err = u.postOn(b, p, subject)
+		case err == nil:
+			err = u.raise(PostsWhere{ID: there.ID})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (u *use) postOn(b Board, p Post, subject any) error {
 	p.Group, p.Board, p.Made = u.group.Name, b.Name, u.now
-	p.Key = fmt.Sprintf("%s:%v:%s", p.Kind, subject, b.Name)
+	p.Key = postKey(p.Kind, subject, b)
 	id, err := u.AddPost(p, u.d.holder, u.now.Add(DrawLease))
 	if err == nil && id != 0 {
 		u.raised = append(u.raised, id)
@@ -262,9 +279,11 @@ func (u *use) inThread(c Conversation, p Post, subject any) error {
 	return nil
 }
 
-func cardKey(id ConversationID, b Board) string {
-	return fmt.Sprintf("%s:%v:%s", CardPost, id, b.Name)
+func postKey(k PostKind, subject any, b Board) string {
+	return fmt.Sprintf("%s:%v:%s", k, subject, b.Name)
 }
+
+func cardKey(id ConversationID, b Board) string { return postKey(CardPost, id, b) }
 
 // secretWord is unguessable: 128 random bits in lower-case letters and digits.
 func secretWord() string {

@@ -19,6 +19,7 @@ type Group struct {
 	Tag       string        // the form of the ticket tag, with one %d: "[#%d]"
 	Overdue   time.Duration // a new conversation waits too long after this
 	Idle      time.Duration // a taken one lies idle too long after this
+	Flood     int           // more new cards than this in five minutes are collected in a digest; 0: never
 	Undo      time.Duration // a reply can be stopped for so long
 	Zone      *time.Location
 	Mailboxes []Mailbox
@@ -83,9 +84,18 @@ func (m Member) Called() string {
 }
 
 // Lead tells whether m may do what a lead may.
-func (g Group) Lead(m Member) bool { return len(g.Leads) == 0 || names(g.Leads, m) }
+func (g Group) Lead(m Member) bool { return len(g.Leads) == 0 || Names(g.Leads, m) }
 
-func names(list []string, m Member) bool {
+// TroubleGoesTo is who is told of trouble: the admins, else the leads.
+func (g Group) TroubleGoesTo() []string {
+	if len(g.Admins) > 0 {
+		return g.Admins
+	}
+	return g.Leads
+}
+
+// Names tells whether a list of handles, "platform:handle" or ids names a member.
+func Names(list []string, m Member) bool {
 	platform, _, _ := strings.Cut(string(m.ID), ":")
 	return slices.ContainsFunc(list, func(s string) bool {
 		s = strings.TrimPrefix(s, "@")

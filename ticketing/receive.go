@@ -107,11 +107,15 @@ func (u *use) openBoard(b Board) error {
 		return err
 	}
 	for _, c := range open {
-		if err := u.postOn(b, Post{Kind: CardPost, Conversation: c.ID}, c.ID); err != nil {
+		p, subject := Post{Kind: CardPost, Conversation: c.ID}, c.ID
+		if c.Flood != 0 && c.State == New {
+			p, subject = Post{Kind: DigestPost, Conversation: c.Flood}, c.Flood
+		}
+		if err := u.postOn(b, p, subject); err != nil {
 			return err
 		}
 	}
-	return nil
+	return u.postOn(b, Post{Kind: DeskPost}, u.group.Name)
 }
 
 // AnswerGreeting decides, once, whether mail from up to back before the first look is shown, too.
@@ -240,15 +244,32 @@ func (u *use) receive(a Arrival) (none Mail, _ error) {
 		return none, err
 	}
 	if id == 0 {
-		if err := u.SetConversation(c); err != nil {
-			return none, err
-		}
-		if err := u.logged(c, Event{Move: MoveOpen, Mail: m.ID}); err != nil {
-			return none, err
-		}
-		return m, u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
+		return m, u.show(&c, m, "")
 	}
 	return m, u.followUp(c, m)
+}
+
+// show begins a conversation in chat: by a card, by the digest of the flood that it is part of, or
+// by the held list.
+func (u *use) show(c *Conversation, m Mail, detail string) error {
+	if c.State == New {
+		if err := u.inFlood(c); err != nil {
+			return err
+		}
+	}
+	if err := u.SetConversation(*c); err != nil {
+		return err
+	}
+	if err := u.logged(*c, Event{Move: MoveOpen, Mail: m.ID, Detail: detail}); err != nil {
+		return err
+	}
+	switch {
+	case c.State == Held:
+		return u.postOrRaise(Post{Kind: HeldPost}, u.group.Name)
+	case c.Flood != 0:
+		return u.postOrRaise(Post{Kind: DigestPost, Conversation: c.Flood}, c.Flood)
+	}
+	return u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
 }
 
 // judgeAuthor decides whether somebody else than From counts as the sender. What a colleague forwards
@@ -406,6 +427,9 @@ func (u *use) opened(a Arrival, m Mail) Conversation {
 	if !a.Seen.IsZero() && a.Seen.Before(u.now) {
 		c.Waits = a.Seen.UTC().Truncate(time.Microsecond)
 	}
+	if c.HeldFor = heldFor(m); c.HeldFor != "" {
+		c.State = Held
+	}
 	return c
 }
 
@@ -425,6 +449,7 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 		if err != nil {
 			return err
 		}
+		part = part || c.With.Is(m.From)
 		if m.NewPerson = !part; m.NewPerson && !u.group.Own(m.From) {
 			c.NewPerson = m.Sender()
 			if c.NewPerson.Addr == "" {
@@ -486,6 +511,12 @@ func (u *use) followUp(c Conversation, m Mail) error {
 	if err := u.wake(&c, ""); err != nil {
 		return err
 	}
+	switch {
+	case was == Held:
+		return u.admitted(&c)
+	case c.Flood != 0:
+		return nil // its card, when it is shown, has it all
+	}
 	if c.State == New || was == Closed || was == Spam {
 		return u.pointer(c, m)
 	}
@@ -518,8 +549,8 @@ func (u *use) pointer(c Conversation, m Mail) error {
 	return u.post(Post{Kind: PointerPost, Conversation: c.ID, Mail: m.ID}, fmt.Sprintf("%d.%d", m.ID, c.Seq))
 }
 
-// Fault notes that a mail itself made trouble. After the third time its bytes are kept as a
-// conversation that says so.
+// Fault notes that a mail itself made trouble. After the third time its bytes are kept, and it is
+// held.
 func (d *Desk) Fault(ctx context.Context, mailbox string, ref Ref, raw BlobID, why error) error {
 	group, _, err := d.groupOfMailbox(strings.TrimSuffix(mailbox, sentSuffix))
 	if err != nil {
@@ -544,6 +575,7 @@ func (d *Desk) Fault(ctx context.Context, mailbox string, ref Ref, raw BlobID, w
 			Digest: fmt.Sprintf("unread %s %s %s", mailbox, ref.Validity, ref.UID),
 		}
 		c := u.opened(Arrival{}, m)
+		c.State, c.HeldFor = Held, HeldUnread
 		if err := u.AddConversation(&c); err != nil {
 			return err
 		}
@@ -554,13 +586,7 @@ func (d *Desk) Fault(ctx context.Context, mailbox string, ref Ref, raw BlobID, w
 		if err := u.PutSighting(s); err != nil {
 			return err
 		}
-		if err := u.SetConversation(c); err != nil {
-			return err
-		}
-		if err := u.logged(c, Event{Move: MoveOpen, Mail: m.ID, Detail: why.Error()}); err != nil {
-			return err
-		}
-		return u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
+		return u.show(&c, m, why.Error())
 	})
 }
 

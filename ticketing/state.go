@@ -15,10 +15,12 @@ const (
 	MoveAssign   Move = "assign" // also: hand over
 	MoveSpam     Move = "spam"
 	MoveNoAnswer Move = "no answer needed"
-	MoveUndo     Move = "undo" // of spam and of "no answer needed"
+	MoveUndo     Move = "undo" // of spam, of "no answer needed" and of discarding
 	MoveClose    Move = "close"
 	MoveReopen   Move = "reopen"
-	MoveJoin     Move = "join" // to another ticket
+	MoveJoin     Move = "join"    // to another ticket
+	MoveAdmit    Move = "admit"   // from the held list
+	MoveDiscard  Move = "discard" // from the held list
 
 	MoveMailIn  Move = "mail in" // from the other side, and it wakes
 	MoveAnswer  Move = "answer"  // a reply of ours was sent
@@ -42,13 +44,15 @@ var targets = map[Move]map[State]State{
 	MoveAssign:   {New: Taken, Taken: Taken, Waiting: Waiting},
 	MoveSpam:     {New: Spam, Taken: Spam, Waiting: Spam},
 	MoveNoAnswer: {New: Closed},
-	MoveUndo:     {Spam: New, Closed: New},
+	MoveUndo:     {Spam: New, Closed: New}, // closed as discarded: held again
 	MoveClose:    {New: Closed, Taken: Closed, Waiting: Closed},
 	MoveReopen:   {Closed: Taken},
 	MoveJoin:     {New: Closed, Taken: Closed, Waiting: Closed},
-	MoveMailIn:   {New: New, Taken: Taken, Waiting: Taken, Closed: Taken, Spam: New},
+	MoveAdmit:    {Held: New},
+	MoveDiscard:  {Held: Closed},
+	MoveMailIn:   {New: New, Taken: Taken, Waiting: Taken, Closed: Taken, Spam: New, Held: New},
 	MoveAnswer:   {New: Waiting, Taken: Waiting, Waiting: Waiting, Closed: Waiting, Spam: Waiting},
-	MoveOutside:  {New: Waiting, Taken: Waiting, Waiting: Waiting, Closed: Closed, Spam: Waiting},
+	MoveOutside:  {New: Waiting, Taken: Waiting, Waiting: Waiting, Closed: Closed, Spam: Waiting, Held: Held},
 	MoveOverdue:  {New: New, Taken: Taken},
 }
 
@@ -74,6 +78,9 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 		return err
 	}
 	from, owner := c.State, c.Owner
+	if s.move == MoveUndo && c.Outcome == Discarded {
+		to = Held
+	}
 	switch s.move {
 	case MoveTake, MoveReopen:
 		owner = s.by.ID
@@ -81,7 +88,7 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 		owner = s.to
 	case MoveRelease, MoveUndo, MoveSpam:
 		owner = ""
-	case MoveClose, MoveNoAnswer, MoveJoin:
+	case MoveClose, MoveNoAnswer, MoveJoin, MoveDiscard:
 		owner = ""
 		if from == New && s.move == MoveClose {
 			c.LastOwner = s.by.ID
@@ -140,7 +147,7 @@ func (s step) mayMove(c Conversation, called func(MemberID) string) error {
 				called(c.Owner), c.Name(), ago(s.now, c.Since), called(c.Owner))
 		}
 	case MoveUndo:
-		if c.State == Closed && c.Outcome != NoAnswerNeeded {
+		if c.State == Closed && c.Outcome != NoAnswerNeeded && c.Outcome != Discarded {
 			return refuse(WrongState, "%s was closed as “%s”. Reopen it instead.", c.Name(), c.Outcome)
 		}
 	}
@@ -160,6 +167,10 @@ func (s step) refuse(c Conversation, called func(MemberID) string) error {
 		return refuse(TakenBy, "%s took %s %s.", called(c.Owner), c.Name(), when)
 	case c.JoinedTo != 0:
 		return refuse(WrongState, "%s was joined to another ticket %s.", c.Name(), when)
+	case (s.move == MoveAdmit || s.move == MoveDiscard) && c.HeldFor != "":
+		return refuse(Already, "%s is no longer held.", c.Name())
+	case c.State == Held:
+		return refuse(WrongState, "%s is held. Release it from the held list first.", c.Name())
 	case c.State == Closed && s.move == MoveClose:
 		return refuse(Already, "%s was already closed %s: %s.", c.Name(), when, c.Outcome)
 	case c.State == Closed:

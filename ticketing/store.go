@@ -85,6 +85,12 @@ type Tx interface {
 	AddConversation(c *Conversation) error // sets ID
 	SetConversation(c Conversation) error  // keeps every field but ID and Group
 	Conversations(q Query) ([]Conversation, error)
+	// CountConversations counts them, up to q.Limit if there is one.
+	CountConversations(q Query) (int, error)
+	// Writers tells with whom the selected conversations are, most first, at most q.Limit.
+	Writers(q Query) ([]Writer, error)
+	// Tally counts a group's open conversations and replies.
+	Tally(group string) (Tally, error)
 	// NextNumber draws a ticket number. A number drawn in a transaction that fails may be lost.
 	NextNumber() (int, error)
 
@@ -138,6 +144,8 @@ type Tx interface {
 	// holder until until. It returns those that holder now holds.
 	Raise(which PostsWhere, holder string, until time.Time) ([]PostID, error)
 	Post(id PostID) (Post, error)
+	// CountPosts counts a board's posts of a kind that were made since, up to limit.
+	CountPosts(board string, kind PostKind, since time.Time, limit int) (int, error)
 	// Elder tells whether an earlier line of p's thread is yet to be posted, and was not put off
 	// after a failure: lines are posted in the order in which they were decided.
 	Elder(p Post) (bool, error)
@@ -170,6 +178,14 @@ type Tx interface {
 	// Present lists those who are on any board of the group.
 	Present(group string) ([]Member, error)
 
+	// Troubles lists what is wrong with a group's things; of all groups if group is empty.
+	Troubles(group string) ([]Trouble, error)
+	// PutTrouble inserts or replaces the trouble of this name, EndTrouble forgets it.
+	PutTrouble(t Trouble) error
+	EndTrouble(name string) error
+	// LastIn is when the newest mail from outside was kept that came through a mailbox; zero if none did.
+	LastIn(mailbox string) (time.Time, error)
+
 	// Enqueue makes a job that runs at or after at, once the transaction has committed, and again
 	// with backoff when it fails.
 	Enqueue(j Job) error
@@ -182,8 +198,38 @@ type Query struct {
 	Owner           MemberID
 	States          []State
 	NotOverdueSince time.Time // not yet overdue, and new with Waits before this, or taken with Touched before this
-	NewestFirst     bool      // by Since; else oldest first by Waits
-	Limit, Offset   int
+	With            string    // the address that the team talks to, without case
+	Collected       bool      // part of a flood
+	Flood           ConversationID
+	After           ConversationID // only those opened after it
+	WaitsAfter      time.Time
+	WaitsUntil      time.Time
+
+	NewestFirst   bool // by Since; else oldest first by Waits, or by opening if Flood, Collected or After is given
+	Latest        bool // by opening, the latest first
+	Limit, Offset int
+}
+
+// Tally counts what concerns a group's people now.
+type Tally struct {
+	New, Taken, Waiting, Held, Collected int
+	Late, Idle                           int       // of the new and of the taken ones: overdue
+	Oldest                               time.Time // since when the first of the new ones waits
+	Holders                              []Holding // who has taken ones; most first
+	HeldFor                              map[Reason]int
+	Failed, Asking                       int // replies that need somebody
+}
+
+// Holding is how many conversations somebody has.
+type Holding struct {
+	Member MemberID
+	Count  int
+}
+
+// Writer is an address and how many conversations are with it.
+type Writer struct {
+	With  Address
+	Count int
 }
 
 // Reference is what is known of a Message-ID in a group.

@@ -24,6 +24,10 @@ type Drawing struct {
 	Events       []Event   // card, waiting or closed: what was done, oldest first
 	Replies      []Reply   // card: replies on their way
 	Box          BoxMemory // greeting
+	Tally        Tally     // held, overdue, desk
+	Troubles     []Trouble // desk: those that last
+	Boxes        []BoxNews // desk
+	Digest       Digest    // digest
 	Team         []Member  // card: who is present, to name a colleague who wrote in
 	Now          time.Time
 	names        map[MemberID]Member
@@ -91,7 +95,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			}
 		}
 	}
-	if p.Kind == PointerPost {
+	if p.Kind == PointerPost || p.Kind == OverduePost {
 		card, err := tx.FindPost(cardKey(p.Conversation, dr.Board), "", "")
 		if err != nil && !errors.Is(err, ErrNone) {
 			return err
@@ -110,6 +114,25 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 	}
 	if p.Event != 0 {
 		if dr.Event, err = tx.Event(p.Event); err != nil {
+			return err
+		}
+	}
+	switch p.Kind {
+	case HeldPost, OverduePost:
+		if dr.Tally, err = tx.Tally(p.Group); err != nil {
+			return err
+		}
+	case DeskPost:
+		v, err := d.deskView(tx, dr.Group)
+		if err != nil {
+			return err
+		}
+		dr.Tally, dr.Troubles, dr.Boxes = v.Tally, v.Troubles, v.Boxes
+		for _, h := range v.Tally.Holders {
+			who = append(who, h.Member)
+		}
+	case DigestPost:
+		if dr.Digest, err = digest(tx, p.Group, p.Conversation); err != nil {
 			return err
 		}
 	}

@@ -257,7 +257,12 @@ func (d *Desk) sweepOverdue(ctx context.Context, g Group, state State, limit tim
 			}
 			c.Touched = touched
 			marked++
-			return u.SetConversation(c)
+			if err := u.SetConversation(c); err != nil || state != New {
+				return err
+			}
+			// One line for all that falls due within a quarter of an hour.
+			const together = 15 * time.Minute
+			return u.postOrRaise(Post{Kind: OverduePost, Conversation: c.ID}, fmt.Sprintf("%s.%d", g.Name, u.now.Unix()/int64(together.Seconds())))
 		})
 		if err != nil {
 			return marked, err

@@ -289,6 +289,14 @@ func (p *Platform) why(ctx context.Context, what, channel, message string, err e
 	return fmt.Errorf("mattermost: %s: %w", what, cause)
 }
 
+// Pin implements [bot.Platform].
+func (p *Platform) Pin(ctx context.Context, channel, message string) error {
+	if err := p.api.post(ctx, "/posts/"+url.PathEscape(message)+"/pin", nil, nil); err != nil {
+		return p.why(ctx, "pin", channel, message, err)
+	}
+	return nil
+}
+
 // Find implements [bot.Platform].
 func (p *Platform) Find(ctx context.Context, channel, key string, since time.Time) (string, error) {
 	me, err := p.me(ctx)

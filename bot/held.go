@@ -1,0 +1,250 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"groupmail/ticketing"
+)
+
+// heldWords say why a mail is held, of one and of many.
+var heldWords = map[ticketing.Reason][2]string{
+	ticketing.HeldAutoReply: {"an automatic answer", "automatic answers"},
+	ticketing.HeldBounce:    {"says that a mail was not delivered which I did not send", "say that mails were not delivered which I did not send"},
+	ticketing.HeldUnread:    {"cannot be read", "cannot be read"},
+}
+
+// heldReasons is the order in which they are told.
+var heldReasons = []ticketing.Reason{ticketing.HeldUnread, ticketing.HeldBounce, ticketing.HeldAutoReply}
+
+// heldCard counts what is held, for a group.
+func heldCard(dr ticketing.Drawing) Message {
+	t := dr.Tally
+	if t.Held == 0 {
+		return Message{Notice: "Nothing is held", Status: Line{{Text: "⊘ Nothing is held any more", Strong: true}}}
+	}
+	word := plural(t.Held, "mail")
+	m := Message{
+		Notice:  word + " held",
+		Status:  Line{{Text: "⊘ Held: " + word, Strong: true}, {Text: " that nobody has to see at once"}},
+		Buttons: []Button{{ID: "held", Label: "Show", Value: "0"}},
+	}
+	for _, r := range heldReasons {
+		switch n := t.HeldFor[r]; n {
+		case 0:
+		case 1:
+			m.Lines = append(m.Lines, Line{{Text: "1 " + strings.TrimPrefix(heldWords[r][0], "an ")}})
+		default:
+			m.Lines = append(m.Lines, Line{{Text: strconv.Itoa(n) + " " + heldWords[r][1]}})
+		}
+	}
+	return m
+}
+
+func (h *hub) runHeld(ctx context.Context, in invoked) Answer {
+	return h.heldAfter(ctx, in.caller, 0, "")
+}
+
+func (h *hub) pressHeld(ctx context.Context, who caller, _ Click, after int64) Answer {
+	return h.heldAfter(ctx, who, ticketing.ConversationID(after), "")
+}
+
+// heldAfter whispers the next held mail, and what can be done about it. first is said before it.
+func (h *hub) heldAfter(ctx context.Context, who caller, after ticketing.ConversationID, first string) Answer {
+	held, err := h.Desk.HeldMails(ctx, who.group.Name, after, 2)
+	if err != nil {
+		return whisper(h.say(err, "held", who))
+	}
+	if len(held) == 0 {
+		if first == "" {
+			first = "Nothing is held."
+			if after != 0 {
+				first = "That was the last one."
+			}
+		}
+		return whisper(first)
+	}
+	c := held[0]
+	s, err := h.Desk.Conversation(ctx, who.group.Name, who.board.Name, c.ID)
+	if err != nil {
+		return whisper(h.say(err, "held", who))
+	}
+	from := ticketing.OneLine(c.With.Called(), 80)
+	if from == "" {
+		from = "unknown sender"
+	}
+	m := &Message{
+		Notice: "Held: " + from, Title: ticketing.OneLine(c.Subject, 250),
+		Status: Line{{Text: "⊘ Held", Strong: true}, {Text: ": " + heldWords[c.HeldFor][0] + " · " + from + " · "}, {Time: c.Waits}},
+		Buttons: []Button{
+			{ID: "admit", Label: "Release", Value: id(c), Style: Primary},
+			{ID: "discard", Label: "Discard", Value: id(c)},
+		},
+	}
+	if first != "" {
+		m.Lines = append(m.Lines, Line{{Text: first}})
+	}
+	if len(s.Mails) > 0 {
+		newest := s.Mails[0]
+		m.Quote, m.Clipped = clip(dense(newest.Reply), 3*excerpt)
+		if newest.Fault != "" {
+			m.Lines = append(m.Lines, Line{{Text: "⚠ " + ticketing.OneLine(newest.Fault, 300)}})
+		}
+	}
+	if len(held) > 1 {
+		m.Buttons = append(m.Buttons, Button{ID: "held", Label: "Next", Value: id(c)})
+	}
+	m.Buttons = append(m.Buttons, Button{Label: "More…", Menu: []Button{
+		{ID: "read", Label: "Read", Value: id(c)},
+		{
+			ID: "discardall", Label: "Discard all like this", Value: string(c.HeldFor), Style: Danger,
+			Confirm: "Discard all held mails of this kind? They stay in the mailbox, and in the log.",
+		},
+	}})
+	return Answer{Whisper: m}
+}
+
+func (h *hub) pressAdmit(ctx context.Context, who caller, c Click, id int64) Answer {
+	if _, err := h.Desk.Admit(ctx, who.by, ticketing.ConversationID(id)); err != nil {
+		return h.told(err, c.Button, who)
+	}
+	return h.heldAfter(ctx, who, ticketing.ConversationID(id), "✓ Released: its card is at the channel's bottom.")
+}
+
+func (h *hub) pressDiscard(ctx context.Context, who caller, c Click, id int64) Answer {
+	d, err := h.Desk.Discard(ctx, who.by, ticketing.ConversationID(id))
+	if err != nil {
+		return h.told(err, c.Button, who)
+	}
+	a := whisper("✓ Discarded: " + ticketing.OneLine(d.Subject, 100))
+	a.Whisper.Buttons = []Button{{ID: "held", Label: "Next", Value: c.Value, Style: Primary}, {ID: "undo", Label: "Undo", Value: c.Value}}
+	return a
+}
+
+// pressDiscardAll discards in the background: it may take longer than a platform waits.
+func (h *hub) pressDiscardAll(ctx context.Context, who caller, c Click, _ int64) Answer {
+	reason := ticketing.Reason(c.Value)
+	newest, err := h.Desk.NewestHeld(ctx, who.group.Name)
+	if err != nil {
+		return whisper(h.say(err, c.Button, who))
+	}
+	h.inBackground(ctx, "discard all", who, func(ctx context.Context) (int, error) {
+		return h.Desk.DiscardAll(ctx, who.by, reason, newest)
+	})
+	return whisper("✓ All of this kind are being discarded. The held card says how many are left.")
+}
+
+// inBackground does what may take longer than a platform waits for an answer, in many use cases of
+// which each is whole. It is finished also when the process is asked to stop, as far as time allows.
+func (h *hub) inBackground(ctx context.Context, doing string, who caller, f func(context.Context) (int, error)) {
+	ctx = context.WithoutCancel(ctx)
+	h.running.Go(func() {
+		n, err := f(ctx)
+		if err != nil {
+			h.Log.Error("a use case failed half-way; pressing again goes on with it", "doing", doing, "member", who.by.Member.ID, "group", who.group.Name, "done", n, "err", err)
+			return
+		}
+		h.Log.Info("done", "doing", doing, "member", who.by.Member.ID, "group", who.group.Name, "count", n)
+	})
+}
+
+// digestCard collects what came in a flood and has no card of its own.
+func digestCard(dr ticketing.Drawing) Message {
+	d := dr.Digest
+	if d.Waits == 0 {
+		return Message{Notice: "The flood is over", Status: Line{{Text: "≋ Many mails came at once", Strong: true}, {Text: " · "}, {Time: dr.Conversation.Opened}, {Text: " · all of them are shown or done"}}}
+	}
+	word := plural(d.Waits, "more mail")
+	m := Message{
+		Notice: word + " came at once",
+		Tone:   Yellow,
+		Status: Line{{Text: "≋ " + word + " came at once", Strong: true}, {Text: " · since "}, {Time: dr.Conversation.Opened}},
+		Lines:  []Line{{{Text: "They are kept and wait in the queue. So that this channel stays readable they have no cards yet."}}},
+		Buttons: []Button{
+			{ID: "showmore", Label: "Show 10 more", Value: id(dr.Conversation), Style: Primary},
+			{ID: "collected", Label: "List", Value: id(dr.Conversation)},
+			{Label: "More…", Menu: []Button{{ID: "floodspam", Label: "Spam: all of one sender…", Value: id(dr.Conversation)}}},
+		},
+	}
+	for _, w := range d.Writers {
+		if w.Count > 1 {
+			m.Lines = append(m.Lines, Line{{Text: fmt.Sprintf("%d × %s", w.Count, writer(w))}})
+		}
+	}
+	return m
+}
+
+func writer(w ticketing.Writer) string {
+	if w.With.Addr == "" {
+		return "senders without an address"
+	}
+	return ticketing.OneLine(w.With.Addr, 120)
+}
+
+const showAtOnce = 10
+
+func (h *hub) pressShowMore(ctx context.Context, who caller, c Click, flood int64) Answer {
+	_, err := h.Desk.ShowCollected(ctx, who.by, ticketing.ConversationID(flood), showAtOnce)
+	return h.told(err, c.Button, who)
+}
+
+// pressCollected lists what has no card yet.
+func (h *hub) pressCollected(ctx context.Context, who caller, c Click, flood int64) Answer {
+	list, err := h.Desk.Collected(ctx, who.group.Name, who.board.Name, ticketing.ConversationID(flood), listed+1)
+	if err != nil {
+		return whisper(h.say(err, c.Button, who))
+	}
+	m := &Message{Notice: "Without cards yet", Lines: []Line{{{Text: heading(len(list), "Without cards yet", "All of them are shown or done."), Strong: true}}}}
+	m.Lines = append(m.Lines, h.listLines(list, false)...)
+	return Answer{Whisper: m}
+}
+
+// pressFloodSpam asks whose mails of a flood are all spam.
+func (h *hub) pressFloodSpam(ctx context.Context, who caller, c Click, flood int64) Answer {
+	const offered = 50
+	writers, err := h.Desk.FloodWriters(ctx, who.group.Name, ticketing.ConversationID(flood), offered)
+	if err != nil {
+		return whisper(h.say(err, c.Button, who))
+	}
+	options := []Option{}
+	for _, w := range writers {
+		if w.With.Addr != "" {
+			options = append(options, Option{Value: w.With.Addr, Label: fmt.Sprintf("%d × %s", w.Count, writer(w))})
+		}
+	}
+	if len(options) == 0 {
+		return whisper("All of them are shown or done.")
+	}
+	return Answer{Form: &Form{
+		Title: "Spam", Submit: "All spam", State: h.sign(h.state(who, "floodspam", ticketing.ConversationID(flood))),
+		Intro:  []Line{{{Text: "Marks as spam what this sender sent in this flood and what has no card yet. It can be undone."}}},
+		Fields: []FormField{{Name: "from", Label: "All mails of", Kind: Select, Options: options, Required: true}},
+	}}
+}
+
+func (h *hub) submitFloodSpam(ctx context.Context, who caller, s formState, v map[string]string) (Answer, error) {
+	from := strings.TrimSpace(v["from"])
+	if from == "" {
+		return Answer{}, ticketing.Refusal{Kind: ticketing.BadInput, Field: "from", Text: "Choose a sender."}
+	}
+	h.inBackground(ctx, "mark a sender's flood as spam", who, func(ctx context.Context) (int, error) {
+		return h.Desk.SpamCollected(ctx, who.by, s.About, from)
+	})
+	a := whisper("✓ What " + ticketing.OneLine(from, 120) + " sent is being marked as spam. The digest says how many are left.")
+	a.Whisper.Buttons = []Button{{ID: "floodundo", Label: "Undo", Value: fmt.Sprintf("%d %s", s.About, from)}}
+	return a, nil
+}
+
+func (h *hub) pressFloodUndo(ctx context.Context, who caller, c Click, _ int64) Answer {
+	first, from, _ := strings.Cut(c.Value, " ")
+	flood, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return whisper("This button is broken: it says nothing about what it is for.")
+	}
+	h.inBackground(ctx, "take a sender's flood back from spam", who, func(ctx context.Context) (int, error) {
+		return h.Desk.UndoSpamCollected(ctx, who.by, ticketing.ConversationID(flood), from)
+	})
+	return whisper("What " + ticketing.OneLine(from, 120) + " sent is coming back into the digest.")
+}

@@ -1,0 +1,19 @@
+-- +goose Up
+ALTER TABLE conversations ADD held_for text NOT NULL DEFAULT '', ADD flood bigint NOT NULL DEFAULT 0;
+CREATE INDEX conversations_flood ON conversations (group_name, state, id) WHERE flood <> 0;
+CREATE INDEX posts_made ON posts (board, kind, made);
+CREATE INDEX replies_stuck ON replies (group_name, state) WHERE state IN ('failed', 'asking');
+CREATE INDEX mails_mailbox ON mails (mailbox, id) WHERE direction = 'in';
+
+CREATE TABLE troubles (
+    name       text PRIMARY KEY,
+    group_name text NOT NULL,
+    what       text NOT NULL,
+    says       text NOT NULL,
+    cure       text NOT NULL,
+    soon       boolean NOT NULL,
+    since      timestamptz,
+    told       timestamptz,
+    ended      timestamptz,
+    note       text NOT NULL
+);
