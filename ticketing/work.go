@@ -45,9 +45,14 @@ func (d *Desk) NoAnswer(ctx context.Context, by By, id ConversationID) (Conversa
 	return d.moveTo(ctx, by, id, step{move: MoveNoAnswer, outcome: NoAnswerNeeded}, "", nil)
 }
 
-// Undo takes back spam and "no answer needed".
+// Undo takes back spam, "no answer needed" and discarding.
 func (d *Desk) Undo(ctx context.Context, by By, id ConversationID) (Conversation, error) {
-	return d.moveTo(ctx, by, id, step{move: MoveUndo}, "", nil)
+	return d.moveTo(ctx, by, id, step{move: MoveUndo}, "", func(u *use, c *Conversation) error {
+		if c.State == Held {
+			return u.unheld(c)
+		}
+		return nil
+	})
 }
 
 // Close ends a conversation with an outcome, one of the group's or another in a few words.
