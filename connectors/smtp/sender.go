@@ -28,6 +28,8 @@ type SenderConfig struct {
 	Desk Desk
 	// Account is the submission server of a mailbox.
 	Account func(mailbox string) (Config, error)
+	// Ended, if set, hears how each attempt to submit ended.
+	Ended func(ctx context.Context, mailbox string, err error)
 	Clock   ticketing.Clock
 	Log     *slog.Logger
 }
@@ -138,6 +140,9 @@ func (s *Sender) attempt(ctx context.Context, r ticketing.Reply) ticketing.Attem
 		to = append(to, a.Addr)
 	}
 	err = Submit(ctx, account, r.From.Addr, to, raw)
+	if s.cfg.Ended != nil {
+		s.cfg.Ended(ctx, r.Mailbox, err)
+	}
 	var refused *Refused
 	switch {
 	case err == nil:

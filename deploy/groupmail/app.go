@@ -43,6 +43,7 @@ type App struct {
 	platforms []bot.Platform
 	browser   *browser.Platform // nil: not used
 	watchers  []*mailbox.Watcher
+	troubles  *troubles
 
 	stopping atomic.Bool
 }
@@ -85,6 +86,7 @@ func Open(ctx context.Context, cfg Config, w Wiring, log *slog.Logger) (_ *App, 
 		}
 	}
 	a.desk = ticketing.NewDesk(a.store, cfg.groups(), w.Clock, log)
+	a.troubles = &troubles{desk: a.desk, log: log, told: map[string]string{}}
 	if err := a.openPlatforms(ctx, w); err != nil {
 		return nil, err
 	}
@@ -93,7 +95,7 @@ func Open(ctx context.Context, cfg Config, w Wiring, log *slog.Logger) (_ *App, 
 		return nil, err
 	}
 	a.bot = bot.New(bot.Config{
-		Desk: a.desk, Platforms: a.platforms, Secret: secret, OpenFile: a.openFile, Clock: w.Clock, Log: log,
+		Desk: a.desk, Platforms: a.platforms, Secret: secret, OpenFile: a.openFile, Mail: a.mailPeople, Clock: w.Clock, Log: log,
 	})
 	a.openMail(w.Clock)
 	a.server = a.newServer(w)
@@ -237,6 +239,7 @@ func (a *App) openMail(clock ticketing.Clock) {
 			}
 			return smtpConfig(m), nil
 		},
+		Ended: a.noteSending,
 	})
 	a.store.Handle(ticketing.SendJob, sender.Send)
 	a.store.Handle(ticketing.FileSentJob, a.fileSent)
@@ -307,7 +310,9 @@ func (a *App) fileSent(ctx context.Context, id int64) error {
 		return err
 	}
 	defer raw.Close()
-	return imap.AppendSent(ctx, imapConfig(m, ""), m.SentFolder, r.MessageID, raw, size)
+	err = imap.AppendSent(ctx, imapConfig(m, ""), m.SentFolder, r.MessageID, raw, size)
+	a.noteCopy(context.WithoutCancel(ctx), m, err)
+	return err
 }
 
 func (a *App) sizeOf(ctx context.Context, id ticketing.BlobID) (int64, error) {
@@ -406,6 +411,7 @@ func (a *App) Run(ctx context.Context) error {
 	for _, w := range a.watchers {
 		mail.run(func(ctx context.Context) { _ = w.Run(ctx) }) // always nil
 	}
+	mail.run(a.watchTrouble)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

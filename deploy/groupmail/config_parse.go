@@ -178,6 +178,7 @@ func (p *configParser) group(s *section, c Config) GroupConfig {
 		Tag:     s.tag("tag", "[#%d]"),
 		Overdue: s.duration("overdue", time.Hour, time.Minute, 365*24*time.Hour),
 		Idle:    s.duration("idle", 2*24*time.Hour, time.Minute, 365*24*time.Hour),
+		Flood:   s.number("flood", 20, 0, 1000),
 		Undo:    s.duration("undo", 30*time.Second, 0, 10*time.Minute),
 		Zone:    s.zone("timezone"),
 	}}

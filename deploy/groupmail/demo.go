@@ -138,7 +138,7 @@ func demoConfig(data string, undo time.Duration) Config {
 			Group: ticketing.Group{
 				Name: "help", Title: "Help desk", From: demoTeam, Signature: "Your help desk\nhelp@example.org",
 				Outcomes: []string{ticketing.Answered, "phoned", "made a booking", "sent the info pack"},
-				Tag:      "[#%d]", Overdue: time.Hour, Idle: 48 * time.Hour, Undo: undo, Zone: time.Local,
+				Tag:      "[#%d]", Overdue: time.Hour, Idle: 48 * time.Hour, Flood: 20, Undo: undo, Zone: time.Local,
 				Admins: []string{"ann"}, Mailboxes: []ticketing.Mailbox{box},
 				Boards: []ticketing.Board{{
 					Name: platformBrowser + "/" + demoChannel, Platform: platformBrowser, Channel: demoChannel, Show: ticketing.ShowFull,

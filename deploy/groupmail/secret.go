@@ -67,6 +67,20 @@ func (s Secret) Read() (string, error) {
 	return v, nil
 }
 
+// cure is what to do where the secret is no longer accepted; empty if there is none.
+func (s Secret) cure() string {
+	if name, ok := strings.CutPrefix(s.from, "env:"); ok {
+		return "set " + name + " to the new password and start GroupMail again; a password in a file (file:/path) needs no restart"
+	}
+	if path, ok := strings.CutPrefix(s.from, "file:"); ok {
+		return "put the new password into " + path + "; no restart is needed"
+	}
+	if s.from == "" {
+		return ""
+	}
+	return "put the new password into the configuration and start GroupMail again; a password in a file (file:/path) needs no restart"
+}
+
 // open tells whether everybody on this machine can read the secret's file.
 func (s Secret) open() (bool, error) {
 	path, ok := strings.CutPrefix(s.from, "file:")

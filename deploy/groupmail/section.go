@@ -131,6 +131,20 @@ func (s *section) port(key string, otherwise int) int {
 	return n
 }
 
+// number reads a whole number.
+func (s *section) number(key string, otherwise, least, most int) int {
+	v := s.get(key, strconv.Itoa(otherwise), unstable.Integer)
+	if v == nil {
+		return otherwise
+	}
+	n, ok := v.number()
+	if !ok || n < least || n > most {
+		s.fault(key, "%s is out of range: it may be %d to %d.", v.text, least, most)
+		return otherwise
+	}
+	return n
+}
+
 // texts reads a list of strings; a single string is a list of one.
 func (s *section) texts(key string, otherwise []string, example string) []string {
 	var all []string

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"groupmail/connectors/account"
+	"groupmail/connectors/mailbox"
+	"groupmail/connectors/message"
+	"groupmail/connectors/smtp"
+	"groupmail/ticketing"
+)
+
+// troubleEvery is how often the watchers' health is looked at. It lies in memory.
+const troubleEvery = 5 * time.Second
+
+// troubles keeps the desk told of what only a person can mend, and of its end.
+type troubles struct {
+	desk *ticketing.Desk
+	log  *slog.Logger
+
+	mu   sync.Mutex
+	told map[string]string // what the desk was told last, by name; empty: that nothing is wrong
+}
+
+// note tells the desk what is wrong, or with an empty What that nothing is. What it knows already
+// it is not told again; what could not be told now is told the next time.
+func (t *troubles) note(ctx context.Context, x ticketing.Trouble, since string) {
+	state := ""
+	if x.What != "" {
+		state = x.What + "\x00" + x.Says + "\x00" + x.Cure
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if was, known := t.told[x.Name]; known && was == state {
+		return
+	}
+	var err error
+	if x.What == "" {
+		err = t.desk.Recovered(ctx, x.Name, since)
+	} else {
+		err = t.desk.Troubled(ctx, x)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			t.log.Error("cannot note trouble for the desk card; will try again", "trouble", x.Name, "err", err)
+		}
+		return
+	}
+	t.told[x.Name] = state
+}
+
+// explained fills in what a server's trouble says of itself.
+func explained(x ticketing.Trouble, err error) ticketing.Trouble {
+	var t *account.Trouble
+	if errors.As(err, &t) {
+		x.Says, x.Cure = t.Says, t.Cure
+	}
+	if x.Says == "" && err != nil && t == nil {
+		x.Cure = err.Error()
+	}
+	return x
+}
+
+// watchTrouble looks at the health of the watchers of this process.
+func (a *App) watchTrouble(ctx context.Context) {
+	tick := time.NewTicker(troubleEvery)
+	defer tick.Stop()
+	marks := map[string]int{} // mails picked up when it began to fail
+	for {
+		a.noteHealth(ctx, marks)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) noteHealth(ctx context.Context, marks map[string]int) {
+	health := map[string]mailbox.Health{}
+	for _, w := range a.watchers {
+		h := w.Health()
+		health[h.Mailbox] = h
+	}
+	for _, g := range a.cfg.Groups {
+		for _, m := range g.Accounts {
+			inbox, sent := health[m.Name], health[ticketing.SentName(m.Name)]
+			a.noteBox(ctx, g.Name, "Cannot read "+m.Address.Addr, m, inbox, marks)
+			a.noteFate(ctx, g.Name, m, inbox)
+			if inbox.State == mailbox.Working { // else it is one and the same trouble
+				a.noteBox(ctx, g.Name, "Cannot read the Sent folder of "+m.Address.Addr+", so that answers from mail programs are not seen", m, sent, marks)
+			}
+		}
+	}
+}
+
+func (a *App) noteBox(ctx context.Context, group, what string, m MailboxConfig, h mailbox.Health, marks map[string]int) {
+	x := ticketing.Trouble{Name: "mailbox:" + h.Mailbox, Group: group}
+	switch {
+	case h.State == mailbox.Failing:
+		if _, failing := marks[h.Mailbox]; !failing {
+			marks[h.Mailbox] = h.Mails
+		}
+		x.What = what
+		x = explained(x, h.Err)
+		if cure := m.IMAP.Password.cure(); h.Login && cure != "" {
+			x.Cure = cure
+		}
+		a.troubles.note(ctx, x, "")
+	case h.State == mailbox.Working && h.Looked.After(h.ErrAt): // a whole look has succeeded since
+		since := ""
+		if before, failed := marks[h.Mailbox]; failed {
+			since = count(h.Mails-before, "mail was", "mails were") + " picked up"
+		}
+		delete(marks, h.Mailbox)
+		a.troubles.note(ctx, x, since)
+	}
+}
+
+func (a *App) noteFate(ctx context.Context, group string, m MailboxConfig, h mailbox.Health) {
+	x := ticketing.Trouble{Name: "fate:" + h.Mailbox, Group: group}
+	if h.State != mailbox.Working {
+		return
+	}
+	if h.Fate != nil {
+		x.What = "Mail of " + m.Address.Addr + " that is done cannot be moved or marked on its server"
+		x = explained(x, h.Fate)
+	}
+	a.troubles.note(ctx, x, "")
+}
+
+// noteSending hears how attempts to send end. That one certain mail was refused is its author's
+// matter, and stands in its thread.
+func (a *App) noteSending(ctx context.Context, box string, err error) {
+	m, ok := a.cfg.account(box)
+	if !ok {
+		return
+	}
+	x := ticketing.Trouble{Name: "smtp:" + box, Group: a.groupOf(box)}
+	var refused *smtp.Refused
+	switch {
+	case errors.As(err, &refused) && (refused.Permanent || len(refused.Recipients) > 0), errors.Is(err, smtp.ErrAddress):
+		return // the server is there and has judged
+	case err != nil:
+		x.What = "Answers of " + m.Address.Addr + " cannot be sent"
+		x = explained(x, err)
+		if refused != nil {
+			x.Says, x.Cure = refused.Text, "they are tried again by themselves"
+		}
+		if cure := m.SMTP.Password.cure(); errors.Is(err, account.ErrLogin) && cure != "" {
+			x.Cure = cure
+		}
+	}
+	a.troubles.note(ctx, x, "")
+}
+
+// noteCopy hears whether copies of sent mail can be filed.
+func (a *App) noteCopy(ctx context.Context, m MailboxConfig, err error) {
+	x := ticketing.Trouble{Name: "sent copy:" + m.Name, Group: a.groupOf(m.Name)}
+	if err != nil {
+		x.What = "Copies of answers of " + m.Address.Addr + " cannot be filed in its Sent folder"
+		x = explained(x, err)
+	}
+	a.troubles.note(ctx, x, "")
+}
+
+func (a *App) groupOf(box string) string {
+	for _, g := range a.cfg.Groups {
+		if _, ok := g.Mailbox(box); ok {
+			return g.Name
+		}
+	}
+	return ""
+}
+
+// mailPeople writes to people of a group, where chat fails.
+func (a *App) mailPeople(ctx context.Context, g ticketing.Group, to []ticketing.Address, subject, text string) error {
+	if len(g.Mailboxes) == 0 {
+		return errors.New("the group has no mailbox to write from")
+	}
+	m, ok := a.cfg.account(g.Mailboxes[0].Name)
+	if !ok {
+		return fmt.Errorf("the mailbox %q is not in the configuration", g.Mailboxes[0].Name)
+	}
+	_, domain, _ := strings.Cut(g.From.Addr, "@")
+	out := message.Outgoing{
+		MessageID: strings.ToLower(rand.Text()) + "@" + domain, Date: time.Now().In(g.Zone),
+		From: g.From, To: to, Subject: "GroupMail: " + subject, Text: text, AutoSubmitted: true,
+	}
+	var raw bytes.Buffer
+	if err := message.Compose(&raw, out); err != nil {
+		return err
+	}
+	addresses := make([]string, len(to))
+	for i, one := range to {
+		addresses[i] = one.Addr
+	}
+	return smtp.Submit(ctx, smtpConfig(m), g.From.Addr, addresses, &raw)
+}
