@@ -253,6 +253,14 @@ func (p *Platform) Redraw(ctx context.Context, channel, message string, m bot.Me
 	return nil
 }
 
+// Pin implements [bot.Platform].
+func (p *Platform) Pin(_ context.Context, channel, message string) error {
+	if err := p.pin(channel, message); err != nil {
+		return fmt.Errorf("browser: pin: %w", err)
+	}
+	return nil
+}
+
 // Find implements [bot.Platform].
 func (p *Platform) Find(_ context.Context, channel, key string, since time.Time) (string, error) {
 	p.mu.RLock()

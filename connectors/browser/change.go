@@ -36,6 +36,7 @@ type message struct {
 	// Of the bot's.
 	Key     string       `json:"key,omitempty"`
 	Card    *bot.Message `json:"card,omitempty"`
+	Pinned  bool         `json:"pinned,omitempty"`
 	Drawing int64        `json:"drawing,omitempty"` // counts what was shown; Version may stay
 	Before  []bot.Button `json:"before,omitempty"`  // buttons of the drawing before this one
 
@@ -353,6 +354,22 @@ func (p *Platform) redraw(roomID, id string, m bot.Message) error {
 	}
 	p.drawn(&n)
 	return nil
+}
+
+// pin keeps a bot's message at the top of its room.
+func (p *Platform) pin(roomID, id string) error {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	old := p.get(id)
+	switch {
+	case old == nil || old.Room != roomID || old.Card == nil || old.Deleted != 0:
+		return bot.ErrGone
+	case old.Pinned:
+		return nil
+	}
+	n := *old
+	n.Seq, n.Pinned = p.next(), true
+	return p.commit(&n)
 }
 
 // refused is an answer to a person: what they asked for cannot be.

@@ -93,6 +93,7 @@ type viewRoom struct {
 	ID       string         `json:"id"`
 	Messages []*viewMessage `json:"messages"` // outside threads, oldest first
 	Older    bool           `json:"older"`    // there are older ones
+	Pinned   []*viewMessage `json:"pinned,omitempty"`
 }
 
 type viewBoot struct {
@@ -184,6 +185,11 @@ func (p *Platform) viewRoom(roomID string, before int64) viewRoom {
 func (p *Platform) viewFrom(roomID string, top []string, i int) viewRoom {
 	i = max(i, 0)
 	v := viewRoom{ID: roomID, Messages: []*viewMessage{}, Older: i > 0}
+	for _, id := range top {
+		if m := p.messages[id]; m.Pinned && m.Deleted == 0 {
+			v.Pinned = append(v.Pinned, p.view(m))
+		}
+	}
 	for _, id := range top[i:] {
 		if m := p.messages[id]; m.Deleted == 0 || len(m.replies) > 0 {
 			v.Messages = append(v.Messages, p.view(m))

@@ -37,6 +37,7 @@ type viewMessage struct {
 	Who     string      `json:"who,omitempty"` // empty: the bot
 	At      time.Time   `json:"at"`
 	Edited  *time.Time  `json:"edited,omitempty"`
+	Pinned  bool        `json:"pinned,omitempty"`
 	Deleted bool        `json:"deleted,omitempty"`
 	Text    string      `json:"text,omitempty"`
 	Card    *viewCard   `json:"card,omitempty"`
@@ -147,6 +148,7 @@ func (p *Platform) view(m *message) *viewMessage {
 		}
 	}
 	if m.Card != nil {
+		v.Pinned = m.Pinned
 		v.Card = p.viewCard(m.Card, m.Drawing)
 	}
 	for i, f := range m.Files {

@@ -41,6 +41,7 @@ type place struct {
 
 func (p *configParser) config(s *section) Config {
 	c := Config{Listen: "127.0.0.1:8420", Data: "groupmail-data"}
+	s.environment = s.text("environment", "", "/etc/groupmail/environment")
 	if t := s.text("listen", "", c.Listen); t != "" {
 		if why := badListen(t); why != "" {
 			s.fault("listen", "%s", why)

@@ -264,6 +264,18 @@ func TestSecretRead(t *testing.T) {
 	if got, err := s.Read(); got != "new" || err != nil {
 		t.Errorf("after the change: %q, %v", got, err)
 	}
+	// Nor does one in a file of variables, which goes before the process's own.
+	file := strings.TrimPrefix(write("environment", "# passwords\nOTHER=x\nexport GROUPMAIL_TEST_PASSWORD=\"from file\"\nGROUPMAIL_TEST_EMPTY=\n"), "file:")
+	for from, want := range map[string]string{"env:GROUPMAIL_TEST_PASSWORD": "from file", "env:OTHER": "x", "env:GROUPMAIL_TEST_EMPTY": ""} {
+		got, err := Secret{from: from, environment: file}.Read()
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s in a file: %q, %v", from, got, err)
+		}
+	}
+	write("environment", "OTHER='y'\n")
+	if got, err := (Secret{from: "env:OTHER", environment: file}).Read(); got != "y" || err != nil {
+		t.Errorf("after the change: %q, %v", got, err)
+	}
 }
 
 // FuzzParse: whatever stands in the file, there is an answer and no crash.

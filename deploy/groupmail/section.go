@@ -19,15 +19,18 @@ import (
 // default, so that reading goes on; end notes what nobody asked for.
 type section struct {
 	*table
-	faults *faults
-	where  string // for messages: `mailbox "help": `
-	prefix string // of its settings, for messages: "imap."
-	known  []string
-	absent []fault // what must be there and is not; by key
-	lacks  []string
+	faults      *faults
+	environment string // for its secrets
+	where       string // for messages: `mailbox "help": `
+	prefix      string // of its settings, for messages: "imap."
+	known       []string
+	absent      []fault // what must be there and is not; by key
+	lacks       []string
 }
 
-func (s *section) sub(t *table) *section { return &section{table: t, faults: s.faults, where: s.where} }
+func (s *section) sub(t *table) *section {
+	return &section{table: t, faults: s.faults, environment: s.environment, where: s.where}
+}
 
 // header is the section as it is written in the file.
 func (s *section) header() string {
@@ -284,7 +287,7 @@ func (s *section) secretOf(key string, v *value) Secret {
 			return Secret{}
 		}
 	}
-	return Secret{from: v.text, name: s.where + s.prefix + key, line: v.line}
+	return Secret{from: v.text, environment: s.environment, name: s.where + s.prefix + key, line: v.line}
 }
 
 // one reads [name]; nil if there is none.

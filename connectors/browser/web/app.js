@@ -1,9 +1,9 @@
 // The page: what is known of channels and threads, and how it is laid out. render.js makes the
 // messages, compose.js the boxes to write in, forms.js the dialogs, live.js speaks with the server.
 
-import { $, h, icon, avatar, hue, dayKey, dayName, toast, menu, menuIsOpen, closeMenu, confirm, session, local, onNewDay } from "./dom.js";
+import { $, h, icon, avatar, hue, dayKey, dayName, toast, menu, menuIsOpen, closeMenu, confirm, session, local, onNewDay, line } from "./dom.js";
 import { boot, get, send, live, Refusal } from "./live.js";
-import { message, gist, nameOf, reconcile } from "./render.js";
+import { message, card, gist, nameOf, reconcile } from "./render.js";
 import { composer, droppable } from "./compose.js";
 import { openForm, reopenForm } from "./forms.js";
 
@@ -18,7 +18,7 @@ const rooms = new Map(); // id → {…viewChannel, messages, loaded, older, whi
 for (const c of boot.channels) {
 	const lastRead = local.get("read." + boot.me + "." + c.id);
 	rooms.set(c.id, {
-		...c, messages: new Map(), whispers: new Map(), loaded: false, older: false, divider: 0,
+		...c, messages: new Map(), pinned: new Map(), whispers: new Map(), loaded: false, older: false, divider: 0,
 		lastRead: lastRead ?? (c.recent?.[0] ?? 0),
 		unread: new Set(lastRead === null ? [] : (c.recent ?? []).filter((n) => n > lastRead)),
 	});
@@ -33,6 +33,7 @@ const address = (r) => boot.root + "/as/" + encodeURIComponent(boot.me) + "/" + 
 function fill(r, page, keepOlder) {
 	if (!keepOlder) r.messages.clear();
 	for (const m of page.messages) put(r.messages, m);
+	for (const m of page.pinned ?? []) put(r.pinned, m);
 	r.older = page.older;
 	r.loaded = true;
 }
@@ -86,6 +87,8 @@ function apply(changes, quietly) {
 			}
 			continue;
 		}
+		if (m.deleted) r.pinned.delete(m.id);
+		else if (m.pinned) put(r.pinned, m);
 		const known = r.messages.get(m.id);
 		const oldest = r.loaded && r.older ? Math.min(...[...r.messages.values()].map((x) => x.number)) : 0;
 		if (r.loaded && m.number >= oldest) {
@@ -200,6 +203,7 @@ function show() {
 	if (drawn !== room) $("list").replaceChildren();
 	reconcile($("list"), items);
 	drawn = room;
+	showPins();
 	if (stick && room.loaded) { toEnd(s); fresh.below = 0; }
 	showThread();
 	if (fresh.whisper) {
@@ -214,6 +218,23 @@ function show() {
 	fresh.mine = false;
 	look();
 	showSide();
+}
+
+const unfolded = new Set(); // pinned messages that are shown whole
+
+/** What is pinned stands above the messages: a line each, and whole when it is opened. */
+function showPins() {
+	const pins = [...room.pinned.values()];
+	$("pins").hidden = !pins.length;
+	reconcile($("pins"), pins.map((m) => ({
+		key: "pin " + m.id, ver: String(m.seq),
+		make: () => {
+			const e = h("details", { class: "pin tone-" + (m.card.tone || "plain"), open: unfolded.has(m.id) },
+				h("summary", null, icon("pin"), h("b", null, m.card.title), " ", line(m.card.status ?? [])), card(m, act));
+			e.addEventListener("toggle", () => { if (e.open) unfolded.add(m.id); else unfolded.delete(m.id); });
+			return e;
+		},
+	})));
 }
 
 function start() {

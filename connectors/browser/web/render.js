@@ -67,7 +67,7 @@ function tools(m, inThread, act) {
 	return box;
 }
 
-function card(m, act) {
+export function card(m, act) {
 	const c = m.card;
 	const e = h("div", { class: "card tone-" + (c.tone || "plain"), "data-drawing": c.drawing });
 	if (c.notice && !c.status && !c.title && !c.lines) e.append(h("p", { class: "line" }, c.notice));
