@@ -23,6 +23,7 @@ type Platform interface {
 	// ErrGone: the message was deleted.
 	Redraw(ctx context.Context, channel, message string, m Message) error
 	// Pin keeps a message of the bot's where everybody finds it. It is harmless when done twice.
+	// ErrGone: the message was deleted.
 	Pin(ctx context.Context, channel, message string) error
 	// Find returns the id of the bot's message with this key posted not before since, or "" if there
 	// is none: it is asked before anything is posted a second time.

@@ -90,6 +90,7 @@ type View struct {
 	Markup  []string
 	Buttons []string // labels, in menus too
 	Files   []string // names
+	Pinned  bool
 }
 
 // FormView is an open form as it is seen.
@@ -117,6 +118,7 @@ func Exercise(t *testing.T, env func(t *testing.T) Env) {
 		{"no channel", (*bench).noChannel},
 		{"post and find", (*bench).postAndFind},
 		{"redraw", (*bench).redraw},
+		{"pin", (*bench).pin},
 		{"gone", (*bench).gone},
 		{"thread", (*bench).thread},
 		{"spans", (*bench).spans},
@@ -418,6 +420,29 @@ func (b *bench) redraw(t *testing.T) {
 			_, ok := first(b.hub.AllDrawn(), func(d Drawn) bool { return d.Message == id && d.Version == 4 && d.Key == m.Key })
 			return b.hub.AllDrawn(), ok
 		})
+	}
+}
+
+func (b *bench) pin(t *testing.T) {
+	m := card(1, "New")
+	m.Key = newKey()
+	id := b.post(t, m)
+	for range 2 {
+		if err := b.Platform.Pin(b.ctx, b.Channel, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.see(t, b.Ann, id, "the pinned card", func(v View) bool { return v.Pinned })
+	m.Version = 2
+	if err := b.Platform.Redraw(b.ctx, b.Channel, id, m); err != nil {
+		t.Fatal(err)
+	}
+	b.see(t, b.Ben, id, "the card that stays pinned when it changes", func(v View) bool { return v.Pinned })
+	if err := b.Hands.Delete(b.ctx, b.Ann, b.Channel, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Platform.Pin(b.ctx, b.Channel, id); !errors.Is(err, bot.ErrGone) {
+		t.Errorf("Pin of a deleted message: %v, want ErrGone", err)
 	}
 }
 

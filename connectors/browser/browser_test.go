@@ -161,7 +161,7 @@ func (h *hands) See(ctx context.Context, who bot.Person, _, message string) (*bo
 
 // shown is a message as a page shows it, as text.
 func shown(m *viewMessage) bottest.View {
-	v := bottest.View{Message: m.ID, Root: m.Root}
+	v := bottest.View{Message: m.ID, Root: m.Root, Pinned: m.Pinned}
 	var b strings.Builder
 	fmt.Fprintln(&b, m.Text)
 	if c := m.Card; c != nil {

@@ -89,7 +89,7 @@ func (h *hands) See(_ context.Context, who bot.Person, _, message string) (*bott
 
 // look is a post as an app shows it.
 func look(post *model.Post) bottest.View {
-	v := bottest.View{Message: post.Id, Root: post.RootId}
+	v := bottest.View{Message: post.Id, Root: post.RootId, Pinned: post.IsPinned}
 	add := func(markdown string) {
 		text, markup := rendered(markdown)
 		v.Text += text + "\n"
