@@ -58,7 +58,8 @@
 	});
 	addEventListener("pageshow", () => { for (const b of document.querySelectorAll("[aria-busy]")) b.removeAttribute("aria-busy"); });
 
+	// The event comes a moment after the click: who writes already is left alone.
 	document.addEventListener("toggle", (e) => {
-		if (e.target.open && e.target.matches(".compose")) e.target.querySelector("textarea, input[type=text]")?.focus();
+		if (e.target.open && e.target.matches(".compose") && !e.target.querySelector("textarea:focus, input:focus")) e.target.querySelector("textarea, input[type=text]")?.focus();
 	}, true);
 })();
