@@ -57,6 +57,13 @@ type addressParser struct {
 func (p *addressParser) run() {
 	s := p.s
 	for i := 0; i < len(s); {
+		if w, ok := closedWord(s[i:]); ok && p.angle == "" {
+			// what stands in an encoded-word separates nothing
+			p.words.WriteString(s[i : i+w])
+			p.begun = true
+			i += w
+			continue
+		}
 		switch c := s[i]; c {
 		case '"':
 			if p.noQuotes {
@@ -80,7 +87,11 @@ func (p *addressParser) run() {
 			i += n
 		case '(':
 			if p.noComments {
-				p.words.WriteByte(c)
+				if p.angle == "" {
+					p.words.WriteByte(c)
+				} else {
+					p.behind.WriteByte(c)
+				}
 				i++
 				continue
 			}
@@ -89,9 +100,7 @@ func (p *addressParser) run() {
 				p.noComments = true
 				continue
 			}
-			if p.comment == "" {
-				p.comment = text
-			}
+			p.comment = strings.TrimSpace(p.comment + " " + text)
 			i += n
 		case '<':
 			end, inner := -1, ""
@@ -119,8 +128,8 @@ func (p *addressParser) run() {
 					p.words.WriteString(next)
 				}
 				p.angle = a
-			} else if p.angle == "" && strings.TrimSpace(inner) != "" {
-				p.word(inner)
+			} else if p.angle == "" && strings.TrimSpace(inner) != "" && (strings.TrimSpace(p.words.String()) == "" || strings.Contains(p.words.String(), "@")) {
+				p.word(inner) // "<Maria>" alone is a name; "Postmaster <postmaster>" needs no second one
 			}
 			p.begun = true
 			for i < len(s) && s[i] == '>' {
@@ -140,7 +149,7 @@ func (p *addressParser) run() {
 				p.words.Reset()
 			case p.angle == "" && !strings.Contains(w, "@") && !p.quotedAddress() && (w != "" || p.quoted):
 				p.reset()
-			default:
+			case p.angle == "":
 				p.words.WriteByte(c)
 			}
 			i++
@@ -161,6 +170,15 @@ func (p *addressParser) run() {
 		}
 	}
 	p.end(false)
+}
+
+// closedWord is the length of the whole encoded-word at the beginning of s.
+func closedWord(s string) (int, bool) {
+	if !strings.HasPrefix(s, "=?") {
+		return 0, false
+	}
+	w, ok := cutWord(s)
+	return w.size, ok && strings.HasSuffix(s[:w.size], "?=")
 }
 
 func (p *addressParser) quotedAddress() bool {
@@ -360,7 +378,7 @@ func cleanAddr(s string) string {
 		return ""
 	}
 	local, domain := s[:at], strings.Trim(s[at+1:], ". '\">")
-	if i := strings.IndexAny(domain, " \t<>,;\"'()"); i >= 0 {
+	if i := strings.IndexAny(domain, " \t<>,;\"'()?"); i >= 0 {
 		domain = strings.TrimRight(domain[:i], ".")
 	}
 	if strings.HasPrefix(domain, "[") && !strings.HasSuffix(domain, "]") {

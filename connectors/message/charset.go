@@ -42,6 +42,12 @@ func decodeText(b []byte, label, hint string) (text string, known bool) {
 		}
 		return string(b), known
 	}
+	if cs != nil && cs.seven && !isASCII(b) {
+		cs, label = nil, "" // eight-bit bytes are no UTF-7
+	}
+	if cs == nil || cs.unicode || cs.claimsNothing {
+		b = joinSurrogates(b)
+	}
 	utf := utf8Quality(b)
 	switch {
 	case cs == nil || cs.claimsNothing:
@@ -81,6 +87,7 @@ type charset struct {
 	single        bool // one byte, one character
 	unicode       bool // UTF-8
 	claimsNothing bool // us-ascii and the like
+	seven         bool // bytes below 0x80 only
 }
 
 func charsetOf(label string) *charset {
@@ -163,6 +170,21 @@ func fillCharsets() {
 		cs.single = true
 		add(cs, labels)
 	}
+	// Where ISO 8859 has C1 controls, which no text holds, Windows has quotes and dashes and the euro.
+	iso := func(m, windows *charmap.Charmap, labels string) {
+		add(&charset{ascii: true, single: true, decode: func(b []byte) string {
+			var s strings.Builder
+			s.Grow(len(b) + len(b)/4)
+			for _, c := range b {
+				if 0x80 <= c && c < 0xa0 {
+					s.WriteRune(windows.DecodeByte(c))
+				} else {
+					s.WriteRune(m.DecodeByte(c))
+				}
+			}
+			return s.String()
+		}}, labels)
+	}
 	add(&charset{ascii: true, unicode: true, decode: mendUTF8},
 		"utf8 utf8mb4 unicode11utf8 unicode20utf8 unicode utf8n utfutf8 cputf8 cp65001 65001 utf charsetutf8")
 	add(&charset{ascii: true, claimsNothing: true, decode: mendUTF8},
@@ -171,19 +193,19 @@ func fillCharsets() {
 
 	single(charmap.Windows1252, `iso88591 88591 iso885911987 latin1 l1 cp1252 windows1252 win1252 ansi
 		westerneuropean iso8859 windows western isoir100 ibm819 cp819 iso885911998 iso88591windows1252 1252 iso88591windows`)
-	single(charmap.ISO8859_15, "iso885915 885915 latin9 latin0 iso885915fdis iso8859150")
-	single(charmap.ISO8859_2, "iso88592 88592 latin2 l2 iso885921987 iso885921999")
-	single(charmap.ISO8859_3, "iso88593 88593 latin3 l3")
-	single(charmap.ISO8859_4, "iso88594 88594 latin4 l4")
-	single(charmap.ISO8859_5, "iso88595 88595 cyrillic")
-	single(charmap.ISO8859_6, "iso88596 88596 arabic iso88596i iso88596e")
-	single(charmap.ISO8859_7, "iso88597 88597 greek greek8")
-	single(charmap.ISO8859_8, "iso88598 88598 hebrew iso88598i iso88598e visual")
+	iso(charmap.ISO8859_15, charmap.Windows1252, "iso885915 885915 latin9 latin0 iso885915fdis iso8859150")
+	iso(charmap.ISO8859_2, charmap.Windows1250, "iso88592 88592 latin2 l2 iso885921987 iso885921999")
+	iso(charmap.ISO8859_3, charmap.Windows1252, "iso88593 88593 latin3 l3")
+	iso(charmap.ISO8859_4, charmap.Windows1257, "iso88594 88594 latin4 l4")
+	iso(charmap.ISO8859_5, charmap.Windows1251, "iso88595 88595 cyrillic")
+	iso(charmap.ISO8859_6, charmap.Windows1256, "iso88596 88596 arabic iso88596i iso88596e")
+	iso(charmap.ISO8859_7, charmap.Windows1253, "iso88597 88597 greek greek8")
+	iso(charmap.ISO8859_8, charmap.Windows1255, "iso88598 88598 hebrew iso88598i iso88598e visual")
 	single(charmap.Windows1254, "iso88599 88599 latin5 l5 cp1254 windows1254 win1254 turkish")
-	single(charmap.ISO8859_10, "iso885910 latin6 l6")
-	single(charmap.ISO8859_13, "iso885913 latin7")
-	single(charmap.ISO8859_14, "iso885914 latin8")
-	single(charmap.ISO8859_16, "iso885916 latin10")
+	iso(charmap.ISO8859_10, charmap.Windows1252, "iso885910 latin6 l6")
+	iso(charmap.ISO8859_13, charmap.Windows1257, "iso885913 latin7")
+	iso(charmap.ISO8859_14, charmap.Windows1252, "iso885914 latin8")
+	iso(charmap.ISO8859_16, charmap.Windows1250, "iso885916 latin10")
 	single(charmap.Windows874, "iso885911 tis620 tis6200 windows874 cp874 thai")
 	single(charmap.Windows1250, "windows1250 cp1250 win1250 xcp1250")
 	single(charmap.Windows1251, "windows1251 cp1251 win1251 xcp1251 1251")
@@ -192,6 +214,7 @@ func fillCharsets() {
 	single(charmap.Windows1256, "windows1256 cp1256 win1256")
 	single(charmap.Windows1257, "windows1257 cp1257 win1257")
 	single(charmap.Windows1258, "windows1258 cp1258 win1258")
+	single(charmap.CodePage037, "cp037 ibm037")
 	single(charmap.KOI8R, "koi8r koi8 koi")
 	single(charmap.KOI8U, "koi8u koi8ru")
 	single(charmap.CodePage437, "cp437 ibm437 437")
@@ -217,7 +240,7 @@ func fillCharsets() {
 	add(ofEncoding(korean.EUCKR), "euckr ksc5601 ksc56011987 ksc56011989 ksc5601992 cp949 949 ms949 windows949 uhc korean kscc5601 cseuckr ks5601 csksc56011987 isoir149")
 	add(&charset{decode: jis2022}, "iso2022jp iso2022jp1 iso2022jp2 iso2022jp3 iso2022jp2004 iso2022jpms csiso2022jp cp50220 cp50221 cp50222 50220 50221 jis junet")
 	add(&charset{decode: kr2022}, "iso2022kr csiso2022kr")
-	add(&charset{decode: utf7}, "utf7 unicode11utf7 unicode20utf7 csunicode11utf7 cp65000")
+	add(&charset{decode: utf7, seven: true}, "utf7 unicode11utf7 unicode20utf7 csunicode11utf7 cp65000")
 	add(&charset{decode: wide(2, nil)}, "utf16 ucs2 iso10646ucs2 csunicode")
 	add(&charset{decode: wide(2, binary.LittleEndian)}, "utf16le unicodefffe ucs2le")
 	add(&charset{decode: wide(2, binary.BigEndian)}, "utf16be ucs2be")
@@ -233,6 +256,40 @@ func isASCII(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// joinSurrogates makes one character of two surrogates that were encoded one by one, as programs do
+// that take UTF-16 for characters (CESU-8).
+func joinSurrogates(b []byte) []byte {
+	half := func(p []byte) (rune, bool) {
+		if len(p) < 3 || p[0] != 0xed || p[1] < 0xa0 || p[1] > 0xbf || p[2]&0xc0 != 0x80 {
+			return 0, false
+		}
+		return 0xd000 | rune(p[1]&0x3f)<<6 | rune(p[2]&0x3f), true
+	}
+	for i := 0; i+6 <= len(b); i++ {
+		hi, ok := half(b[i:])
+		if !ok {
+			continue
+		}
+		lo, ok := half(b[i+3:])
+		r := utf16.DecodeRune(hi, lo)
+		if !ok || r == utf8.RuneError {
+			continue
+		}
+		out := utf8.AppendRune(bytes.Clone(b[:i]), r)
+		for rest := b[i+6:]; len(rest) > 0; {
+			if hi, ok := half(rest); ok {
+				if lo, ok := half(rest[3:]); ok && utf16.DecodeRune(hi, lo) != utf8.RuneError {
+					out, rest = utf8.AppendRune(out, utf16.DecodeRune(hi, lo)), rest[6:]
+					continue
+				}
+			}
+			out, rest = append(out, rest[0]), rest[1:]
+		}
+		return out
+	}
+	return b
 }
 
 const (

@@ -17,7 +17,9 @@ type decoder interface {
 
 // newDecoder chooses by the name, misspelt or not. text tells that the part is read by people.
 func newDecoder(name string, text bool, w io.Writer) decoder {
-	name, _, _ = strings.Cut(name, ";")
+	if i := strings.IndexAny(name, ";,"); i >= 0 {
+		name = name[:i]
+	}
 	key := strings.Map(func(r rune) rune {
 		switch {
 		case 'A' <= r && r <= 'Z':
@@ -30,9 +32,9 @@ func newDecoder(name string, text bool, w io.Writer) decoder {
 	switch key {
 	case "", "7bit", "8bit", "binary", "7bits", "8bits", "7", "8", "none", "plain", "text", "7bitascii", "ascii", "usascii", "utf8", "identity", "8bitmime":
 		return &identity{w: w}
-	case "base64", "b64", "b", "mimebase64", "base", "64":
+	case "base64", "xbase64", "b64", "b", "mimebase64", "base", "64":
 		return &base64Decoder{w: w, unsure: text}
-	case "quotedprintable", "qp", "q", "quotedprintible", "quoteprintable", "quotedprintables", "quotedprinted", "quoted":
+	case "quotedprintable", "xquotedprintable", "qp", "q", "quotedprintible", "quotedprinteable", "quoteprintable", "quotedprintables", "quotedprinted", "quoted":
 		return &qpDecoder{w: w}
 	case "xuuencode", "uuencode", "xuue", "uue", "xuu", "uu":
 		return &uuDecoder{w: w}

@@ -3,11 +3,10 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	netmail "net/mail"
 )
 
 // header is the header of a mail or of a part: the fields in their order, unfolded, as bytes.
@@ -19,6 +18,8 @@ type header struct {
 type field struct {
 	name  string // lower case
 	value []byte // unfolded, no blanks around it
+
+	clipped bool // the end is missing
 }
 
 func (h *header) has(name string) bool { return h.find(name) != nil }
@@ -215,14 +216,16 @@ func dropNonBase64(s string) string {
 	}, s)
 }
 
-// looseBase64 decodes what can be decoded.
+// looseBase64 decodes what can be decoded, also several texts strung together.
 func looseBase64(s string) []byte {
-	s = strings.TrimRight(s, "=")
-	if len(s)%4 == 1 {
-		s = s[:len(s)-1]
+	var out []byte
+	for run := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '=' }) {
+		if len(run)%4 == 1 {
+			run = run[:len(run)-1]
+		}
+		out, _ = base64.RawStdEncoding.AppendDecode(out, []byte(run))
 	}
-	b, _ := base64.RawStdEncoding.DecodeString(s)
-	return b
+	return out
 }
 
 // mediaType is a Content-Type or a Content-Disposition, read as it may come: with parts missing,
@@ -297,6 +300,10 @@ func dropComments(s string) string {
 func cutParams(s string) []param {
 	var list []param
 	for len(list) < 200 {
+		blank := ""
+		if strings.HasPrefix(s, "; ") {
+			blank = " "
+		}
 		s = strings.TrimLeft(s, "; \t\r\n")
 		if s == "" {
 			return list
@@ -314,7 +321,7 @@ func cutParams(s string) []param {
 			if charsetOf(piece) != nil { // "text/html; iso-8859-1"
 				list = append(list, param{"charset", strings.TrimSpace(piece)})
 			} else if n := len(list); n > 0 && isName(list[n-1].key) && len(list[n-1].value) < 500 {
-				list[n-1].value += "; " + strings.TrimSpace(piece)
+				list[n-1].value += ";" + blank + strings.TrimSpace(piece)
 			}
 			continue
 		}
@@ -325,6 +332,21 @@ func cutParams(s string) []param {
 		s = strings.TrimLeft(s[eq+1:], " \t\r\n")
 		if strings.HasPrefix(s, `"`) {
 			p.value, s = cutQuoted(s, isName(p.key))
+			// behind the quotes stands nothing, or a parameter whose semicolon was forgotten
+			if t := strings.TrimLeft(s, " \t"); t != "" && t[0] != ';' {
+				semi, eq := strings.IndexByte(t, ';'), strings.IndexByte(t, '=')
+				switch {
+				case eq >= 0 && (semi < 0 || eq < semi):
+				default:
+					if semi < 0 {
+						semi = len(t)
+					}
+					if t[0] == '.' && isName(p.key) { // there was a quote inside the name
+						p.value += t[:semi]
+					}
+					s = t[semi:]
+				}
+			}
 		} else {
 			end := strings.IndexByte(s, ';')
 			if end < 0 {
@@ -462,8 +484,9 @@ func messageIDs(values []string) []string {
 		}
 	}
 	for _, v := range values {
+		v = decodeWords(v)
 		if !strings.Contains(v, "<") {
-			for _, f := range strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '>' }) {
+			for _, f := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(" \t,;>", r) }) {
 				if strings.Contains(f, "@") || !strings.ContainsAny(strings.TrimSpace(v), " \t") {
 					add(f)
 				}
@@ -518,89 +541,238 @@ func parseDate(s string) time.Time {
 	if t, err := time.Parse("Mon, 2 Jan 2006 15:04:05 -0700", s); err == nil && sane(t) {
 		return t // the usual form
 	}
-	if t, err := netmail.ParseDate(strings.TrimSpace(s)); err == nil && sane(t) {
-		// net/mail takes a zone whose name it does not know for UTC
-		if name, off := t.Zone(); off == 0 && name != "" && name != "UTC" {
-			if z, ok := zoneOf(strings.ToUpper(name)); ok {
-				t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, z)
-			}
-		}
-		return t
-	}
-	s = strings.TrimSpace(dropComments(strings.ToValidUTF8(s, "")))
-	zone := time.UTC
-	// GMT+0200 means +0200; names of zones that time.Parse would not know
-	f := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' })
-	if len(f) > 0 && !strings.ContainsAny(f[0], "0123456789") && !isMonth(f[0]) {
-		f = f[1:] // the day of the week, in whatever language
-	}
-	if n := len(f); n > 1 {
-		last := strings.ToUpper(f[n-1])
-		for _, p := range []string{"GMT", "UTC", "UT"} {
-			if rest, ok := strings.CutPrefix(last, p); ok && len(rest) > 1 {
-				last = rest
-			}
-		}
-		if z, ok := zoneOf(last); ok {
-			zone, f = z, f[:n-1]
-			if n := len(f); n > 1 && (strings.EqualFold(f[n-1], "gmt") || strings.EqualFold(f[n-1], "utc")) {
-				f = f[:n-1]
-			}
+	d := dateReader{month: -1, hour: -1}
+	s = dropComments(strings.ToValidUTF8(clip(decodeWords(s), 300), ""))
+	for _, f := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t,;\"'()\u00a0\u202f", r) }) {
+		if !d.token(f) {
+			break
 		}
 	}
-	for i := range f {
-		if j := monthOf(f[i]); j != "" {
-			f[i] = j
-		}
-		if d := strings.TrimSuffix(f[i], "."); d != f[i] && len(d) <= 2 && strings.Trim(d, "0123456789") == "" {
-			f[i] = d
-		}
-		if strings.Count(f[i], ".") == 2 && len(f[i]) <= 8 && strings.Trim(f[i], "0123456789.") == "" && i > 0 {
-			f[i] = strings.ReplaceAll(f[i], ".", ":")
-		}
-	}
-	s = strings.Join(f, " ")
-	for _, layout := range []string{
-		"2 Jan 2006 15:04:05", "2 Jan 2006 15:04", "2 Jan 06 15:04:05", "2 Jan 06 15:04", "2 Jan 2006 3:04:05 PM", "2 Jan 2006 3:04 PM",
-		"Jan 2 15:04:05 2006", "Jan 2 2006 15:04:05", "Jan 2 2006 15:04", "Jan 2 2006 3:04:05 PM", "Jan 2 2006 3:04 PM",
-		"2-Jan-2006 15:04:05", "2-Jan-06 15:04:05", "2 Jan 2006", "2006 Jan 2 15:04:05",
-		"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04", "2006-01-02",
-		"2006/01/02 15:04:05", "02.01.2006 15:04:05", "02.01.2006 15:04", "01/02/2006 15:04:05", "01/02/2006 3:04:05 PM",
-	} {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil && sane(t) {
-			return t
-		}
-	}
-	return time.Time{}
+	return d.time()
 }
 
-func sane(t time.Time) bool { return t.Year() >= 1970 && t.Year() < 2200 }
+// dateReader takes the words of a date in whatever order they come; what it does not know it skips.
+type dateReader struct {
+	year, day      int
+	month          int // -1 until known
+	hour, min, sec int // hour is -1 until known
+	zone           *time.Location
+	offset         bool // zone is a number: "GMT +0100" means the number
+}
 
-func isMonth(s string) bool { return monthOf(s) != "" }
-
-func monthOf(s string) string {
-	s = strings.ToLower(strings.Trim(s, "."))
-	if len(s) < 3 || len(s) > 9 {
-		return ""
+// token takes a word. It gives false where the date is complete: what follows is junk.
+func (d *dateReader) token(f string) bool {
+	low := strings.ToLower(strings.Trim(f, "."))
+	switch {
+	case low == "":
+	case d.hour >= 0 && (low == "am" || low == "pm" || low == "a.m" || low == "p.m"):
+		if low[0] == 'p' && d.hour < 12 {
+			d.hour += 12
+		} else if low[0] == 'a' && d.hour == 12 {
+			d.hour = 0
+		}
+	case d.hour < 0 && monthOf(low) >= 0: // "mar., 6 oct. 2026": the last one is the month
+		d.month = monthOf(low)
+	case d.month < 0 && monthOf(low) >= 0:
+		d.month = monthOf(low)
+	case d.clock(low):
+	case d.hour >= 0 && d.zoneWord(f):
+	case low[0] >= '0' && low[0] <= '9':
+		d.number(low)
 	}
-	for _, m := range []string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"} {
-		if strings.HasPrefix(strings.ToLower(m), s) || s == "sept" && m == "September" {
-			return m[:3]
+	return d.zone == nil || d.year == 0 || !d.offset
+}
+
+// clock reads 10:00, 10:00:00.123, 9:5:7, 10.00.00, and 10:00:00+0100 or 10:00AM in one word.
+func (d *dateReader) clock(s string) bool {
+	sep := ":"
+	if !strings.Contains(s, ":") && strings.Count(s, ".") == 2 && len(s) <= 8 && (d.month >= 0 || d.year > 0) {
+		sep = "."
+	}
+	if d.hour >= 0 || !strings.Contains(s, sep) {
+		return false
+	}
+	end := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != ':' && r != '.' })
+	rest := ""
+	if end >= 0 {
+		s, rest = s[:end], s[end:]
+	}
+	p := strings.Split(s, sep)
+	if len(p) < 2 || len(p) > 3 {
+		return false
+	}
+	var n [3]int
+	for i := range p {
+		p[i], _, _ = strings.Cut(p[i], ".") // fractions of a second
+		v, err := strconv.Atoi(p[i])
+		if err != nil || len(p[i]) > 2 {
+			return false
+		}
+		n[i] = v
+	}
+	if n[0] > 24 || n[1] > 59 || n[2] > 60 || n[0] == 24 && n[1]+n[2] > 0 {
+		return false
+	}
+	d.hour, d.min, d.sec = n[0], n[1], n[2]
+	if rest != "" {
+		d.token(rest)
+	}
+	return true
+}
+
+// zoneWord reads +0100, +01:00, +1, GMT+01:00, and names. An offset outranks a name before it.
+func (d *dateReader) zoneWord(s string) bool {
+	s = strings.ToUpper(s)
+	for _, p := range []string{"GMT", "UTC", "UT"} {
+		if rest, ok := strings.CutPrefix(s, p); ok && rest != "" {
+			s = rest
+			break
 		}
 	}
-	return ""
+	z, ok := zoneOf(s)
+	offset := s[0] == '+' || s[0] == '-'
+	if !ok || d.zone != nil && !offset {
+		return false
+	}
+	d.zone, d.offset = z, offset
+	return true
+}
+
+// number takes a day, a year, or all of a date in figures.
+func (d *dateReader) number(s string) {
+	if i := strings.IndexByte(s, 't'); i >= 6 && d.hour < 0 { // 2006-01-02T15:04:05Z
+		d.number(s[:i])
+		rest := s[i+1:]
+		if len(rest) >= 6 && strings.Trim(rest[:6], "0123456789") == "" {
+			rest = rest[:2] + ":" + rest[2:4] + ":" + rest[4:]
+		}
+		d.clock(rest)
+		return
+	}
+	for _, sep := range []string{"-", "/", "."} {
+		p := strings.Split(s, sep)
+		if len(p) != 3 {
+			continue
+		}
+		if d.month = monthOf(p[1]); d.month < 0 {
+			d.month = figure(p[1]) - 1
+		}
+		switch {
+		case len(p[0]) == 4:
+			d.year, d.day = figure(p[0]), figure(p[2])
+		case sep == "/": // as Americans write
+			d.month, d.day, d.year = figure(p[0])-1, figure(p[1]), fullYear(p[2])
+			if d.month > 11 {
+				d.month, d.day = d.day-1, d.month+1
+			}
+		default:
+			d.day, d.year = figure(p[0]), fullYear(p[2])
+		}
+		return
+	}
+	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyz.") // 2nd, 2.
+	n := figure(digits)
+	switch {
+	case n < 0:
+	case len(digits) == 8 && d.year == 0:
+		d.year, d.month, d.day = n/10000, n/100%100-1, n%100
+	case d.day == 0 && len(digits) <= 2:
+		d.day = n
+	case d.year == 0 && d.day > 0 && len(digits) <= 4:
+		d.year = fullYear(digits)
+	case d.year == 0 && len(digits) == 4:
+		d.year = n
+	case d.hour < 0 && len(digits) == 4 && n < 2400 && n%100 < 60: // military time
+		d.hour, d.min = n/100, n%100
+	}
+}
+
+// fullYear reads a year of two or three digits as RFC 5322 §4.3 says.
+func fullYear(s string) int {
+	n := figure(s)
+	switch {
+	case len(s) == 2 && n >= 0 && n < 50:
+		return n + 2000
+	case (len(s) == 2 || len(s) == 3) && n >= 0:
+		return n + 1900
+	}
+	return n
+}
+
+// figure is a whole number, -1 for what is none.
+func figure(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || len(s) > 9 {
+		return -1
+	}
+	return n
+}
+
+func (d *dateReader) time() time.Time {
+	if d.year <= 0 || d.month < 0 || d.month > 11 || d.day < 1 || d.day > 31 {
+		return time.Time{}
+	}
+	zone := d.zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	t := time.Date(d.year, time.Month(d.month+1), d.day, max(d.hour, 0), d.min, d.sec, 0, zone)
+	if time.Date(d.year, time.Month(d.month+1), d.day, 12, 0, 0, 0, time.UTC).Day() != d.day || !sane(t) {
+		return time.Time{}
+	}
+	return t
+}
+
+func sane(t time.Time) bool { return t.Year() >= 1969 && t.Year() < 2200 }
+
+// monthOf is the month of a name, 0 to 11: its English beginning, or another language's name as
+// mail programs write it into Date although they must not. -1 is none.
+func monthOf(s string) int {
+	s = strings.ToLower(strings.Trim(s, "."))
+	if len(s) < 3 || len(s) > 12 {
+		return -1
+	}
+	for i, m := range [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"} {
+		if strings.HasPrefix(m, s) {
+			return i
+		}
+	}
+	if n, ok := foreignMonths[s]; ok {
+		return n - 1
+	}
+	return -1
+}
+
+var foreignMonths = map[string]int{
+	"sept": 9, "januar": 1, "janv": 1, "janvier": 1, "ene": 1, "enero": 1, "gen": 1, "gennaio": 1, "januari": 1, "stycznia": 1,
+	"februar": 2, "févr": 2, "fév": 2, "fev": 2, "février": 2, "febrero": 2, "febbraio": 2, "februari": 2, "fevereiro": 2, "lutego": 2,
+	"mär": 3, "märz": 3, "mrz": 3, "mars": 3, "marzo": 3, "março": 3, "maart": 3, "mrt": 3, "marca": 3,
+	"avr": 4, "avril": 4, "abr": 4, "abril": 4, "aprile": 4, "kwi": 4, "kwietnia": 4,
+	"mai": 5, "mei": 5, "mag": 5, "maggio": 5, "mayo": 5, "maio": 5, "maj": 5, "maja": 5,
+	"juin": 6, "juni": 6, "junio": 6, "giu": 6, "giugno": 6, "junho": 6, "cze": 6, "czerwca": 6,
+	"juil": 7, "juillet": 7, "juli": 7, "julio": 7, "lug": 7, "luglio": 7, "julho": 7, "lip": 7, "lipca": 7,
+	"août": 8, "aou": 8, "aoû": 8, "ago": 8, "agosto": 8, "sie": 8, "sierpnia": 8, "augusti": 8, "augustus": 8,
+	"septembre": 9, "septiembre": 9, "set": 9, "settembre": 9, "setembro": 9, "wrz": 9, "września": 9,
+	"okt": 10, "oktober": 10, "octobre": 10, "octubre": 10, "ott": 10, "ottobre": 10, "out": 10, "outubro": 10, "paź": 10, "października": 10,
+	"novembre": 11, "noviembre": 11, "novembro": 11, "lis": 11, "listopada": 11,
+	"dez": 12, "dezember": 12, "déc": 12, "décembre": 12, "dic": 12, "diciembre": 12, "dicembre": 12, "dezembro": 12, "gru": 12, "grudnia": 12, "desember": 12,
 }
 
 func zoneOf(s string) (*time.Location, bool) {
-	if len(s) == 6 && s[3] == ':' {
-		s = s[:3] + s[4:]
-	}
-	if len(s) == 3 && (s[0] == '+' || s[0] == '-') {
-		s += "00"
-	}
-	if len(s) == 5 && (s[0] == '+' || s[0] == '-') && strings.Trim(s[1:], "0123456789") == "" {
-		d := func(i int) int { return int(s[i] - '0') }
-		sec := (d(1)*10+d(2))*3600 + (d(3)*10+d(4))*60
+	if len(s) > 1 && (s[0] == '+' || s[0] == '-') {
+		h, m, colon := strings.Cut(s[1:], ":")
+		if !colon {
+			if len(h) > 2 {
+				h, m = h[:len(h)-2], h[len(h)-2:]
+			} else {
+				m = "0"
+			}
+		}
+		hours, minutes := figure(h), figure(m)
+		if hours < 0 || minutes < 0 || len(h) > 2 || len(m) > 2 {
+			return nil, false
+		}
+		sec := hours*3600 + minutes*60
 		if s[0] == '-' {
 			sec = -sec
 		}
@@ -611,7 +783,10 @@ func zoneOf(s string) (*time.Location, bool) {
 	}
 	hours, ok := map[string]int{"Z": 0, "GMT": 0, "UTC": 0, "UT": 0, "WET": 0, "BST": 1, "CET": 1, "MEZ": 1, "WEST": 1, "CEST": 2, "MESZ": 2, "MEST": 2, "MET": 1, "EET": 2, "EEST": 3, "MSK": 3,
 		"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10, "AEDT": 11}[s]
-	return time.FixedZone("", hours*3600), ok
+	if !ok {
+		return nil, false
+	}
+	return time.FixedZone("", hours*3600), true
 }
 
 // headerLine splits "Name: value". ok is false for what is no header line.

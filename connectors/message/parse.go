@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"groupmail/ticketing"
@@ -137,8 +138,8 @@ func (w *walker) mail(opt Options) (ticketing.Mail, Details) {
 	m.InReplyTo = messageIDs(h.all("in-reply-to"))
 	m.References = messageIDs(h.all("references"))
 	m.From = w.from()
-	m.To = headerAddresses(h, "to")
-	m.Cc = headerAddresses(h, "cc")
+	m.To = w.recipients("to")
+	m.Cc = w.recipients("cc")
 	m.ReplyTo = headerAddresses(h, "reply-to")
 	m.Subject = clip(h.text("subject"), mostSubject)
 	for _, v := range h.all("date") {
@@ -154,13 +155,22 @@ func (w *walker) mail(opt Options) (ticketing.Mail, Details) {
 	if w.root != nil {
 		segs = w.segments(w.root)
 	}
-	marked, html := w.render(segs)
-	m.Text, m.HTML = unmarkedText(marked), html
-	markInline(segs, m.Attachments)
-	if strings.TrimSpace(m.Text) == "" && len(w.nested) > 0 && !w.hasReport() {
-		m.Text = w.nested[0].asText()
-		marked = m.Text
+	if !slices.ContainsFunc(segs, func(s segment) bool { return !s.blank() }) && !w.packed.blank() {
+		segs = []segment{w.packed}
 	}
+	marked, html := w.render(segs)
+	m.HTML = html
+	markInline(segs, m.Attachments)
+	if strings.TrimSpace(marked) == "" && len(w.nested) > 0 && !w.hasReport() {
+		marked = w.nested[0].asText()
+	}
+	if w.root != nil {
+		marked = withInvitation(marked, w.root)
+	}
+	if strings.TrimSpace(marked) == "" && w.sealed != "" {
+		marked = "This mail is encrypted with " + w.sealed + ". Open it in a mail program that has the key."
+	}
+	m.Text = unmarkedText(marked)
 	forward := isForward(m.Subject)
 	m.Reply = reply(marked, forward)
 
@@ -289,11 +299,29 @@ func first(list []ticketing.Address) ticketing.Address {
 }
 
 func headerAddresses(h *header, name string) []ticketing.Address {
-	values := h.all(name)
-	for i := range values {
-		values[i] = h.utf8(values[i])
+	var values []string
+	for _, f := range h.fields {
+		if f.name != name || len(f.value) == 0 {
+			continue
+		}
+		v := string(f.value)
+		if i := strings.LastIndexByte(v, ','); f.clipped && i >= 0 {
+			v = v[:i] // half an address is another one
+		}
+		values = append(values, h.utf8(v))
 	}
 	return addresses(values)
+}
+
+// recipients reads a list of recipients and says in the fault if somebody is missing from it.
+func (w *walker) recipients(name string) []ticketing.Address {
+	list := headerAddresses(w.head, name)
+	for _, f := range w.head.fields {
+		if f.name == name && (f.clipped || len(list) == mostAddresses) {
+			w.fault("not all recipients could be read: " + name + " is too long")
+		}
+	}
+	return list
 }
 
 const mostSubject = 4000

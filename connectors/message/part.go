@@ -30,6 +30,13 @@ type part struct {
 	n       int64     // decoded bytes
 	into    *splitter // contained mail
 	inner   *walker
+	unpack  unpacker // of a file that holds others
+}
+
+// unpacker takes the bytes of a file that holds others, and lists those.
+type unpacker interface {
+	feed([]byte)
+	end()
 }
 
 type role int
@@ -147,6 +154,12 @@ func (w *walker) beginFile(p *part) {
 		}
 	}
 	w.files = append(w.files, a)
+	if p.kind.value == "application/pgp-encrypted" {
+		w.sealed = "PGP"
+	}
+	if w.want == nil || p.file != w.wanted {
+		p.unpack = w.unpacker(p)
+	}
 	if w.want != nil {
 		if p.file == w.wanted {
 			w.found = true
@@ -160,6 +173,28 @@ func (w *walker) beginFile(p *part) {
 		*w.looked++
 		p.look(w)
 	}
+}
+
+// unpacker chooses how a file is unpacked, nil if it is not.
+func (w *walker) unpacker(p *part) unpacker {
+	const most = 3 // in each other
+	if w.level > 0 || w.unpacked >= most || p.role != file {
+		return nil
+	}
+	name := strings.ToLower(w.files[p.file].Name)
+	switch p.kind.value {
+	case "application/ms-tnef", "application/vnd.ms-tnef":
+		return &tnef{w: w, of: p}
+	case "application/pkcs7-mime", "application/x-pkcs7-mime":
+		return &cms{w: w, of: p}
+	case "application/octet-stream":
+		if name == "winmail.dat" || name == "win.dat" {
+			return &tnef{w: w, of: p}
+		} else if name == "smime.p7m" {
+			return &cms{w: w, of: p}
+		}
+	}
+	return nil
 }
 
 // feed gives encoded bytes to the part's decoder. What can go wrong there is the writer that
@@ -178,6 +213,9 @@ func (p *part) look(w *walker) {
 	p.inner.header.limit = mostSample
 	p.into = newSplitter(8<<10, p.inner.line)
 }
+
+// sampled tells the files whose beginning is kept, to be read when the walk is over.
+func (p *part) sampled() bool { return p.evidence() || p.isCalendar() }
 
 // evidence tells the parts of a report that classification reads.
 func (p *part) evidence() bool {

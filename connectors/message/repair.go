@@ -159,6 +159,9 @@ func (c *collector) line(l line) (done bool, rest []stray) {
 		c.begun = true
 	}
 	if len(text) == 0 && len(l.end) > 0 {
+		if c.fieldLike() {
+			c.mend()
+		}
 		rest = c.strays
 		c.strays = nil
 		if len(rest) > 0 {
@@ -185,8 +188,9 @@ func (c *collector) line(l line) (done bool, rest []stray) {
 	}
 	name, value, ok := headerLine(text)
 	if ok && len(c.strays) > 0 {
-		// After lines that are none, only a well-known field, and not one seen before, is a field.
-		if !knownFields[name] || c.has(name) && onlyOnce[name] {
+		// After lines that are none, only a well-known field, and not one seen before, is a field;
+		// and what has a hyphen in its name.
+		if !knownFields[name] && !strings.Contains(name, "-") || c.has(name) && onlyOnce[name] {
 			ok = false
 		} else {
 			c.mend()
@@ -233,6 +237,20 @@ func (c *collector) astray(l line) (done bool, rest []stray) {
 	return false, nil
 }
 
+// fieldLike tells whether the strays before the blank line were meant for fields: the last has a
+// name, if not a lawful one ("X Ä: value"), or a lawful one that a line without colon precedes.
+func (c *collector) fieldLike() bool {
+	if len(c.strays) == 0 || len(c.fields) < 3 {
+		return false
+	}
+	last := c.strays[len(c.strays)-1].text
+	if _, _, ok := headerLine(last); ok {
+		return len(c.strays) == 2
+	}
+	name, _, ok := bytes.Cut(last, []byte(":"))
+	return ok && len(c.strays) == 1 && len(name) < 40 && bytes.Count(name, []byte(" ")) < 2 && (len(last) == len(name)+1 || last[len(name)+1] != '/')
+}
+
 // mend takes the strays as what a field above should have folded.
 func (c *collector) mend() {
 	strays := c.strays
@@ -270,7 +288,7 @@ func (c *collector) goOn(b []byte) {
 	room := min(mostFieldBytes-len(f.value), c.limit-c.size)
 	if len(b) > room {
 		b = b[:max(room, 0)]
-		c.clipped = true
+		c.clipped, f.clipped = true, true
 	}
 	if len(f.value) == 0 {
 		b = bytes.TrimLeft(b, " \t")

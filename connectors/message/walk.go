@@ -16,25 +16,19 @@ import (
 
 // walker goes through a mail line by line and builds its tree of parts.
 type walker struct {
-	head   *header
-	root   *part
-	open   []*part // multiparts whose end has not come
-	shut   *part   // the last one whose end has
-	leaf   *part   // being read
-	header *collector
-	ahead  *part         // whose header is being read
-	out    *bufio.Writer // of the leaf's decoder
-	gap    []byte        // the line end before the current line: it belongs to a boundary, if that comes
+	head *header
+	root *part
+	reading
 
 	parts  int
 	files  []ticketing.Attachment
 	nested []contained
-	looked *int   // contained mails that were looked into, at all levels
-	texts  int    // body texts so far
-	uuHead []byte // a line of the body that may begin a uuencoded file
-	uu     *part  // that file, while it is read
-	plain  int    // room left for plain text
-	html   int    // and for HTML
+	looked *int    // contained mails that were looked into, at all levels
+	packed segment // the text in a winmail.dat
+	sealed string  // how the mail is encrypted, if it is
+	texts  int     // body texts so far
+	plain  int     // room left for plain text
+	html   int     // and for HTML
 	faults []string
 	digest hash.Hash
 	lines  *bufio.Writer // on the way to digest
@@ -45,6 +39,21 @@ type walker struct {
 	wanted int
 	found  bool
 	enough bool
+}
+
+// reading is where the walk stands. It is changed for another while a file is read that holds a MIME
+// entity itself.
+type reading struct {
+	open     []*part // multiparts whose end has not come
+	shut     *part   // the last one whose end has
+	leaf     *part   // being read
+	header   *collector
+	ahead    *part         // whose header is being read
+	out      *bufio.Writer // of the leaf's decoder
+	gap      []byte        // the line end before the current line: it belongs to a boundary, if that comes
+	uuHead   []byte        // a line of the body that may begin a uuencoded file
+	uu       *part         // that file, while it is read
+	unpacked int           // files around, in each other
 }
 
 func newWalker() *walker {
@@ -220,7 +229,13 @@ func (w *walker) content(p *part, b []byte) error {
 				_, err := w.want.Write(b)
 				return err
 			}
-			return nil
+			if p.unpack != nil {
+				p.unpack.feed(b)
+			}
+			return w.want.err
+		}
+		if p.unpack != nil {
+			p.unpack.feed(b)
 		}
 		p.n += int64(len(b))
 		if p.sum != nil {
@@ -229,7 +244,7 @@ func (w *walker) content(p *part, b []byte) error {
 		if p.into != nil {
 			p.into.feed(b)
 		}
-		if p.evidence() && len(p.kept) < mostSample {
+		if p.sampled() && len(p.kept) < mostSample {
 			p.kept = append(p.kept, b[:min(len(b), mostSample-len(p.kept))]...)
 		}
 	}
@@ -462,6 +477,10 @@ func (w *walker) endFile(p *part) {
 			w.files[p.file].Name = emlName(c.subject)
 		}
 	}
+	if p.unpack != nil {
+		p.unpack.end()
+		p.unpack = nil
+	}
 	a := &w.files[p.file]
 	if u, ok := p.dec.(*uuDecoder); ok && a.Name == "" {
 		a.Name = fileName(decodeWords(u.name), "")
@@ -480,6 +499,14 @@ func (w *walker) finish() {
 	if w.header != nil && w.head == nil {
 		w.headerDone(w.header.end())
 	}
+	w.endReading()
+	if w.root != nil {
+		w.rescue(w.root)
+	}
+}
+
+// endReading ends what is open at the end of the stream.
+func (w *walker) endReading() {
 	if w.header != nil && w.ahead != nil {
 		w.endLeaf()
 	}
@@ -491,9 +518,6 @@ func (w *walker) finish() {
 		w.endLeaf()
 	}
 	w.open = nil
-	if w.root != nil {
-		w.rescue(w.root)
-	}
 }
 
 // rescue makes a text of a multipart in which no part was found.
