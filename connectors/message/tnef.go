@@ -94,6 +94,9 @@ func (t *tnef) next() {
 		t.state = tnefHeader
 		if le.Uint32(t.head) != tnefSignature {
 			t.state = tnefOver
+			if t.depth == 0 {
+				t.w.fault("winmail.dat is none")
+			}
 		}
 	case tnefHeader:
 		t.id, t.left = le.Uint32(t.head[1:]), int64(le.Uint32(t.head[5:]))
@@ -173,6 +176,9 @@ func (t *tnef) attribute() {
 				t.cid = cleanID(t.string(p))
 			case 0x3701: // PR_ATTACH_DATA_OBJ
 				t.object = p.value
+				if p.kind == 0x0d && len(t.object) >= 16 {
+					t.object = t.object[16:] // the class of the object stands first
+				}
 			}
 		}
 	}
@@ -240,14 +246,13 @@ func (t *tnef) endFile() {
 
 // embedded unpacks a message that was attached: its files follow on, its text is a file.
 func (t *tnef) embedded() {
-	const iid = 16 // the object's class stands first
-	if t.file != nil || len(t.object) <= iid {
+	if t.file != nil || len(t.object) == 0 {
 		return
 	}
 	if t.depth < tnefDepth {
 		in := &tnef{w: t.w, of: t.of, depth: t.depth + 1, charset: t.charset}
-		in.feed(t.object[iid:])
-		if in.state != tnefOver {
+		in.feed(t.object)
+		if in.state != tnefOver && in.state != tnefStart {
 			in.end()
 			text, kind, ending := in.plain, "text/plain", ".txt"
 			if strings.TrimSpace(text) == "" && in.html != "" {
@@ -261,7 +266,7 @@ func (t *tnef) embedded() {
 		}
 	}
 	if t.beginFile(); t.file != nil {
-		_ = t.w.content(t.file, t.object[iid:])
+		_ = t.w.content(t.file, t.object)
 	}
 }
 
