@@ -103,6 +103,11 @@ func TestMemory(t *testing.T) {
 		{"blank lines", "From: a@x.example\r\n\r\n", "\n", ""},
 		{"CRs", "From: a@x.example\r\n\r\n", "\r", ""},
 		{"nothing but NUL", "", "\x00", ""},
+		{"winmail.dat", part("application/ms-tnef", "binary") + string(tnefOf(attribute(2, attAttachRendData, nil))) + "\x02\x0f\x80\x06\x00\xff\xff\xff\x7f", "data ", ""},
+		{"winmail.dat of properties", part("application/ms-tnef", "binary") + string(tnefOf()) + "\x01\x03\x90\x06\x00\x00\x00\x3f\x00", "\xff\xff\xff\x7f\x02\x01\x09\x10", ""},
+		{"winmail.dat of files", part("application/ms-tnef", "binary") + string(tnefOf()), string(tnefFile("a.txt", "a", 0x1f3707, "b")), ""},
+		{"opaque signature", part("application/pkcs7-mime", "binary") + "\x30\x80\x06\x09" + string(oidSigned) + "\xa0\x80\x30\x80\x02\x01\x01\x31\x00\x30\x80\x06\x01\x01\xa0\x80\x24\x80", "\x04\x04Cont\x04\x06ent-Ty\x04\x02:a\x04\x04\r\n\r\n", ""},
+		{"invitation", part("text/calendar", "7bit") + "BEGIN:VEVENT\r\n", "ATTENDEE;CN=\"a;b\":mailto:a@x.example\r\n", ""},
 		{"uuencode", part("application/zip", "x-uuencode") + "begin 644 a\r\n", "M" + strings.Repeat("a", 60) + "\r\n", "end\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

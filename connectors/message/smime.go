@@ -42,22 +42,20 @@ func (c *cms) feed(b []byte) {
 			}
 			continue
 		}
-		n := min(len(b), mostCMSHead-len(c.head))
-		c.head = append(c.head, b[:n]...)
-		b = b[n:]
-		var rest []byte
-		var whole bool
+		// byte by byte: what stands before the content, or between its pieces, is short
+		c.head = append(c.head, b[0])
+		b = b[1:]
+		whole := false
 		if c.found {
-			rest, whole = c.piece(c.head)
+			whole = c.piece(c.head)
 		} else {
-			rest, whole = c.begin(c.head)
+			whole = c.begin(c.head)
 		}
-		if !whole { // more must come
-			c.over = c.over || len(c.head) >= mostCMSHead
-			continue
+		if whole {
+			c.head = c.head[:0]
+		} else if len(c.head) >= mostCMSHead {
+			c.over = true
 		}
-		b = append(bytes.Clone(rest), b...)
-		c.head = c.head[:0]
 	}
 }
 
@@ -88,8 +86,9 @@ func tlv(b []byte) (tag byte, length int64, rest []byte, whole bool) {
 	return tag, length, b[k:], true
 }
 
-// begin reads up to the content. It gives whole with over set where there is none to be had.
-func (c *cms) begin(b []byte) (rest []byte, whole bool) {
+// begin reads up to the content, and sets over where there is none to be had. whole is false if more
+// bytes are needed.
+func (c *cms) begin(b []byte) (whole bool) {
 	step := func(want byte) (value []byte, ok bool) {
 		tag, length, after, whole := tlv(b)
 		if !whole {
@@ -113,29 +112,29 @@ func (c *cms) begin(b []byte) (rest []byte, whole bool) {
 		return value, true
 	}
 	if _, ok := step(0x30); !ok { // ContentInfo
-		return nil, false
+		return false
 	}
 	kind, ok := step(0x06)
 	if !ok {
-		return nil, false
+		return false
 	}
 	if !bytes.Equal(kind, oidSigned) {
 		c.sealed = bytes.Equal(kind, oidEnveloped) || bytes.Equal(kind, oidAuthEnv)
 		c.over = true
-		return nil, false
+		return false
 	}
 	for _, tag := range []byte{0xa0, 0x30, 0x02, 0x31, 0x30, 0x06, 0xa0} { // SignedData up to eContent
 		if _, ok := step(tag); !ok {
-			return nil, false
+			return false
 		}
 	}
 	c.found = true
-	return b, true
+	return true
 }
 
 // piece reads the header of the content, or of its next piece.
-func (c *cms) piece(b []byte) (rest []byte, whole bool) {
-	tag, length, rest, whole := tlv(b)
+func (c *cms) piece(b []byte) (whole bool) {
+	tag, length, _, whole := tlv(b)
 	switch {
 	case !whole:
 	case tag == 0x24: // constructed: pieces follow
@@ -146,7 +145,7 @@ func (c *cms) piece(b []byte) (rest []byte, whole bool) {
 	default:
 		c.over = true
 	}
-	return rest, whole
+	return whole
 }
 
 // text takes content: a MIME entity, which is read in the place of the file that it is in.

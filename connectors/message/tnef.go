@@ -14,6 +14,7 @@ type tnef struct {
 	of    *part
 	depth int // envelopes around this one
 
+	valid bool // it has begun as it must
 	state int
 	head  []byte // signature, attribute header or checksum so far
 	id    uint32 // of the attribute
@@ -92,7 +93,8 @@ func (t *tnef) next() {
 	switch t.state {
 	case tnefStart:
 		t.state = tnefHeader
-		if le.Uint32(t.head) != tnefSignature {
+		t.valid = le.Uint32(t.head) == tnefSignature
+		if !t.valid {
 			t.state = tnefOver
 			if t.depth == 0 {
 				t.w.fault("winmail.dat is none")
@@ -252,7 +254,7 @@ func (t *tnef) embedded() {
 	if t.depth < tnefDepth {
 		in := &tnef{w: t.w, of: t.of, depth: t.depth + 1, charset: t.charset}
 		in.feed(t.object)
-		if in.state != tnefOver && in.state != tnefStart {
+		if in.valid {
 			in.end()
 			text, kind, ending := in.plain, "text/plain", ".txt"
 			if strings.TrimSpace(text) == "" && in.html != "" {
