@@ -13,7 +13,6 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
-	gormsqlite "gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"modernc.org/sqlite"
@@ -78,7 +77,7 @@ func openSQLite(ctx context.Context, path string, clock ticketing.Clock) (_ *lit
 	}); err != nil {
 		return nil, err
 	}
-	if l.gorm, err = newGorm(gormsqlite.Dialector{Conn: pool{l.writer}}); err != nil {
+	if l.gorm, err = newGorm(liteGorm{pool{l.writer}}); err != nil {
 		return nil, explainFile(path, err)
 	}
 	return l, nil
