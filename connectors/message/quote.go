@@ -441,7 +441,7 @@ const wroteWords = `wrote|writes|sent|schrieb|schrieben|a écrit|écrit|ha écri
 	`a scris|έγραψε|написа|je napisao|je napisala|napisao|napisala|je napisal|napisal|rašė|parašė|rakstīja|va escriure|ha escrit|je napisao/la|je napisala|је написао/ла|је написао|је написала|ने लिखा|نوشت|نوشته|geschrieben|이\(가\) 쓴 글|escrigué|đã viết|viết|menulis|đã ghi|כתב|כתבה|כתב/ה|كتب|كتبت|เขียนว่า|写道|寫道|写到|のメッセージ|書きました|wrote on|님이 작성|작성`
 
 var (
-	wrote = regexp.MustCompile(`(?i)(?:^|[\s,/)>"'“”«»;:.\d日]|님이\s*)(?:` + wroteWords + `)(?:$|[\s:：,(<\-])`)
+	wrote = anyOf(`(?i)(?:^|[\s,/)>"'“”«»;:.\d日]|님이\s*)(?:` + wroteWords + `)(?:$|[\s:：,(<\-])`)
 	// The words that attributions begin with.
 	attributionOpener = regexp.MustCompile(`(?:^|\s)(?:On|At|Am|Le|El|Il|Op|Em|Às|No dia|Dana|Wiadomość napisana przez|Missatge de|W dniu|Dnia|Den|På|Dne|Dňa|La|În|Στις|На|Pada|Vào|Ngày|בתאריך|في|于|在|Il giorno|` +
 		`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Mo|Di|Mi|Do|Fr|Sa|So|пн|вт|ср|чт|пт|сб|вс|pon|wt|śr|czw|pt|sob|ndz|lun|mar|mer|jeu|ven|sam|dim)[.,]|\d{4}[-./年]\s?\d|\d{1,2}[./]\s?\d{1,2}[./]\s?\d{2,4})\s?`)
@@ -576,9 +576,9 @@ func (q *quoteFinder) headerBlock(i int) bool {
 }
 
 var (
-	originalPhrase = regexp.MustCompile(`(?i)^(?:original[ -]?(?:message|mail|e-?mail|nachricht|appointment)|reply message|antwort nachricht|ursprüngliche (?:nachricht|mail|e-?mail)|originalnachricht|urspr\. nachricht|message d['’]origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|origineel bericht|mensagem original|(?:oryginalna wiadomość|wiadomość oryginalna)|eredeti üzenet|исходное сообщение|оригинальное сообщение|původní (?:zpráva|e-?mail)|pôvodná správa|ursprungligt meddelande|originalmeddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|orijinal (?:ileti|mesaj)|özgün ileti|mesaj original|mesajul original|αρχικό μήνυμα|оригинално съобщение|початкове повідомлення|izvorna poruka|izvirno sporočilo|原始(?:邮件|郵件)|元のメッセージ|원본 메시지|missatge original|pesan asli|הודעה מקורית|الرسالة الأصلية)$`)
+	originalPhrase = anyOf(`(?i)^(?:original[ -]?(?:message|mail|e-?mail|nachricht|appointment)|reply message|antwort nachricht|ursprüngliche (?:nachricht|mail|e-?mail)|originalnachricht|urspr\. nachricht|message d['’]origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|origineel bericht|mensagem original|(?:oryginalna wiadomość|wiadomość oryginalna)|eredeti üzenet|исходное сообщение|оригинальное сообщение|původní (?:zpráva|e-?mail)|pôvodná správa|ursprungligt meddelande|originalmeddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|orijinal (?:ileti|mesaj)|özgün ileti|mesaj original|mesajul original|αρχικό μήνυμα|оригинално съобщение|початкове повідомлення|izvorna poruka|izvirno sporočilo|原始(?:邮件|郵件)|元のメッセージ|원본 메시지|missatge original|pesan asli|הודעה מקורית|الرسالة الأصلية)$`)
 
-	forwardPhrase = regexp.MustCompile(`(?i)^(?:(?:begin )?forwarded (?:message|by .*|mail|email)|weitergeleitete nachricht|anfang der weitergeleiteten (?:nachricht|e-?mail)|message (?:transféré|réexpédié|transmis)|début du message (?:réexpédié|transféré)|mensaje reenviado|inicio del mensaje reenviado|messaggio inoltrato|inizio messaggio inoltrato|inizio del messaggio inoltrato|doorgestuurd bericht|begin doorgestuurd bericht|mensagem (?:encaminhada|reencaminhada)|início da mensagem (?:encaminhada|reencaminhada)|(?:przekazana wiadomość|wiadomość przekazana|treść przekazanej wiadomości)|továbbított (?:üzenet|levél)|пересылаемое сообщение|перенаправленное сообщение|начало переадресованного сообщения|vidarebefordrat (?:meddelande|mail)|videresendt (?:meddelelse|besked|melding)|välitetty viesti|přeposlaná zpráva|preposlaná správa|iletilmiş mesaj|iletilen mesaj|mesaj redirecționat|προωθημένο μήνυμα|препратено съобщение|переслане повідомлення|转发的邮件|轉寄郵件|転送メッセージ|전달된 메시지)\s*:?$`)
+	forwardPhrase = anyOf(`(?i)^(?:(?:begin )?forwarded (?:message|by .*|mail|email)|weitergeleitete nachricht|anfang der weitergeleiteten (?:nachricht|e-?mail)|message (?:transféré|réexpédié|transmis)|début du message (?:réexpédié|transféré)|mensaje reenviado|inicio del mensaje reenviado|messaggio inoltrato|inizio messaggio inoltrato|inizio del messaggio inoltrato|doorgestuurd bericht|begin doorgestuurd bericht|mensagem (?:encaminhada|reencaminhada)|início da mensagem (?:encaminhada|reencaminhada)|(?:przekazana wiadomość|wiadomość przekazana|treść przekazanej wiadomości)|továbbított (?:üzenet|levél)|пересылаемое сообщение|перенаправленное сообщение|начало переадресованного сообщения|vidarebefordrat (?:meddelande|mail)|videresendt (?:meddelelse|besked|melding)|välitetty viesti|přeposlaná zpráva|preposlaná správa|iletilmiş mesaj|iletilen mesaj|mesaj redirecționat|προωθημένο μήνυμα|препратено съобщение|переслане повідомлення|转发的邮件|轉寄郵件|転送メッセージ|전달된 메시지)\s*:?$`)
 )
 
 // answerAbove tells the line that ticket systems put between an answer and what it answers.
@@ -673,7 +673,7 @@ func blank(lines []string) bool {
 
 const devices = `(?:i-?(?:phone|pad|pod)\w*|android\w*|blackberry|galaxy|samsung\w*|huawei|xiaomi|redmi|oneplus|nokia|pixel|motorola|xperia|windows(?:[ -]?(?:phone|mail|10|11))?|mobile?|mobil\w*|mobiele?|móvil|cellulare|telefon\w*|téléphone|telefoon|telemóvel|celular|komórki|smart-?phone\w*|smartfon\w*|tablet\w*|handy|handheld|outlook|yahoo|gmail|proton ?mail|aol|mail\.ru|tuta(?:nota)?|mailbird|spark|superhuman|k-9|fairemail|bluemail|edison|zoho|airmail|mac|macbook|айфона?|телефона|смартфона|почты|gmx|web\.de|t-online|orange|free|laposte|myMail|wp|o2|onet)`
 
-var deviceLine = regexp.MustCompile(`(?i)^(?:` +
+var deviceLine = anyOf(`(?i)^(?:` +
 	`sent (?:from|via|with|using|by)\b.*\b` + devices + `\b.*|` +
 	`(?:get|download) outlook for \S+.*|outlook (?:für|pour|para|per|voor|dla) .*|(?:holen sie sich|laden sie|obtenir|télécharger|obtener|descargar|obtenha o|obter o|baixar o|scarica|ottieni|pobierz(?: program)?|download) outlook .*|outlook voor \S+ downloaden|az? outlook .* beszerzése|скачать outlook.*|` +
 	`(?:von|vom|aus|mit)\b.*\b` + devices + `\b.*(?:gesendet|geschickt|verschickt|versandt|versendet|getippt).*|(?:gesendet|geschickt|verschickt) (?:von|vom|mit|aus|über)\b.*\b` + devices + `\b.*|diese nachricht wurde von meinem .* gesendet.*|` +
@@ -688,7 +688,7 @@ var deviceLine = regexp.MustCompile(`(?i)^(?:` +
 	`发自我的.*|發自我的.*|從我的 ?.* ?傳送|从我的.*发送|.*から送信|나의 .*에서 보냄|내 .*에서 보냄|đã gửi từ .*|dikirim dari .*|أُرسلت من .*|נשלח מ.*|enviat des .*` + devices + `.*` +
 	`)$`)
 
-var closing = regexp.MustCompile(`(?i)^(?:(?:with |my |our |many )?(?:best|kind|kindest|warm|warmest|friendly)(?: personal)? (?:regards|wishes)|(?:best )?regards|(?:thanks|thank you|many thanks)(?: and|,|, and| &)? (?:best |kind )?regards|yours(?: sincerely| faithfully| truly)?|sincerely(?: yours)?|cheers|` +
+var closing = anyOf(`(?i)^(?:(?:with |my |our |many )?(?:best|kind|kindest|warm|warmest|friendly)(?: personal)? (?:regards|wishes)|(?:best )?regards|(?:thanks|thank you|many thanks)(?: and|,|, and| &)? (?:best |kind )?regards|yours(?: sincerely| faithfully| truly)?|sincerely(?: yours)?|cheers|` +
 	`(?:mit )?(?:(?:freundlichen?|besten?|herzlichen?|lieben?|vielen|schönen?|sonnigen?)(?:, \S+)? )(?:grüßen|grüße|gruß|gruss|grüsse|grüssen|gruessen|gruesse)(?: aus \S+)?|(?:viele|beste|liebe|herzliche|schöne|freundliche) (?:grüße|grüsse|gruesse)(?: aus \S+)?|mfg|lg|vg|hochachtungsvoll|` +
 	`(?:bien )?cordialement|(?:bien |très )?(?:cordialement|sincèrement) (?:vôtre|à vous)|(?:meilleures|sincères|cordiales) salutations|salutations distinguées|bien à vous|amicalement|` +
 	`(?:un )?(?:saludo|saludos|abrazo)(?: cordial| cordiales)?|(?:cordiales|atentos) saludos|atentamente|` +
@@ -745,7 +745,7 @@ func prose(l string) bool {
 // isForward tells by its subject that a mail was forwarded, not answered.
 func isForward(subject string) bool { return forwardSubject.MatchString(subject) }
 
-var forwardSubject = regexp.MustCompile(`(?i)^\s*(?:\[[^\]]*\]\s*)?(?:fwd?|wg|weitergeleitet|tr|rv|reenv|i|enc|doorst|pd|vb|továbbítás|továbbítva|tov|пересл|fw|trs|transf|ilt|vl|přep|prep|転送|转发|轉寄|전달)\s*:`)
+var forwardSubject = anyOf(`(?i)^\s*(?:\[[^\]]*\]\s*)?(?:fwd?|wg|weitergeleitet|tr|rv|reenv|i|enc|doorst|pd|vb|továbbítás|továbbítva|tov|пересл|fw|trs|transf|ilt|vl|přep|prep|転送|转发|轉寄|전달)\s*:`)
 
 // forwardedSender finds who wrote the mail that is forwarded in text: the first header block, below
 // a mark or not.
