@@ -445,14 +445,18 @@ func (p *Platform) command(ctx context.Context, r *http.Request, body []byte) (a
 	if !p.commandToken(token) {
 		return nil, forged("command with a wrong token")
 	}
-	hub, leave := p.gateway.enter()
-	if hub == nil {
-		return &model.CommandResponse{ResponseType: model.CommandResponseTypeEphemeral, Text: starting, SkipSlackParsing: true}, nil
-	}
-	defer leave()
 	say := func(s string) any {
 		return &model.CommandResponse{ResponseType: model.CommandResponseTypeEphemeral, Text: s, SkipSlackParsing: true}
 	}
+	var tr trial
+	if err := p.unseal("trial", form.Get("text"), &tr); err == nil {
+		return say(tr.Word), nil
+	}
+	hub, leave := p.gateway.enter()
+	if hub == nil {
+		return say(starting), nil
+	}
+	defer leave()
 	where := place{user: form.Get("user_id"), channel: form.Get("channel_id"), root: form.Get("root_id"), trigger: form.Get("trigger_id")}
 	trigger, err := p.trigger(ctx, where.trigger, where.user)
 	if err != nil {

@@ -111,12 +111,10 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 func serverURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
-	case err != nil:
-		return nil, err
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return nil, fmt.Errorf("%q is no http or https address", s)
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
-		return nil, fmt.Errorf("%q: only scheme, host and path may be given", s)
+		return nil, fmt.Errorf("%q holds more than scheme, host and path", s)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = ""

@@ -169,6 +169,9 @@ func (c *client) stream(ctx context.Context, method, path string, body io.Reader
 		refusal.Message = strings.TrimSpace(string(text[:min(len(text), 200)]))
 	}
 	refusal.Status = resp.StatusCode
+	if to := resp.Header.Get("Location"); to != "" {
+		refusal.Message = to
+	}
 	return nil, fmt.Errorf("%s %s: %w", method, path, refusal)
 }
 

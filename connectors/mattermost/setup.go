@@ -81,10 +81,10 @@ func Setup(ctx context.Context, cfg SetupConfig) (Result, error) {
 	s := setup{cfg: cfg, Result: Result{CommandTokens: map[string]string{}, Channels: map[string]string{}}}
 	base, err := serverURL(cfg.URL)
 	if err != nil {
-		return s.Result, fmt.Errorf("mattermost: url: %w", err)
+		return s.Result, Remedy{fmt.Errorf("the server's address: %w", err), "Write it like https://chat.example.org."}
 	}
 	if _, err := serverURL(cfg.Callback); err != nil {
-		return s.Result, fmt.Errorf("mattermost: callback: %w", err)
+		return s.Result, Remedy{fmt.Errorf("the callback: %w", err), "Write it like http://groupmail.example.org:8420."}
 	}
 	s.cfg.Callback = strings.TrimRight(cfg.Callback, "/")
 	s.cfg.Username = cmp.Or(cfg.Username, "groupmail")
@@ -92,10 +92,26 @@ func Setup(ctx context.Context, cfg SetupConfig) (Result, error) {
 	defer s.api.http.CloseIdleConnections()
 	for _, step := range []func(context.Context) error{s.settings, s.find, s.account, s.join, s.commands, s.token} {
 		if err := step(ctx); err != nil {
-			return s.Result, fmt.Errorf("mattermost: setup: %w", err)
+			return s.Result, s.explain(err)
 		}
 	}
 	return s.Result, nil
+}
+
+// explain says what to do also where no step knows it.
+func (s *setup) explain(err error) error {
+	var known Remedy
+	var refusal *apiError
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &refusal) && refusal.ID != "":
+		return Remedy{fmt.Errorf("mattermost refuses %w", err), "What is done already stays; run this again when the server lets you."}
+	}
+	if err = s.api.unreachable(err); errors.As(err, &known) {
+		return err
+	}
+	return Remedy{fmt.Errorf("mattermost: setup: %w", err), "What is done already stays; run this again."}
 }
 
 type setup struct {
@@ -113,6 +129,9 @@ func (s *setup) did(format string, args ...any) {
 
 // settings looks at the server's own configuration.
 func (s *setup) settings(ctx context.Context) error {
+	if _, _, err := s.api.greet(ctx); err != nil {
+		return err
+	}
 	var me model.User
 	err := s.api.get(ctx, "/users/me", &me)
 	if is(err, http.StatusUnauthorized) {
@@ -199,7 +218,7 @@ func (s *setup) find(ctx context.Context) error {
 		}
 		err := s.api.get(ctx, path, c)
 		if is(err, http.StatusNotFound, http.StatusBadRequest, http.StatusForbidden) {
-			return Remedy{fmt.Errorf("there is no channel %q", name), "Write it as team/channel, as they stand in the channel's address: https://chat.example.org/team/channels/channel."}
+			return s.noChannel(ctx, name)
 		}
 		if err != nil {
 			return err
@@ -218,6 +237,28 @@ func (s *setup) find(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// noChannel tells a wrong team from a wrong channel.
+func (s *setup) noChannel(ctx context.Context, name string) error {
+	const do = "Names are those in the channel's address, https://chat.example.org/TEAM/channels/CHANNEL, not the titles."
+	team, channel, ok := strings.Cut(strings.Trim(name, "/~"), "/")
+	if !ok {
+		return Remedy{fmt.Errorf("there is no channel with the id %s", name), "The id stands under the channel's name, View Info; or write team/channel."}
+	}
+	var all []*model.Team
+	if err := s.api.get(ctx, "/teams?per_page=100", &all); err != nil {
+		return err
+	}
+	var names []string
+	for _, t := range all {
+		if t.Name == team {
+			return Remedy{fmt.Errorf("there is no channel %q in the team %s", strings.TrimLeft(channel, "~"), team), do}
+		}
+		names = append(names, t.Name)
+	}
+	slices.Sort(names)
+	return Remedy{fmt.Errorf("there is no team %q; there are: %s", team, clip(strings.Join(names, ", "), 300)), do}
 }
 
 // account makes the bot, or brings it to life again.

@@ -3,8 +3,11 @@ package mattermost
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -138,8 +141,9 @@ func TestSetupRemedies(t *testing.T) {
 		{"bots are off", cfg, "EnableBotAccountCreation"},
 		{"no administrator", with(func(c *SetupConfig) { c.AdminToken = ann.Token }), "no system administrator"},
 		{"bad token", with(func(c *SetupConfig) { c.AdminToken = "x" }), "does not know"},
-		{"no channel", with(func(c *SetupConfig) { c.Channels = []string{team.Name + "/nowhere"} }), "team/channel"},
-		{"no team", with(func(c *SetupConfig) { c.Channels = []string{"nowhere/nowhere"} }), "team/channel"},
+		{"no channel", with(func(c *SetupConfig) { c.Channels = []string{team.Name + "/nowhere"} }), `no channel "nowhere" in the team ` + team.Name},
+		{"no team", with(func(c *SetupConfig) { c.Channels = []string{"nowhere/nowhere"} }), `no team "nowhere"; there are: ` + team.Name},
+		{"no id", with(func(c *SetupConfig) { c.Channels = []string{"12345678901234567890123456"} }), "no channel with the id"},
 		{"a person", with(func(c *SetupConfig) { c.Username = ann.Username }), "person's account"},
 	} {
 		result, err := Setup(ctx, c.cfg)
@@ -161,15 +165,62 @@ func TestSetupRemedies(t *testing.T) {
 	}
 }
 
+// TestUnreachable words what a person gets to know about a wrong address.
+func TestUnreachable(t *testing.T) {
+	answer := func(status int, location, body string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if location != "" {
+				w.Header().Set("Location", location)
+			}
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		})
+	}
+	plain := func(h http.Handler) string {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	secure := httptest.NewTLSServer(answer(http.StatusOK, "", ""))
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	defer secure.Close()
+	page := plain(answer(http.StatusOK, "", "<!DOCTYPE html>"))
+	for _, test := range []struct{ what, url, says, do string }{
+		{"no scheme", "chat.example.org", "is no http or https address", "https://chat.example.org"},
+		{"host and port alone", "chat.example.org:8065", "is no http or https address", "https://chat.example.org"},
+		{"blanks", "http://chat example", "is no http or https address", "https://chat.example.org"},
+		{"http for https", strings.Replace(secure.URL, "https", "http", 1), "refuses http", "https://"},
+		{"https for http", strings.Replace(page, "http", "https", 1), "does not speak https", "http://"},
+		{"unknown authority", secure.URL, "authority that is not known here", "SSL_CERT_FILE"},
+		{"elsewhere", plain(answer(http.StatusMovedPermanently, "https://new.example.org/api/v4/system/ping", "")), "leads elsewhere: https://new.example.org", "Write the address"},
+		{"a web page", page, "not as a Mattermost server", "browser"},
+		{"a channel's page", page + "/team/channels/help", "not as a Mattermost server", page + "?"},
+		{"another service", plain(answer(http.StatusNotFound, "", "404")), "not as a Mattermost server", "browser"},
+		{"a proxy alone", plain(answer(http.StatusBadGateway, "", "")), "502 Bad Gateway", "proxy"},
+		{"nobody", "http://127.0.0.1:1", "nobody listens there", "host and port"},
+	} {
+		_, err := Setup(context.Background(), SetupConfig{URL: test.url, AdminToken: "x", Callback: "http://localhost:8420", Channels: []string{"a/b"}})
+		var r Remedy
+		if !errors.As(err, &r) || !strings.Contains(r.Err.Error(), test.says) || !strings.Contains(r.Do, test.do) {
+			t.Errorf("%s: %v", test.what, err)
+		}
+	}
+	base, _ := serverURL("https://chat.example.org")
+	err := newClient(base, nil).unreachable(&url.Error{Op: "Get", URL: "x", Err: &net.DNSError{Name: "chat.example.org", Err: "no such host", IsNotFound: true}})
+	if want := "https://chat.example.org cannot be reached: there is no host chat.example.org (no such host). Look at the host's name in the address, and at the network."; err.Error() != want {
+		t.Errorf("no such host: %v", err)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	ctx := context.Background()
 	o := newOffice(t, testbed.Mattermost(t))
 	faults := func(p *Platform, channels ...string) []Finding {
 		t.Helper()
 		var bad []Finding
-		for _, f := range p.Check(ctx, channels) {
+		for _, f := range p.Check(ctx, channels, []string{"mail"}) {
 			t.Logf("%v %s %s", f.OK, f.What, f.Remedy)
-			if !f.OK {
+			if !f.OK && !f.Untried {
 				bad = append(bad, f)
 				if f.Remedy == "" {
 					t.Errorf("no remedy: %+v", f)
@@ -184,9 +235,18 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %+v", what, bad)
 		}
 	}
+	declare := func(team, url string) (token string) {
+		t.Helper()
+		var made model.Command
+		o.must(admin(o.server), http.MethodPost, "/commands", model.Command{TeamId: team, Trigger: "mail", Method: "P", URL: url + Path + "commands"}, &made)
+		return made.Token
+	}
+	one("no command", faults(o.p, o.channel.ID), "has no command /mail")
+	o.command = declare(o.team.ID, o.http.URL)
 	if bad := faults(o.p, o.channel.ID); len(bad) != 0 {
 		t.Errorf("all is well, but %+v", bad)
 	}
+	one("only a channel that there is not", faults(o.p, "12345678901234567890123456"), "/invite @"+o.bot.Username)
 	one("a channel it is not in", faults(o.p, o.channel.ID, o.server.NewChannel(o.team, true, o.ann).ID), "/invite @"+o.bot.Username)
 
 	base := o.p.cfg
@@ -197,9 +257,24 @@ func TestCheck(t *testing.T) {
 	}
 	one("a dead token", faults(with(func(c *Config) { c.Token = func() (string, error) { return "x", nil } }), o.channel.ID), "--rotate")
 	one("a person's token", faults(with(func(c *Config) { c.Token = func() (string, error) { return o.ann.Token, nil } }), o.channel.ID), "person's")
-	one("no server", faults(with(func(c *Config) { c.URL = "http://127.0.0.1:1" }), o.channel.ID), "does not answer")
+	one("no server", faults(with(func(c *Config) { c.URL = "http://127.0.0.1:1" }), o.channel.ID), "nobody listens there")
 	one("nothing listens", faults(with(func(c *Config) { c.Callback = "http://127.0.0.1:1" }), o.channel.ID), "neither do we")
 	one("another secret", faults(with(func(c *Config) { c.Secret = []byte("fedcba9876543210") }), o.channel.ID), "another secret")
+
+	tokens := func(all ...string) *Platform {
+		return with(func(c *Config) { c.CommandTokens = func() []string { return all } })
+	}
+	right := o.command
+	o.command = "abcdefghijklmnopqrstuvwxyz" // whoever answers the server has it, too
+	one("a wrong command token", faults(o.p, o.channel.ID), "--rotate")
+	o.command = right
+	one("half a command token", faults(tokens(o.command[:20]), o.channel.ID), "20 characters")
+	one("the bot's token for the command's", faults(tokens(o.bot.Token), o.channel.ID), "bot's own")
+	elsewhere := o.server.NewTeam(o.ann, o.bot)
+	declare(elsewhere.ID, "http://127.0.0.1:1")
+	one("a command of another address", faults(o.p, o.channel.ID, o.server.NewChannel(elsewhere, false, o.bot).ID), "leads to another address")
+	lonely := o.server.NewBot()
+	one("a bot in no channel", faults(with(func(c *Config) { c.Token = func() (string, error) { return lonely.Token, nil } }), o.channel.ID), "/invite @"+lonely.Username)
 
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }))
 	defer stranger.Close()

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"groupmail/bot"
 	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
 	"groupmail/connectors/mattermost"
@@ -68,6 +69,7 @@ func (c *checkCommand) Run(ctx context.Context, s streams) error {
 	}
 	k := checker{cfg: cfg}
 	defer k.close()
+	tell(k.listen(ctx)...)
 	tell(k.database(ctx))
 	for _, found := range k.servers(ctx) {
 		tell(found...)
@@ -80,33 +82,40 @@ func (c *checkCommand) Run(ctx context.Context, s streams) error {
 
 // checker tries a configuration out.
 type checker struct {
-	cfg     Config
-	store   *store.Store // nil if it could not be opened
-	running bool         // groupmail serve runs on this machine and has the SQLite file
+	cfg      Config
+	listener net.Listener // where the service would listen; nil if it runs, or cannot
+	running  *readiness   // of the groupmail serve on this machine; nil if none runs
+	store    *store.Store // nil if it could not be opened
 }
 
 func (k *checker) close() {
+	if k.listener != nil {
+		_ = k.listener.Close()
+	}
 	if k.store != nil {
 		_ = k.store.Close() // nothing was written that could be lost
 	}
 }
 
-func (k *checker) whyNoStore() string {
-	if k.running {
-		return "It is in use; to try it, stop GroupMail for the moment"
+// listen takes the service's place, unless it runs.
+func (k *checker) listen(ctx context.Context) []finding {
+	if ready, ok := k.askRunning(ctx); ok {
+		k.running = &ready
+		return nil
 	}
-	return "It could not be opened, as is said above"
+	var err error
+	if k.listener, err = listen(ctx, k.cfg.Listen); err != nil {
+		return []finding{{bad, oneLine(err.Error(), 1000)}}
+	}
+	return nil
 }
 
 func (k *checker) database(ctx context.Context) finding {
-	if !k.cfg.Database.Set() {
-		if ready, ok := k.askRunning(ctx); ok {
-			k.running = true
-			if !ready.Database.OK {
-				return finding{bad, "database: GroupMail is running, and says: " + ready.Database.Error}
-			}
-			return finding{good, "database: SQLite in " + k.cfg.Data + ", in use by the GroupMail that is running"}
+	if k.running != nil && !k.cfg.Database.Set() {
+		if !k.running.Database.OK {
+			return finding{bad, "database: GroupMail is running, and says: " + k.running.Database.Error}
 		}
+		return finding{good, "database: SQLite in " + k.cfg.Data + ", in use by the GroupMail that is running"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -148,9 +157,7 @@ func (k *checker) servers(ctx context.Context) [][]finding {
 	var asks []func(context.Context) []finding
 	for _, g := range k.cfg.Groups {
 		for _, m := range g.Accounts {
-			asks = append(asks,
-				func(ctx context.Context) []finding { return reading(ctx, m) },
-				func(ctx context.Context) []finding { return sending(ctx, g.Group, m) })
+			asks = append(asks, func(ctx context.Context) []finding { return tryMailbox(ctx, g.Group, m) })
 		}
 	}
 	if k.cfg.Mattermost != nil {
@@ -174,11 +181,26 @@ func (k *checker) servers(ctx context.Context) [][]finding {
 	return answers
 }
 
-func reading(ctx context.Context, m MailboxConfig) []finding {
+// tryMailbox tries both ways of a mailbox. Where both have the same user and password, and both servers
+// refuse them, that is one fault.
+func tryMailbox(ctx context.Context, g ticketing.Group, m MailboxConfig) []finding {
+	var sent []finding
+	var refused error // of the sending
+	var both sync.WaitGroup
+	both.Go(func() { sent, refused = sending(ctx, g, m) })
+	read, err := reading(ctx, m)
+	both.Wait()
+	if errors.Is(err, account.ErrLogin) && errors.Is(refused, account.ErrLogin) && m.IMAP.credentials() == m.SMTP.credentials() {
+		sent = []finding{{untried, m.Name + ", sending: " + m.SMTP.Host + " refuses the same user and password"}}
+	}
+	return append(read, sent...)
+}
+
+func reading(ctx context.Context, m MailboxConfig) ([]finding, error) {
 	what := m.Name + ", reading: "
 	r, err := imap.Check(ctx, imapConfig(m, m.Folder))
 	if err != nil {
-		return []finding{{bad, what + oneLine(err.Error(), 1000)}}
+		return []finding{{bad, what + oneLine(err.Error(), 1000)}}, err
 	}
 	text := fmt.Sprintf("%s at %s (%s) holds %s", r.Folder, r.Address, cmp.Or(r.TLS, "not encrypted"), count(r.Count, "mail", "mails"))
 	if r.Idle {
@@ -197,10 +219,10 @@ func reading(ctx context.Context, m MailboxConfig) []finding {
 			all = append(all, finding{bad, what + oneLine(err.Error(), 1000)})
 		}
 	}
-	return all
+	return all, nil
 }
 
-func sending(ctx context.Context, g ticketing.Group, m MailboxConfig) []finding {
+func sending(ctx context.Context, g ticketing.Group, m MailboxConfig) ([]finding, error) {
 	what := m.Name + ", sending: "
 	c := smtpConfig(m)
 	if err := smtp.Check(ctx, c, g.From.Addr); err != nil {
@@ -208,9 +230,9 @@ func sending(ctx context.Context, g ticketing.Group, m MailboxConfig) []finding 
 		if errors.Is(err, account.ErrLogin) {
 			text += ". Look at user and password under smtp"
 		}
-		return []finding{{bad, what + text}}
+		return []finding{{bad, what + text}}, err
 	}
-	return []finding{{good, fmt.Sprintf("%s%s:%d takes mail from %s", what, c.Host, c.Port, g.From.Addr)}}
+	return []finding{{good, fmt.Sprintf("%s%s:%d takes mail from %s", what, c.Host, c.Port, g.From.Addr)}}, nil
 }
 
 func (k *checker) mattermost(ctx context.Context) []finding {
@@ -226,15 +248,14 @@ func (k *checker) mattermost(ctx context.Context) []finding {
 	if err != nil {
 		return []finding{{bad, what + oneLine(err.Error(), 1000)}}
 	}
-	// Where the service does not run, its part in the trial of the callback is played here.
-	if l, err := listen(ctx, k.cfg.Listen); err == nil {
+	if k.listener != nil { // the service's part in the trial is played here
 		server := &http.Server{Handler: p.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 		var serving sync.WaitGroup
-		serving.Go(func() { _ = server.Serve(l) }) // ends with Close
+		serving.Go(func() { _ = server.Serve(k.listener) }) // ends with Close
 		defer serving.Wait()
 		defer server.Close()
 	}
-	var channels []string
+	var channels, commands []string
 	for _, g := range k.cfg.Groups {
 		for _, b := range g.Boards {
 			if b.Platform == platformMattermost {
@@ -242,16 +263,23 @@ func (k *checker) mattermost(ctx context.Context) []finding {
 			}
 		}
 	}
+	for _, c := range bot.CommandList() {
+		commands = append(commands, c.Name)
+	}
 	var all []finding
-	findings := p.Check(ctx, channels)
-	for i, f := range findings {
+	for _, f := range p.Check(ctx, channels, commands) {
+		text := what + strings.TrimSpace(f.What+" "+f.Remedy)
 		switch {
 		case f.OK:
-			all = append(all, finding{good, what + f.What})
-		case k.store == nil && i == len(findings)-1: // the callback; who answers there has a key that is not known here
-			all = append(all, finding{untried, what + "whether the server reaches us was not tried: the key for that is in the database. " + k.whyNoStore()})
+			all = append(all, finding{good, text})
+		case f.Untried:
+			all = append(all, finding{untried, text})
+		case f.Foreign && k.store == nil && k.running != nil:
+			all = append(all, finding{untried, what + "Buttons and /mail are not tried while GroupMail is running: the key for that is in its database. Type /mail help in the channel, or stop GroupMail for the moment."})
+		case f.Callback && k.listener == nil && k.running == nil:
+			all = append(all, finding{untried, what + "Buttons and /mail are not tried, since nothing can listen here, as is said above."})
 		default:
-			all = append(all, finding{bad, what + strings.TrimSpace(f.What+" "+f.Remedy)})
+			all = append(all, finding{bad, text})
 		}
 	}
 	return all

@@ -59,6 +59,10 @@ func (c *setupMattermost) Run(ctx context.Context, s streams) error {
 	if err == nil || made.Token != "" || len(made.CommandTokens) > 0 {
 		printLines(s.out, made, cfg)
 	}
+	var remedy mattermost.Remedy
+	if errors.As(err, &remedy) {
+		return remedy
+	}
 	return err
 }
 
