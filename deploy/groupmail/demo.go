@@ -39,7 +39,7 @@ type Demo struct {
 	mail     *mailServer
 	data     string
 	kept     bool // data is the user's own folder
-	mails    int  // in the mailbox at the first start
+	seeded        // at the first start
 	again    bool // taken up again
 	unread   bool // mail of the user's own was named, though there is some already
 	customer *customerPage
@@ -169,7 +169,7 @@ func (d *Demo) openMail(ctx context.Context, c DemoConfig) error {
 		d.unread = c.Mbox != "" || c.EML != ""
 		return nil
 	}
-	d.mails, err = d.mail.seed(time.Now(), c.Mbox, c.EML)
+	d.seeded, err = d.mail.seed(time.Now(), c.Mbox, c.EML)
 	return err
 }
 
@@ -232,6 +232,14 @@ Any mail program can take part, as the team or as a customer, without encryption
 What is sent to %[4]s becomes a card; mail to nobody@… is refused.
 
 `, url, d.mail.imap.Addr(), d.mail.smtp.Addr(), demoTeam.Addr, d.mail.password)
+	const most = 10
+	for i, skipped := range d.skipped {
+		if i == most {
+			fmt.Fprintf(w, "Skipped %d more.\n", len(d.skipped)-most)
+			break
+		}
+		fmt.Fprintf(w, "Skipped: %s.\n", oneLine(skipped, 300))
+	}
 	switch {
 	case d.again:
 		fmt.Fprintf(w, "Taken up again from %s, with its mail as it was. Ctrl-C ends it.\n", d.data)

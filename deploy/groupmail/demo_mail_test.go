@@ -271,25 +271,43 @@ func TestSeed(t *testing.T) {
 	write("eml/b.eml", "Subject: b\r\n\r\n")
 	write("eml/a.EML", "Subject: a\n\n")
 	write("eml/other.txt", "no")
+	write("odd/1.eml", "Subject: 1\n\n")
+	write("odd/2.eml", " \n")
+	write("odd/3.eml", "\x00\x01 nothing like a mail\n")
+	write("odd/4.eml/5.eml", "Subject: in a folder\n\n")
+	write("none/2.eml", "")
 	for _, test := range []struct {
 		name, mbox, eml string
 		n               int
+		skipped         []string
 		fault           string
 	}{
-		{"samples", "", "", 9, ""},
-		{"mbox", write("good.mbox", one+one), "", 2, ""},
-		{"both", write("single.mbox", one), filepath.Join(dir, "eml"), 3, ""},
-		{"no mbox", write("bad.mbox", "Subject: x\n\n"), "", 0, "is no mbox file"},
-		{"empty", write("empty.mbox", ""), "", 0, "no mail in it"},
-		{"missing", filepath.Join(dir, "none"), "", 0, "there is no"},
-		{"no folder", "", filepath.Join(dir, "none"), 0, "there is no"},
+		{"samples", "", "", 9, nil, ""},
+		{"mbox", write("good.mbox", one+one), "", 2, nil, ""},
+		{"both", write("single.mbox", one), filepath.Join(dir, "eml"), 3, nil, ""},
+		{"no mbox", write("bad.mbox", "Subject: x\n\n"), "", 0, nil, "bad.mbox is no mbox file"},
+		{"rubbish", write("rubbish.mbox", "\x00\xff\x17\n\n\x01"), "", 0, nil, "rubbish.mbox is no mbox file"},
+		{"rubbish within", write("within.mbox", one+"From x Tue Nov 18 10:00:00 2025\nnothing like a mail\n\n"), "", 1, []string{"mail 2 of", "is no mail"}, ""},
+		{"empty", write("empty.mbox", ""), "", 0, nil, "no mail in it"},
+		{"missing", filepath.Join(dir, "nowhere"), "", 0, nil, "--mbox: there is no"},
+		{"no folder", "", filepath.Join(dir, "nowhere"), 0, nil, "--eml: there is no"},
+		{"a folder for a file", dir, "", 0, nil, "is a folder, and wants a file"},
+		{"a file for a folder", "", write("file.eml", "Subject: x\n\n"), 0, nil, "is a file, and wants a folder"},
+		{"odd files", "", filepath.Join(dir, "odd"), 1, []string{"2.eml is empty", "3.eml is no mail", "4.eml is no file"}, ""},
+		{"only odd files", "", filepath.Join(dir, "none"), 0, []string{"2.eml is empty"}, "2.eml is empty"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := testMail(t, t.TempDir())
 			defer closeMail(t, s)
 			n, err := s.seed(time.Now(), test.mbox, test.eml)
-			if n != test.n || (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
-				t.Errorf("%d mails, %v", n, err)
+			skipped := strings.Join(n.skipped, "\n")
+			for _, want := range test.skipped {
+				if !strings.Contains(skipped, want) {
+					t.Errorf("skipped %q, not %s", skipped, want)
+				}
+			}
+			if n.mails != test.n || len(n.skipped) > 0 != (len(test.skipped) > 0) || (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
+				t.Errorf("%+v, %v", n, err)
 			}
 			if got := len(s.list(testTeam, "INBOX")); got != test.n {
 				t.Errorf("%d mails in the INBOX", got)

@@ -10,7 +10,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"time"
 
@@ -41,30 +41,36 @@ var sampleMails = []sample{
 	{"parcel.eml", 3 * time.Minute, true},
 }
 
+// seeded tells what came into the mailbox at the first start.
+type seeded struct {
+	mails   int
+	skipped []string // files, or places in one, that hold no mail, and why
+}
+
 // seed fills the team's empty mailbox with the samples, or with mail of the user's own.
-func (s *mailServer) seed(now time.Time, mboxFile, emlDir string) (int, error) {
-	n := 0
-	err := s.many(func() (err error) {
-		switch {
-		case mboxFile != "" || emlDir != "":
-			if mboxFile != "" {
-				n, err = s.seedMbox(mboxFile)
+func (s *mailServer) seed(now time.Time, mboxFile, emlDir string) (n seeded, err error) {
+	err = s.many(func() error {
+		if mboxFile == "" && emlDir == "" {
+			for _, one := range sampleMails {
+				if err := s.seedSample(one, now); err != nil {
+					return err
+				}
+				n.mails++
 			}
-			if emlDir != "" && err == nil {
-				var more int
-				more, err = s.seedFolder(emlDir)
-				n += more
-			}
-			if err == nil && n == 0 {
-				err = errors.New("there is no mail in it")
-			}
-			return err
+			return nil
 		}
-		for _, one := range sampleMails {
-			if err := s.seedSample(one, now); err != nil {
+		if mboxFile != "" {
+			if err := s.seedMbox(mboxFile, &n); err != nil {
 				return err
 			}
-			n++
+		}
+		if emlDir != "" {
+			if err := s.seedFolder(emlDir, &n); err != nil {
+				return err
+			}
+		}
+		if n.mails == 0 {
+			return errors.New(strings.Join(append([]string{"there is no mail in it"}, n.skipped...), ". "))
 		}
 		return nil
 	})
@@ -91,75 +97,122 @@ func (s *mailServer) seedSample(one sample, now time.Time) error {
 }
 
 // seedMbox takes the mails of an mbox file, as Thunderbird, mutt and Google's Takeout write it.
-func (s *mailServer) seedMbox(file string) (n int, err error) {
+func (s *mailServer) seedMbox(file string, n *seeded) error {
+	if info, err := os.Stat(file); err != nil {
+		return unreadable("--mbox", file, err)
+	} else if info.IsDir() {
+		return fmt.Errorf("--mbox %s is a folder, and wants a file. A folder of *.eml files goes with --eml", file)
+	}
 	f, err := os.Open(file)
 	if err != nil {
-		return 0, missingFile(err, file, "--mbox")
+		return unreadable("--mbox", file, err)
 	}
 	defer f.Close()
 	r := mbox.NewReader(f)
-	for {
+	for i := 1; ; i++ {
 		m, err := r.NextMessage()
 		if errors.Is(err, io.EOF) {
-			return n, nil
+			return nil
 		}
 		if errors.Is(err, mbox.ErrInvalidFormat) {
-			return n, fmt.Errorf("%s is no mbox file: each mail in one begins with a line like \"From maria@example.com Tue Nov 18 10:00:00 2025\"", file)
+			return fmt.Errorf("--mbox %s is no mbox file: each mail in one begins with a line like \"From maria@example.com Tue Nov 18 10:00:00 2025\"", file)
 		}
 		if err != nil {
-			return n, fmt.Errorf("%s cannot be read: %w", file, err)
+			return unreadable("--mbox", file, err)
 		}
-		raw, err := io.ReadAll(io.LimitReader(m, maxLetter))
+		raw, err := io.ReadAll(io.LimitReader(m, maxLetter+1))
 		if err != nil {
-			return n, fmt.Errorf("%s cannot be read: %w", file, err)
+			return unreadable("--mbox", file, err)
 		}
-		if len(bytes.TrimSpace(raw)) == 0 {
-			continue
+		if err := s.seedOwn(fmt.Sprintf("mail %d of %s", i, file), raw, n); err != nil {
+			return err
 		}
-		if err := s.seedOwn(raw); err != nil {
-			return n, err
-		}
-		n++
 	}
 }
 
 // seedFolder takes the files *.eml of a folder, by name.
-func (s *mailServer) seedFolder(dir string) (n int, err error) {
-	if _, err := os.Stat(dir); err != nil {
-		return 0, missingFile(err, dir, "--eml")
+func (s *mailServer) seedFolder(dir string, n *seeded) error {
+	entries, err := os.ReadDir(dir)
+	if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
+		return fmt.Errorf("--eml %s is a file, and wants a folder of *.eml files. An mbox file goes with --mbox", dir)
 	}
-	files, err := filepath.Glob(filepath.Join(strings.NewReplacer("*", "\\*", "?", "\\?", "[", "\\[").Replace(dir), "*.[eE][mM][lL]"))
 	if err != nil {
-		return 0, err
+		return unreadable("--eml", dir, err)
 	}
-	slices.Sort(files)
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
+	for _, entry := range entries { // sorted
+		file := filepath.Join(dir, entry.Name())
+		if !strings.EqualFold(filepath.Ext(file), ".eml") {
+			continue
+		}
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+			n.skipped = append(n.skipped, file+" is no file")
+			continue
+		}
+		raw, err := readFile(file)
 		if err != nil {
-			return n, err
+			n.skipped = append(n.skipped, unreadable("--eml", file, err).Error())
+			continue
 		}
-		if err := s.seedOwn(raw); err != nil {
-			return n, err
+		if err := s.seedOwn(file, raw, n); err != nil {
+			return err
 		}
-		n++
 	}
-	return n, nil
+	return nil
 }
 
-func (s *mailServer) seedOwn(raw []byte) error {
+// readFile reads no more than one byte beyond the longest mail.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxLetter+1))
+}
+
+// headerLine is a line of a mail's head. Broken heads are mail, too.
+var headerLine = regexp.MustCompile(`(?m)^[!-9;-~]+[ \t]*:`)
+
+// seedOwn takes a mail of the user's own, unless it is none.
+func (s *mailServer) seedOwn(where string, raw []byte, n *seeded) error {
+	skip := ""
+	switch {
+	case len(bytes.TrimSpace(raw)) == 0:
+		skip = " is empty"
+	case len(raw) > maxLetter:
+		skip = fmt.Sprintf(" is larger than %d MB", maxLetter>>20)
+	case !headerLine.Match(raw[:min(len(raw), 64<<10)]):
+		skip = " is no mail: it holds no line like \"Subject: Heating\""
+	}
+	if skip != "" {
+		n.skipped = append(n.skipped, where+skip)
+		return nil
+	}
 	raw = withCRLF(raw)
 	at, err := mail.ParseDate(headOf(raw).Get("Date"))
 	if err != nil || at.After(time.Now()) {
 		at = time.Now()
 	}
-	return s.add(s.team, "INBOX", at, nil, raw)
+	if err := s.add(s.team, "INBOX", at, nil, raw); err != nil {
+		return err
+	}
+	n.mails++
+	return nil
 }
 
-func missingFile(err error, name, flag string) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no %s. Name a file or folder of yours with %s", name, flag)
+// unreadable says what is wrong with what a flag names.
+func unreadable(flag, name string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no %s. Name a file or folder of yours", flag, name)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: %s may not be read by %s", flag, name, account())
 	}
-	return err
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("%s: %s cannot be read: %w", flag, name, err)
 }
 
 // withCRLF ends lines as mail on servers does.
