@@ -206,7 +206,7 @@ func unreadable(flag, name string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: there is no %s. Name a file or folder of yours", flag, name)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s: %s may not be read by %s", flag, name, account())
+		return fmt.Errorf("%s: %s may not be read by %s", flag, name, whoWeAre())
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,7 +48,8 @@ const Token = "valid-token"
 // Quota is a setting for NewDovecot: every mailbox holds that much ("100k").
 // APPEND and COPY beyond it are refused with OVERQUOTA; Deliver is not.
 func Quota(size string) string {
-	return `mail_plugins = quota
+	if dovecot().old {
+		return `mail_plugins = quota
 protocol imap {
   mail_plugins = quota imap_quota
 }
@@ -56,14 +58,24 @@ plugin {
   quota_rule = *:storage=` + size + `
   quota_grace = 0
 }`
+	}
+	return `mail_plugins = quota
+protocol imap {
+  mail_plugins = quota imap_quota
+}
+quota user {
+  driver = maildir
+  storage_size = ` + size + `
+  storage_grace = 0
+}`
 }
 
 // NewDovecot starts a server. Settings are lines for the end of dovecot.conf,
 // for instance "imap_capability = IMAP4rev1 IDLE" for a server without MOVE.
 func NewDovecot(t testing.TB, settings ...string) *Dovecot {
 	t.Helper()
-	program := dovecotProgram()
-	if program == "" {
+	installed := dovecot()
+	if installed.program == "" {
 		missing(t, "Dovecot (Debian: dovecot-imapd, dovecot-pop3d)")
 	}
 	dir, err := newDir("dovecot")
@@ -82,16 +94,22 @@ func NewDovecot(t testing.TB, settings ...string) *Dovecot {
 
 	ca := testCA(t)
 	user, group := serverUser()
+	conf := dovecotConf
+	if installed.old {
+		conf = dovecotConf23
+	}
 	d.write("dovecot.conf", dir, strings.NewReplacer(
-		"DIR", dir, "USER", user, "GROUP", group, "CERT", ca.serverCert, "KEY", ca.serverKey,
+		"DIR", dir, "VERSION", installed.version, "INTROSPECTION", introspection.URL, "USER", user, "GROUP", group, "CERT", ca.serverCert, "KEY", ca.serverKey,
 		"IMAP_PORT", fmt.Sprint(ports[0]), "IMAPS_PORT", fmt.Sprint(ports[1]),
 		"POP3_PORT", fmt.Sprint(ports[2]), "POP3S_PORT", fmt.Sprint(ports[3]),
-	).Replace(dovecotConf)+strings.Join(settings, "\n")+"\n")
-	d.write("oauth2.conf", dir, "introspection_mode = post\nintrospection_url = "+introspection.URL+
-		"/\nusername_attribute = username\nusername_format = anybody\nactive_attribute = active\nactive_value = true\n")
+	).Replace(conf)+strings.Join(settings, "\n")+"\n")
+	if installed.old {
+		d.write("oauth2.conf", dir, "introspection_mode = post\nintrospection_url = "+introspection.URL+
+			"/\nusername_attribute = username\nusername_format = anybody\nactive_attribute = active\nactive_value = true\n")
+	}
 	d.p = process{
 		name: "Dovecot", dir: dir,
-		args:  []string{program, "-F", "-c", filepath.Join(dir, "dovecot.conf")},
+		args:  []string{installed.program, "-F", "-c", filepath.Join(dir, "dovecot.conf")},
 		ready: d.ready,
 	}
 	d.SetPassword(Password)
@@ -100,7 +118,8 @@ func NewDovecot(t testing.TB, settings ...string) *Dovecot {
 	return d
 }
 
-const dovecotConf = `
+// dovecotConf23 is for Dovecot 2.3, as in Debian 12.
+const dovecotConf23 = `
 base_dir = DIR/run
 state_dir = DIR/state
 log_path = /dev/stderr
@@ -188,14 +207,129 @@ service stats {
 }
 `
 
-func dovecotProgram() string {
-	for _, program := range []string{"dovecot", "/usr/sbin/dovecot"} { // sbin is not on every PATH
-		if path, err := exec.LookPath(program); err == nil {
-			return path
-		}
-	}
-	return ""
+// dovecotConf is for Dovecot 2.4, as in Debian 13, whose settings have other names.
+const dovecotConf = `
+dovecot_config_version = VERSION
+dovecot_storage_version = VERSION
+base_dir = DIR/run
+state_dir = DIR/state
+log_path = /dev/stderr
+protocols = imap pop3
+listen = 127.0.0.1
+ssl = yes
+ssl_server_cert_file = CERT
+ssl_server_key_file = KEY
+auth_allow_cleartext = yes
+auth_mechanisms = plain login xoauth2 oauthbearer
+auth_failure_delay = 0
+default_internal_user = USER
+default_internal_group = GROUP
+default_login_user = USER
+first_valid_uid = 1
+first_valid_gid = 1
+mail_driver = maildir
+mail_path = DIR/mail/%{user}
+mail_max_userip_connections = 1000
+mailbox_idle_check_interval = 1s
+oauth2 {
+  introspection_mode = post
+  introspection_url = INTROSPECTION/
+  username_attribute = username
+  username_validation_format = anybody
+  active_attribute = active
+  active_value = true
 }
+passdb oauth2 {
+  mechanisms_filter = xoauth2 oauthbearer
+}
+passdb passwd-file {
+  mechanisms_filter = plain login
+  default_password_scheme = PLAIN
+  auth_username_format = anybody
+  passwd_file_path = DIR/passwd
+}
+userdb static {
+  fields {
+    uid = USER
+    gid = GROUP
+    home = DIR/home/%{user}
+  }
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+  mailbox Sent {
+    auto = create
+    special_use = \Sent
+  }
+  mailbox Junk {
+    auto = create
+    special_use = \Junk
+  }
+  mailbox Trash {
+    auto = create
+    special_use = \Trash
+  }
+  mailbox Drafts {
+    auto = create
+    special_use = \Drafts
+  }
+}
+service imap-login {
+  chroot =
+  restart_request_count = unlimited
+  inet_listener imap {
+    port = IMAP_PORT
+  }
+  inet_listener imaps {
+    port = IMAPS_PORT
+    ssl = yes
+  }
+}
+service pop3-login {
+  chroot =
+  restart_request_count = unlimited
+  inet_listener pop3 {
+    port = POP3_PORT
+  }
+  inet_listener pop3s {
+    port = POP3S_PORT
+    ssl = yes
+  }
+}
+service anvil {
+  chroot =
+  # No growing delays after failed logins.
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service stats {
+  chroot =
+}
+`
+
+// dovecotProgram is what is installed.
+type dovecotProgram struct {
+	program string // empty: nothing
+	version string // "2.4.1"
+	old     bool   // before 2.4
+}
+
+var dovecot = sync.OnceValue(func() (d dovecotProgram) {
+	for _, program := range []string{"dovecot", "/usr/sbin/dovecot"} { // sbin is not on every PATH
+		path, err := exec.LookPath(program)
+		if err != nil {
+			continue
+		}
+		out, _ := exec.Command(path, "--version").Output() // "2.4.1-4 (7d8c0e5759)"
+		d.program = path
+		d.version = regexp.MustCompile(`^[0-9.]*`).FindString(string(out))
+		d.old = strings.HasPrefix(d.version, "2.3.")
+		return d
+	}
+	return d
+})
 
 // Start starts a stopped or killed server again, on the same ports with the
 // same mail, and waits until it answers.
