@@ -257,7 +257,13 @@ func (p *process) stop(sig syscall.Signal) {
 	hurry := time.AfterFunc(patience, func() { _ = syscall.Kill(-pid, syscall.SIGKILL) })
 	_ = p.cmd.Wait() // being killed is no news
 	hurry.Stop()
-	_ = syscall.Kill(-pid, syscall.SIGKILL) // stragglers
+	// Stragglers hold ports and locks until they, too, are gone.
+	for range 500 {
+		if syscall.Kill(-pid, syscall.SIGKILL) != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	_ = os.Remove(p.pidFile())
 	p.cmd = nil
 }
