@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -211,16 +212,39 @@ func (t *tx) Sightings(mailbox string, mail ticketing.MailID) ([]ticketing.Sight
 	return nouns(rows), err
 }
 
-func (t *tx) PutSighting(s ticketing.Sighting) error {
-	row := sightingRow{
-		Mailbox: s.Mailbox, Validity: s.Ref.Validity, UID: s.Ref.UID, Mail: int64(s.Mail),
-		Faults: int64(s.Faults), Error: s.Error, At: at(s.At),
+func (t *tx) PutSighting(all ...ticketing.Sighting) error {
+	for some := range slices.Chunk(all, batch) {
+		rows := make([]sightingRow, len(some))
+		for i, s := range some {
+			rows[i] = sightingRow{
+				Mailbox: s.Mailbox, Validity: s.Ref.Validity, UID: s.Ref.UID, Mail: int64(s.Mail),
+				Faults: int64(s.Faults), Error: s.Error, At: at(s.At),
+			}
+		}
+		err := t.put("put sighting", func(g *gorm.DB) *gorm.DB {
+			return g.Clauses(clause.OnConflict{
+				Columns:   []clause.Column{{Name: "mailbox"}, {Name: "validity"}, {Name: "uid"}},
+				DoUpdates: clause.AssignmentColumns([]string{"mail", "faults", "error", "at"}),
+			}).Create(&rows)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return t.put("put sighting", func(g *gorm.DB) *gorm.DB {
-		return g.Clauses(clause.OnConflict{
-			Columns:   []clause.Column{{Name: "mailbox"}, {Name: "validity"}, {Name: "uid"}},
-			DoUpdates: clause.AssignmentColumns([]string{"mail", "faults", "error", "at"}),
-		}).Create(&row)
+	return t.err
+}
+
+func (t *tx) LastSighting(mailbox string) (time.Time, error) {
+	var row sightingRow
+	err := t.get("last sighting", func(g *gorm.DB) *gorm.DB {
+		return g.Select("id", "at").Where("mailbox = ?", mailbox).Order("id DESC").Take(&row)
+	})
+	return row.At.time(), err
+}
+
+func (t *tx) ForgetUnwanted(mailbox string, since time.Time) error {
+	return t.put("forget unwanted", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`DELETE FROM sightings WHERE mailbox = ? AND mail = 0 AND faults = 0 AND at >= ?`, mailbox, at(since))
 	})
 }
 

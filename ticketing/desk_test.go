@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -921,6 +922,116 @@ func TestTicketWithoutMail(t *testing.T) {
 		r := o.answered(ann, c.ID, "About your call")
 		if len(r.To) != 1 || !r.To[0].Is(maria) || r.Mailbox != "help" {
 			t.Errorf("queued %+v", r)
+		}
+	})
+}
+
+// namedBox is a mailbox whose names have no order, as POP3, Maildir and mbox have them.
+func namedBox(asked *int, mails map[string]time.Time) Box {
+	n := &Listing{UIDs: slices.Sorted(maps.Keys(mails))}
+	n.Received = func(context.Context) (all []time.Time, _ error) {
+		*asked++
+		for _, uid := range n.UIDs {
+			all = append(all, mails[uid])
+		}
+		return all, nil
+	}
+	return Box{Count: len(mails), Names: n}
+}
+
+func TestLookAtNamesWithoutOrder(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx, asked := t.Context(), 0
+		mails := map[string]time.Time{}
+		look := func(name string, since Since) (wanted []string) {
+			t.Helper()
+			box := namedBox(&asked, mails)
+			w, err := o.desk.Look(ctx, name, since, box)
+			o.ok(err)
+			var refs []Ref
+			for _, uid := range box.Names.UIDs {
+				refs = append(refs, Ref{Validity: w.Validity, UID: uid})
+			}
+			unknown, err := o.desk.Unknown(ctx, name, refs)
+			o.ok(err)
+			for _, ref := range unknown {
+				wanted = append(wanted, ref.Validity+ref.UID)
+			}
+			return wanted
+		}
+		want := func(what string, got []string, want ...string) {
+			t.Helper()
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %q are wanted, want %q", what, got, want)
+			}
+		}
+		day := 24 * time.Hour
+		mails["month"], mails["week"], mails["undated"] = o.now().Add(-30*day), o.now().Add(-5*day), time.Time{}
+		mails["tomorrow"] = o.now().Add(day) // the server's clock is wrong
+		want("the first look", look("help", Since{}))
+		mails["old one put there"] = o.now().Add(-300 * day)
+		want("a later look", look("help", Since{}), "old one put there")
+		o.pass(time.Hour)
+		o.ok(o.desk.AnswerGreeting(ctx, by(ann), "help", 7*day))
+		want("the last seven days, too", look("help", Since{}), "old one put there", "tomorrow", "week")
+		want("of a day", look("info", Since{Date: o.now().Add(-10 * day)}), "tomorrow", "undated", "week")
+		if asked != 2 {
+			t.Errorf("asked %d times when mails arrived, want once a first look", asked)
+		}
+	})
+}
+
+// TestAllNamesAnew: a POP3 server is replaced by another, which names all mails otherwise.
+func TestAllNamesAnew(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx, asked := t.Context(), 0
+		mails := map[string]time.Time{"a": o.now().Add(-time.Hour)}
+		look := func() Window {
+			t.Helper()
+			w, err := o.desk.Look(ctx, "help", Since{}, namedBox(&asked, mails))
+			o.ok(err)
+			return w
+		}
+		look()
+		o.pass(time.Minute)
+		receive := func(w Window, uid string, m Mail) {
+			o.ok(o.desk.Receive(ctx, Arrival{Mailbox: "help", Ref: Ref{Validity: w.Validity, UID: uid}, Mail: m, Seen: o.now()}))
+		}
+		heating := mail(maria, "1@x", "Heating", "cold")
+		alarm := mail(maria, "", "Alarm", "it rings")
+		for uid, m := range map[string]Mail{"b": heating, "c": alarm} {
+			mails[uid] = o.now()
+			receive(look(), uid, m)
+		}
+		for _, c := range o.all() {
+			_, err := o.desk.NoAnswer(ctx, by(ann), c.ID)
+			o.ok(err)
+		}
+
+		// Other programs take all away, and three new mails come: nothing is named anew.
+		o.pass(time.Hour)
+		mails = map[string]time.Time{"d": o.now(), "e": o.now(), "f": o.now()}
+		if w := look(); w.Validity != "" {
+			t.Errorf("new mail in an empty mailbox: the names are of %q", w.Validity)
+		}
+		mails = map[string]time.Time{"1": o.now().Add(-2 * time.Hour), "2": o.now().Add(-time.Hour), "3": o.now().Add(-time.Hour)}
+		w := look()
+		if w.Validity == "" {
+			t.Fatal("it is not seen that all names are new")
+		}
+		unknown, err := o.desk.Unknown(ctx, "help", []Ref{{w.Validity, "1"}, {w.Validity, "2"}, {w.Validity, "3"}})
+		o.ok(err)
+		if want := []Ref{{w.Validity, "2"}, {w.Validity, "3"}}; !slices.Equal(unknown, want) {
+			t.Errorf("%v are wanted, want %v, without what is older than the first look", unknown, want)
+		}
+		receive(w, "2", heating)
+		receive(w, "3", alarm)
+		if again := look(); again != w {
+			t.Errorf("the look after that sees %+v, want %+v", again, w)
+		}
+		all := o.all()
+		if len(all) != 2 || all[0].State != Closed || all[1].State != Closed {
+			t.Errorf("the same two mails under new names: %+v, want them closed as they were", all)
 		}
 	})
 }

@@ -1,20 +1,33 @@
 package ticketing
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Ref is the place of a mail in a mailbox, and with the mailbox's name its identity there.
 //
-//	IMAP: UIDVALIDITY and UID; POP3: UIDL; mbox and Maildir: a digest.
+//	IMAP: UIDVALIDITY and UID; POP3: UIDL; mbox: a digest; Maildir: the unique part of the file's name.
 type Ref struct {
-	Validity string // IMAP: UIDVALIDITY in decimal; others: empty
+	Validity string // IMAP: UIDVALIDITY in decimal; others: Window.Validity
 	UID      string // IMAP: UID in decimal, others: the source's own name of the mail
 }
 
 // Box is what a source sees when it opens a mailbox.
 type Box struct {
-	Validity string
-	Next     uint32 // IMAP: UIDNEXT; others: 0
-	Count    int    // mails in it
+	Validity string   // IMAP: UIDVALIDITY in decimal; others: empty
+	Next     uint32   // IMAP: UIDNEXT; others: 0
+	Count    int      // mails in it
+	Names    *Listing // IMAP: nil; others: all mails
+}
+
+// Listing is all mails of a mailbox in which names have no order, so that only a list can tell what
+// was there at the first look.
+type Listing struct {
+	UIDs []string // oldest first, each once
+	// Received tells when each of them arrived; zero where that is not known. It is asked for
+	// seldom: it may cost a question for each mail.
+	Received func(context.Context) ([]time.Time, error)
 }
 
 // Since is from when on a mailbox's mail is picked up, as configured.
@@ -24,10 +37,12 @@ type Since struct {
 }
 
 // Window says which of a mailbox's mails are picked up: those with a UID of at least First, and
-// those that the server received at Since or later, whatever their UID.
+// those that the server received at Since or later, whatever their UID. Of a Box with Names all are
+// picked up that are unknown: what is not wanted was noted as known.
 type Window struct {
-	First uint32
-	Since time.Time
+	First    uint32
+	Since    time.Time
+	Validity string // of the names; it changes when the server names all its mails anew
 }
 
 // Arrival is one mail as a source hands it over, its bytes already kept.

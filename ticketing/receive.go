@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,9 +23,17 @@ func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (
 	if err != nil {
 		return Window{}, err
 	}
+	var received []time.Time
+	if box.Names != nil {
+		var looked Window
+		if looked, received, err = d.lookAtNames(ctx, mailbox, &box); err != nil || looked != (Window{}) {
+			return looked, err
+		}
+	}
 	var window Window
 	err = d.change(ctx, By{Group: group.Name}, func(u *use) error {
 		known, err := u.Box(mailbox)
+		first := errors.Is(err, ErrNone)
 		switch {
 		case err == nil && known.Validity == box.Validity:
 			window = known.Window
@@ -33,7 +42,7 @@ func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (
 			// The server numbers its mails anew. What arrived before the first look stays unwanted,
 			// what was kept is recognised by its fingerprint.
 			known.Validity, known.Window.First = box.Validity, box.Next
-		case errors.Is(err, ErrNone):
+		case first:
 			known = BoxMemory{Validity: box.Validity, Count: box.Count, Looked: u.now}
 			known.Window = Window{First: box.Next, Since: u.now}
 			if !since.Date.IsZero() {
@@ -48,6 +57,13 @@ func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (
 		if since.All || !since.Date.IsZero() {
 			known.Decided = Configured
 		}
+		if box.Names != nil {
+			known.Window.Validity = box.Validity
+			all := first && !since.All && since.Date.IsZero() // whatever its date
+			if err := u.unwant(mailbox, box, received, known.Window.Since, all); err != nil {
+				return err
+			}
+		}
 		window = known.Window
 		if err := u.SetBox(mailbox, known); err != nil {
 			return err
@@ -58,6 +74,91 @@ func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (
 		return u.post(Post{Kind: GreetingPost, Subject: mailbox}, mailbox)
 	})
 	return window, err
+}
+
+// lookAtNames finds out whether a mailbox whose names have no order is looked at for the first time,
+// or whether its server names all mails anew, for which box gets a Validity of its own. Then the
+// window is zero (which a known one never is), and it is told when the mails arrived.
+//
+// All names are unknown also where other programs take what is there away. So mails must be among
+// them that are older than what was seen last, and not one or two, which somebody may have put there.
+func (d *Desk) lookAtNames(ctx context.Context, mailbox string, box *Box) (w Window, received []time.Time, err error) {
+	const few = 2
+	var (
+		known   BoxMemory
+		last    time.Time
+		first   bool
+		unknown bool // all of them
+	)
+	err = d.store.Read(ctx, func(tx Tx) error {
+		known, err = tx.Box(mailbox)
+		if first = errors.Is(err, ErrNone); first {
+			return nil
+		}
+		if err != nil || len(box.Names.UIDs) <= few {
+			return err
+		}
+		last, err = tx.LastSighting(mailbox)
+		if errors.Is(err, ErrNone) {
+			return nil
+		}
+		if err == nil {
+			unknown, err = allUnknown(tx, mailbox, known.Validity, box.Names.UIDs)
+		}
+		return err
+	})
+	if err != nil {
+		return w, nil, err
+	}
+	if !first {
+		w, box.Validity = known.Window, known.Validity
+		w.Validity = known.Validity
+		if !unknown {
+			return w, nil, nil
+		}
+	}
+	received, err = box.Names.Received(ctx)
+	if err != nil || first {
+		return Window{}, received, err
+	}
+	for _, at := range received {
+		if !at.IsZero() && at.Before(last.Add(-sameMoment)) {
+			n, _ := strconv.Atoi(known.Validity)
+			box.Validity = strconv.Itoa(max(n, 1) + 1)
+			return Window{}, received, nil
+		}
+	}
+	return w, nil, nil
+}
+
+// sameMoment is how far the clocks of mail servers may be wrong.
+const sameMoment = 5 * time.Minute
+
+func allUnknown(tx Tx, mailbox, validity string, uids []string) (bool, error) {
+	const atOnce = 500
+	for some := range slices.Chunk(uids, atOnce) {
+		refs := make([]Ref, len(some))
+		for i, uid := range some {
+			refs[i] = Ref{Validity: validity, UID: uid}
+		}
+		unknown, err := tx.Unknown(mailbox, refs)
+		if err != nil || len(unknown) < len(refs) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// unwant notes mails as known that are not picked up: those that arrived before since, or all. When
+// they arrived is noted, too, for ForgetUnwanted.
+func (u *use) unwant(mailbox string, box Box, received []time.Time, since time.Time, all bool) error {
+	var unwanted []Sighting
+	for i, uid := range box.Names.UIDs {
+		if at := received[i]; all || !at.IsZero() && at.Before(since) {
+			unwanted = append(unwanted, Sighting{Mailbox: mailbox, Ref: Ref{Validity: box.Validity, UID: uid}, At: at})
+		}
+	}
+	return u.PutSighting(unwanted...)
 }
 
 // sentSuffix marks the name under which a mailbox's Sent folder is watched.
@@ -134,6 +235,9 @@ func (d *Desk) AnswerGreeting(ctx context.Context, by By, mailbox string, back t
 		b.Decided, b.By = FromNow, by.Member.ID
 		if back > 0 {
 			b.Decided, b.Window.Since = ShowBack, b.Looked.Add(-back)
+			if err := u.ForgetUnwanted(mailbox, b.Window.Since); err != nil {
+				return err
+			}
 		}
 		if err := u.SetBox(mailbox, b); err != nil {
 			return err

@@ -121,8 +121,12 @@ type Tx interface {
 	Sighting(mailbox string, ref Ref) (Sighting, error)
 	// Sightings lists the places in one mailbox where a mail was seen.
 	Sightings(mailbox string, mail MailID) ([]Sighting, error)
-	// PutSighting inserts or replaces one.
-	PutSighting(s Sighting) error
+	// PutSighting inserts or replaces some, each of another place.
+	PutSighting(s ...Sighting) error
+	// LastSighting is when a mailbox's newest sighting was put; ErrNone without any.
+	LastSighting(mailbox string) (time.Time, error)
+	// ForgetUnwanted deletes a mailbox's sightings without mail and faults whose At is at or after since.
+	ForgetUnwanted(mailbox string, since time.Time) error
 	// Unknown returns those refs, in order, that have no sighting, or one without a mail that had one
 	// or two faults.
 	Unknown(mailbox string, refs []Ref) ([]Ref, error)

@@ -41,9 +41,10 @@ type parser func(io.Reader, message.Options) ticketing.Mail
 // seen remembers how far a mailbox is done, so that a look need not ask for its every mail.
 type seen struct {
 	validity string
-	window   ticketing.Window // as the keeper answered
-	below    uint32           // what has a lower UID is done; 0 if nothing is known
-	at       time.Time        // of the last look at everything
+	window   ticketing.Window       // as the keeper answered
+	below    uint32                 // what has a lower UID is done; 0 if nothing is known
+	known    map[ticketing.Ref]bool // of names without order, those that are done
+	at       time.Time              // of the last look at everything
 }
 
 // trial is a mail that made trouble.
@@ -235,6 +236,7 @@ type pass struct {
 	// Fetch's goroutine.
 	window  ticketing.Window
 	next    uint32
+	names   bool                   // the mails have names without order
 	picked  ticketing.Ref          // the last
 	read    int                    // bodies read to their end
 	wanted  map[ticketing.Ref]bool // those of the mails in trouble that the keeper still wants
@@ -328,13 +330,15 @@ func (p *pass) Look(ctx context.Context, box ticketing.Box) (ticketing.Window, e
 		return window, fmt.Errorf("note what the mailbox holds: %w", err)
 	}
 	s := &w.seen
-	if s.validity != box.Validity {
+	validity := cmp.Or(box.Validity, window.Validity)
+	if s.validity != validity {
 		clear(w.trials) // their names mean other mails now
 	}
-	if s.validity != box.Validity || s.window.First != window.First || !s.window.Since.Equal(window.Since) ||
+	if s.validity != validity || s.window.First != window.First || !s.window.Since.Equal(window.Since) ||
 		time.Since(s.at) > recheck {
-		*s = seen{validity: box.Validity, window: window, at: time.Now()}
+		*s = seen{validity: validity, window: window, at: time.Now(), known: map[ticketing.Ref]bool{}}
 	}
+	p.names = box.Names != nil
 	p.window, p.next = window, box.Next
 	if s.below > 0 && s.below >= window.First {
 		return ticketing.Window{First: s.below}, nil
@@ -347,9 +351,22 @@ func (p *pass) Unknown(ctx context.Context, refs []ticketing.Ref) ([]ticketing.R
 	if p.single && p.picked != (ticketing.Ref{}) {
 		return nil, errEnough
 	}
+	known := p.w.seen.known
+	refs = slices.DeleteFunc(slices.Clone(refs), func(r ticketing.Ref) bool { return known[r] })
+	if len(refs) == 0 {
+		return nil, nil
+	}
 	unknown, err := p.w.keeper.Unknown(ctx, p.w.cfg.Name, refs)
 	if err != nil {
 		return nil, fmt.Errorf("ask for unknown mail: %w", err)
+	}
+	if p.names {
+		for _, ref := range refs {
+			known[ref] = true
+		}
+		for _, ref := range unknown {
+			delete(known, ref)
+		}
 	}
 	var picked []ticketing.Ref
 	for _, ref := range unknown {

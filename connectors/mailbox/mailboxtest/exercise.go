@@ -72,6 +72,7 @@ func Exercise(t *testing.T, newBox func(t *testing.T) Box) {
 		{"RemovedMeanwhile", removedMeanwhile},
 		{"FromFirst", fromFirst},
 		{"Since", since},
+		{"Names", names},
 		{"FetchCancelled", fetchCancelled},
 		{"Broken", broken},
 		{"Probe", probe},
@@ -405,6 +406,58 @@ func since(b *bench) {
 	b.want("since an hour from now", b.fetch(src))
 	raws = b.deliver(3, 3)
 	b.want("since an hour from now, but arrived after the first look", b.fetch(src), raws...)
+}
+
+// names are told at each look where they have no order.
+func names(b *bench) {
+	if b.box.Ordered {
+		b.Skip("names have an order")
+	}
+	b.deliver(1, 3)
+	mails := b.fetch(b.open())
+	told := b.boxes[0].Names
+	if told == nil {
+		b.Fatal("the ledger was not told all names")
+	}
+	var fetched []string
+	for _, m := range mails {
+		fetched = append(fetched, m.ref.UID)
+	}
+	if !slices.Equal(told.UIDs, fetched) {
+		b.Errorf("the ledger was told of %q, and mails came as %q", told.UIDs, fetched)
+	}
+	b.window.Validity = "2"
+	src := b.open()
+	err := src.Fetch(b.ctx, lookingAt{&b.ledger, func(box ticketing.Box) {
+		received, err := box.Names.Received(b.ctx)
+		if err != nil || len(received) != len(box.Names.UIDs) {
+			b.Errorf("received at %v, %v, want a time for each of %d", received, err, len(box.Names.UIDs))
+		}
+		for i, at := range received {
+			if !at.UTC().Equal(mails[i].received) || time.Until(at) > time.Minute {
+				b.Errorf("mail %d was received %s, and %s when it came", i, at, mails[i].received)
+			}
+		}
+	}}, func(_ context.Context, raw mailbox.Raw) error {
+		if raw.Ref.Validity != "2" {
+			b.Errorf("%v does not carry the window's validity", raw.Ref)
+		}
+		return nil
+	})
+	if err != nil {
+		b.Errorf("Fetch: %v", err)
+	}
+}
+
+// lookingAt is a ledger that does something while it is told what the mailbox holds.
+type lookingAt struct {
+	*ledger
+	look func(ticketing.Box)
+}
+
+func (l lookingAt) Look(ctx context.Context, box ticketing.Box) (ticketing.Window, error) {
+	l.look(box)
+	return l.ledger.Look(ctx, box)
 }
 
 func fetchCancelled(b *bench) {

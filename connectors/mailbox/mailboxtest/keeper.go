@@ -211,9 +211,20 @@ func (v view) do(ctx context.Context, operation string, f func(k *Keeper) error)
 }
 
 func (v view) Look(ctx context.Context, name string, since ticketing.Since, box ticketing.Box) (w ticketing.Window, err error) {
+	received, err := v.received(ctx, name, box)
+	if err != nil {
+		return w, err
+	}
 	err = v.do(ctx, "Look", func(k *Keeper) error {
 		k.looks = append(k.looks, box)
 		known, ok := k.windows[name]
+		if !ok && !since.All {
+			for i, at := range received {
+				if since.Date.IsZero() || !at.IsZero() && at.Before(since.Date) {
+					k.places[place{name, ticketing.Ref{UID: box.Names.UIDs[i]}}] = true
+				}
+			}
+		}
 		switch {
 		case !ok:
 			known = window{box.Validity, ticketing.Window{First: box.Next, Since: time.Now()}}
@@ -231,6 +242,17 @@ func (v view) Look(ctx context.Context, name string, since ticketing.Since, box 
 		return nil
 	})
 	return w, err
+}
+
+// received tells of a mailbox's first look when each of its named mails arrived.
+func (v view) received(ctx context.Context, name string, box ticketing.Box) ([]time.Time, error) {
+	v.k.mu.Lock()
+	_, known := v.k.windows[name]
+	v.k.mu.Unlock()
+	if known || box.Names == nil {
+		return nil, nil
+	}
+	return box.Names.Received(ctx)
 }
 
 func (v view) Unknown(ctx context.Context, name string, refs []ticketing.Ref) (unknown []ticketing.Ref, err error) {
