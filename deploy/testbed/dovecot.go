@@ -499,6 +499,9 @@ func (d *Dovecot) Dial(user string) *imapclient.Client {
 	return c
 }
 
+// Maildir is the folder on this machine that holds a user's INBOX.
+func (d *Dovecot) Maildir(user string) string { return d.maildir(user, "INBOX") }
+
 func (d *Dovecot) maildir(user, folder string) string {
 	dir := filepath.Join(d.p.dir, "mail", user)
 	if folder == "INBOX" {
