@@ -2,6 +2,7 @@ package message
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -170,36 +171,78 @@ func FuzzSettled(f *testing.F) {
 		`<a href="tel:+49-221*(0)1" rel="nofollow noreferrer">`, `<a href="https://x.example/%zz" rel="nofollow noreferrer noopener" target="_blank">`) {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		for _, s := range []string{s, `<a href="https://x.example/` + s + webLink, `<a href="http://` + s + webLink, `<a href="mailto:` + s + otherLink, `<a href="tel:` + s + otherLink, `<td ` + s + `>`, "<" + s + ">"} {
-			s = cleanText(s)
-			if settled(s) {
-				if got := policy().Sanitize(s); got != s {
-					t.Errorf("bluemonday leaves %q of %q", got, s)
-				}
+	f.Fuzz(func(t *testing.T, s string) { checkSettled(t, s) })
+}
+
+// checkSettled tells whether settled lets anything made of s pass.
+func checkSettled(t *testing.T, s string) (passed bool) {
+	for _, s := range []string{s, `<a href="https://x.example/` + s + webLink, `<a href="http://` + s + webLink, `<a href="mailto:` + s + otherLink, `<a href="tel:` + s + otherLink, `<td ` + s + `>`, "<" + s + ">"} {
+		s = cleanText(s)
+		if settled(s) {
+			passed = true
+			if got := policy().Sanitize(s); got != s {
+				t.Errorf("bluemonday leaves %q of %q", got, s)
 			}
 		}
-	})
+	}
+	return passed
+}
+
+// mutants are attacks cut and joined anew.
+func mutants(n int) []string {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	pieces := append(attacks, "<", ">", "&", "</", "\"", "'", "<!--", "-->", "<a href=\"https://x.example/", webLink, otherLink, "&amp;", "</a>", "<td colspan=\"2\">", "<blockquote style=\"border:none\">", "<div class=gmail_signature>", "&#xfdd3;", "\ufdd2", "<div style=\"display:none\">", "<p>", "</table>", "%", "#", "?")
+	out := make([]string, n)
+	for i := range out {
+		var b strings.Builder
+		for range 1 + rnd.IntN(4) {
+			p := pieces[rnd.IntN(len(pieces))]
+			from := rnd.IntN(len(p))
+			if rnd.IntN(2) == 0 {
+				from = 0
+			}
+			b.WriteString(p[from : from+rnd.IntN(len(p)-from)+1])
+		}
+		out[i] = b.String()
+	}
+	return out
+}
+
+// TestMutants runs the checks of the fuzz tests on mutants.
+func TestMutants(t *testing.T) {
+	passed := 0
+	for _, m := range mutants(3000) {
+		checkSanitised(t, m)
+		if checkSettled(t, m) {
+			passed++
+		}
+	}
+	if passed < 20 {
+		t.Errorf("settled lets only %d pass", passed)
+	}
 }
 
 func FuzzSanitise(f *testing.F) {
 	for _, a := range attacks {
 		f.Add(a)
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		out := Sanitise(s)
-		if bad := forbidden(out); bad != "" {
-			t.Errorf("%s left in %q", bad, out)
-		}
-		if again := Sanitise(out); again != out {
-			t.Errorf("not stable: %q, then %q", out, again)
-		}
-		if got := policy().Sanitize(out); got != out {
-			t.Errorf("bluemonday leaves %q of %q", got, out)
-		}
-		text := htmlText(out)
-		if strings.IndexFunc(text, unwanted) >= 0 {
-			t.Errorf("text %q", text)
-		}
-	})
+	f.Fuzz(checkSanitised)
+}
+
+// checkSanitised checks that nothing forbidden is left of s, that reading it again gives the same,
+// and that bluemonday has nothing more to say.
+func checkSanitised(t *testing.T, s string) {
+	out := Sanitise(s)
+	if bad := forbidden(out); bad != "" {
+		t.Errorf("%s left in %q of %q", bad, out, s)
+	}
+	if again := Sanitise(out); again != out {
+		t.Errorf("not stable: %q, then %q, of %q", out, again, s)
+	}
+	if got := policy().Sanitize(out); got != out {
+		t.Errorf("bluemonday leaves %q of %q", got, out)
+	}
+	if text := unmarkedText(htmlText(sanitise(s))); strings.IndexFunc(text, unwanted) >= 0 || strings.IndexFunc(text, isMark) >= 0 {
+		t.Errorf("text %q", text)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"groupmail/ticketing"
 )
@@ -646,14 +647,54 @@ func cutSignature(lines []string) []string {
 			break
 		}
 		l := plainMarkdown(strings.TrimSpace(lines[n-1]))
-		if len(l) < 160 && deviceLine.MatchString(l) && !blank(lines[:n-1]) {
+		if len(l) < 160 && deviceLine.MatchString(l) && (!pronoun.MatchString(l) || excuse.MatchString(l)) && !blank(lines[:n-1]) {
 			lines = trimEmpty(lines[:n-1])
+			continue
+		}
+		if above := cutDisclaimer(lines); !blank(above) && len(above) < n {
+			lines = above
 			continue
 		}
 		break
 	}
 	return cutClosing(lines)
 }
+
+// A line that begins like a device's and goes on like a sentence: "Sent from my phone I cannot open
+// it." But "Sent from my phone, please excuse my typos".
+var (
+	pronoun = regexp.MustCompile(`(?i)\s(?:i|we|you|he|she|they|it)\s`)
+	excuse  = regexp.MustCompile(`(?i)excuse|typos?\b|brevity|autocorrect`)
+)
+
+// cutDisclaimer takes off a last paragraph of the kind that lawyers put below all mail.
+func cutDisclaimer(lines []string) []string {
+	begin := len(lines)
+	for begin > 0 && strings.TrimSpace(lines[begin-1]) != "" {
+		begin--
+	}
+	if len(lines)-begin > 30 {
+		return lines
+	}
+	if p := strings.Join(strings.Fields(strings.Join(lines[begin:], " ")), " "); len(p) < 90 || len(p) > 4000 || !disclaimer.MatchString(p) {
+		return lines
+	}
+	return trimEmpty(lines[:begin])
+}
+
+var disclaimer = anyOf(`(?i)^(?:[*_\s]*(?:confidentiality notice|disclaimer|legal notice|important notice|avis de confidentialité|aviso legal|aviso de confidencialidad|rechtlicher hinweis|hinweis)\W+)?(?:` +
+	`(?:this|the information (?:contained )?in this|the contents? of this|information in this) (?:e-?mail|message|communication|transmission)\b.{0,200}(?:confidential|privileged|intended (?:only |solely |exclusively )?for|intended recipient|named recipient)|` +
+	`(?:please )?(?:consider|think of) the environment before printing|` +
+	`diese (?:e-?mail|nachricht|mitteilung)\b.{0,200}(?:vertraulich|rechtlich geschützt|adressat)|` +
+	`(?:ce|cet|cette) (?:message|courriel|e-?mail|mail|courrier)\b.{0,200}(?:confidentiel|destinataire)|` +
+	`est[ea] (?:mensaje|correo|e-?mail|comunicación)\b.{0,200}(?:confidencial|destinatari)|` +
+	`(?:quest[oa] (?:messaggio|e-?mail|comunicazione)|le informazioni contenute)\b.{0,200}(?:riservat|confidenzial|destinatari)|` +
+	`esta (?:mensagem|e-?mail|comunicação)\b.{0,200}(?:confidencia|destinatári)|` +
+	`(?:dit|deze) (?:bericht|e-?mail|mail)\b.{0,200}(?:vertrouwelijk|bestemd|geadresseerde)|` +
+	`(?:ta|ten|niniejsza|niniejszy|treść tej) (?:wiadomość|e-?mail|wiadomości)\s.{0,200}(?:poufn|adresat)|` +
+	`(?:detta|dette|denne) (?:meddelande|e-?post\S*|e-?mail\S*|mail|meddelelse|melding)\b.{0,200}(?:konfidentiel|fortrolig|avsett|avsedd|bestemt|beregnet)|` +
+	`(?:ez az|jelen) (?:üzenet|e-?mail|levél)\b.{0,200}(?:bizalmas|címzett)|` +
+	`(?:настоящ|данн|это|эта|цей|це)\S* (?:электронн\S* |електронн\S* )?(?:сообщени|письмо|повідомлення|лист).{0,200}(?:конфиденциальн|конфіденційн))`)
 
 func trimEmpty(lines []string) []string {
 	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" {
@@ -671,12 +712,12 @@ func blank(lines []string) bool {
 	return true
 }
 
-const devices = `(?:i-?(?:phone|pad|pod)\w*|android\w*|blackberry|galaxy|samsung\w*|huawei|xiaomi|redmi|oneplus|nokia|pixel|motorola|xperia|windows(?:[ -]?(?:phone|mail|10|11))?|mobile?|mobil\w*|mobiele?|móvil|cellulare|telefon\w*|téléphone|telefoon|telemóvel|celular|komórki|smart-?phone\w*|smartfon\w*|tablet\w*|handy|handheld|outlook|yahoo|gmail|proton ?mail|aol|mail\.ru|tuta(?:nota)?|mailbird|spark|superhuman|k-9|fairemail|bluemail|edison|zoho|airmail|mac|macbook|айфона?|телефона|смартфона|почты|gmx|web\.de|t-online|orange|free|laposte|myMail|wp|o2|onet)`
+const devices = `(?:i-?(?:phon|pad|pod)\w*|android\w*|blackberry|galaxy|samsung\w*|huawei|xiaomi|redmi|oneplus|nokia|pixel|motorola|xperia|windows(?:[ -]?(?:phone|mail|10|11))?|mobile?|mobil\w*|mobiele?|móvil|cellulare|telefon\w*|téléphone|telefoon|telemóvel|celular|komórki|(?:cell ?|my )?phone|smart-?phone\w*|smartfon\w*|tablet\w*|handy|handheld|outlook|yahoo|gmail|proton ?mail|aol|mail\.ru|tuta(?:nota)?|mailbird|spark|superhuman|k-9|fairemail|bluemail|edison|zoho|airmail|mac|macbook|айфона?|телефона|смартфона|почты|gmx|web\.de|t-online|orange|free|laposte|myMail|wp|o2|onet)`
 
 var deviceLine = anyOf(`(?i)^(?:` +
 	`sent (?:from|via|with|using|by)\b.*\b` + devices + `\b.*|` +
 	`(?:get|download) outlook for \S+.*|outlook (?:für|pour|para|per|voor|dla) .*|(?:holen sie sich|laden sie|obtenir|télécharger|obtener|descargar|obtenha o|obter o|baixar o|scarica|ottieni|pobierz(?: program)?|download) outlook .*|outlook voor \S+ downloaden|az? outlook .* beszerzése|скачать outlook.*|` +
-	`(?:von|vom|aus|mit)\b.*\b` + devices + `\b.*(?:gesendet|geschickt|verschickt|versandt|versendet|getippt).*|(?:gesendet|geschickt|verschickt) (?:von|vom|mit|aus|über)\b.*\b` + devices + `\b.*|diese nachricht wurde von meinem .* gesendet.*|` +
+	`(?:el)?küldve .*\b` + devices + `.*|(?:von|vom|aus|mit)\b.*\b` + devices + `\b.*(?:gesendet|geschickt|verschickt|versandt|versendet|getippt).*|(?:gesendet|geschickt|verschickt) (?:von|vom|mit|aus|über)\b.*\b` + devices + `\b.*|diese nachricht wurde von meinem .* gesendet.*|` +
 	`envoyé (?:de|depuis|à partir|avec|via)\b.*\b` + devices + `\b.*|` +
 	`enviado (?:desde|con|de|do|pelo|a partir|via|com)\b.*\b` + devices + `\b.*|` +
 	`inviato (?:da|dal|con|tramite)\b.*\b` + devices + `\b.*|` +
@@ -685,10 +726,10 @@ var deviceLine = anyOf(`(?i)^(?:` +
 	`.*\b` + devices + `.*(?:küldve|elküldve|küldöm|gönderildi)\.?|` +
 	`отправлено (?:с|из|от)\s.*|надіслано (?:з|із)\s.*|изпратено от .*|` +
 	`(?:skickat|sendt|sent) (?:från|fra) (?:min|mitt|mit) .*\b` + devices + `\b.*|lähetetty .*` + devices + `.*|odesláno z .*|odoslané z .*|poslan[oa] (?:s|z|sa|iz) .*` + devices + `.*|trimis de pe .*|στάλθηκε από .*|` +
-	`发自我的.*|發自我的.*|從我的 ?.* ?傳送|从我的.*发送|.*から送信|나의 .*에서 보냄|내 .*에서 보냄|đã gửi từ .*|dikirim dari .*|أُرسلت من .*|נשלח מ.*|enviat des .*` + devices + `.*` +
+	`发自我的.*|發自我的.*|從我的 ?.* ?傳送|从我的.*发送|.*から送信|나의 .*에서 보냄|내 .*에서 보냄|đã gửi từ .*|dikirim dari .*|أُرسلت من .*|תם נשלח.*|נשלח מ.*|تم الإرسال من .*|ส่งจาก.*|saadetud minu .*|išsiųsta iš .*|nosūtīts no .*|enviat des .*` + devices + `.*` +
 	`)$`)
 
-var closing = anyOf(`(?i)^(?:(?:with |my |our |many )?(?:best|kind|kindest|warm|warmest|friendly)(?: personal)? (?:regards|wishes)|(?:best )?regards|(?:thanks|thank you|many thanks)(?: and|,|, and| &)? (?:best |kind )?regards|yours(?: sincerely| faithfully| truly)?|sincerely(?: yours)?|cheers|` +
+var closing = anyOf(`(?i)^(?:(?:with |my |our |many |very )?(?:best|kind|kindest|warm|warmest|friendly)(?: personal)? (?:regards|wishes)|(?:best )?regards|(?:thanks|thank you|many thanks)(?: and|,|, and| &)? (?:best |kind )?regards|all (?:the|my) best|best|warmly|respectfully|with (?:best|kind) regards|rgds|br|kr|yours(?: sincerely| faithfully| truly)?|sincerely(?: yours)?|cheers|` +
 	`(?:mit )?(?:(?:freundlichen?|besten?|herzlichen?|lieben?|vielen|schönen?|sonnigen?)(?:, \S+)? )(?:grüßen|grüße|gruß|gruss|grüsse|grüssen|gruessen|gruesse)(?: aus \S+)?|(?:viele|beste|liebe|herzliche|schöne|freundliche) (?:grüße|grüsse|gruesse)(?: aus \S+)?|mfg|lg|vg|hochachtungsvoll|` +
 	`(?:bien )?cordialement|(?:bien |très )?(?:cordialement|sincèrement) (?:vôtre|à vous)|(?:meilleures|sincères|cordiales) salutations|salutations distinguées|bien à vous|amicalement|` +
 	`(?:un )?(?:saludo|saludos|abrazo)(?: cordial| cordiales)?|(?:cordiales|atentos) saludos|atentamente|` +
@@ -699,7 +740,7 @@ var closing = anyOf(`(?i)^(?:(?:with |my |our |many )?(?:best|kind|kindest|warm|
 	`(?:szívélyes )?üdvözlettel|tisztelettel|üdv|üdvözlet|` +
 	`с уважением|с наилучшими пожеланиями|всего доброго|з повагою|` +
 	`(?:med )?(?:vänliga|venlig|vennlig|bästa|bedste|beste|de bedste) (?:hälsningar|hälsning|hilsen|hilsner)|mvh|hälsningar|hilsen|ystävällisin terveisin|terveisin|` +
-	`s pozdravem|s přátelským pozdravem|s pozdravom|saygılarımla|saygılar|cu stimă|cu respect|με εκτίμηση|с поздрав|s poštovanjem|lep pozdrav|lp)$`)
+	`s pozdravem|s přátelským pozdravem|s pozdravom|saygılarımla|saygılar|cu stimă|cu respect|με εκτίμηση|φιλικά|parhain terveisin|vänligen|з найкращими побажаннями|iyi çalışmalar|selamlar|saludos atentos|bestens|בברכה|בכבוד רב|مع (?:أطيب )?التحيات|تحياتي|مع خالص التحية|此致|敬礼|此致敬礼|祝好|顺祝商祺|敬具|trân trọng|thân mến|salam|hormat kami|hormat saya|s úctou|hezký den|med venlig hilsen|с поздрав|s poštovanjem|lep pozdrav|lp)$`)
 
 // cutClosing cuts a closing phrase with a name and a few short lines below it, at the end of the
 // text. A phrase alone stays, and so does one with prose below.
@@ -732,15 +773,27 @@ func cutClosing(lines []string) []string {
 
 // prose tells a sentence from a line of a signature.
 func prose(l string) bool {
-	words := strings.Fields(l)
-	if len(l) > 90 && !strings.Contains(l, "|") && !strings.Contains(l, "://") {
+	if postscript.MatchString(l) || len(l) > 90 && !strings.Contains(l, "|") && !strings.Contains(l, "://") {
 		return true
 	}
-	if strings.HasSuffix(l, "?") {
+	last, _ := utf8.DecodeLastRuneInString(l)
+	switch last {
+	case '?', '。', '？', '！', '؟':
 		return true
 	}
-	return len(words) > 7 && (strings.HasSuffix(l, ".") || strings.HasSuffix(l, "!")) && !strings.ContainsAny(l, "@|")
+	if strings.ContainsAny(l, "@|") {
+		return false
+	}
+	small := 0 // words that are no names
+	for w := range strings.FieldsSeq(l) {
+		if r, _ := utf8.DecodeRuneInString(w); unicode.IsLower(r) && !strings.Contains(w, ".") || unicode.IsLower(r) && strings.HasSuffix(w, ".") {
+			small++
+		}
+	}
+	return small > 3 || small > 1 && (last == '.' || last == '!' || last == '…')
 }
+
+var postscript = regexp.MustCompile(`(?i)^(?:p\.? ?p?\.?s\b\.?|n\.?b\.|pd\s?:|з\.ы|ps)`)
 
 // isForward tells by its subject that a mail was forwarded, not answered.
 func isForward(subject string) bool { return forwardSubject.MatchString(subject) }

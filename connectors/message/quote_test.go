@@ -1,6 +1,7 @@
 package message
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,6 +45,87 @@ func TestReply(t *testing.T) {
 	}
 	if n < 60 {
 		t.Errorf("only %d texts", n)
+	}
+}
+
+// TestDeviceLines: what telephones and programs add below a mail, in their languages.
+func TestDeviceLines(t *testing.T) {
+	for _, l := range []string{
+		"Sent from my iPhone", "Sent from my iPad", "Sent from my phone", "Sent from my Galaxy", "Sent from my Samsung Galaxy smartphone.", "Sent from my Android device with K-9 Mail. Please excuse my brevity.",
+		"Sent from my phone, please excuse any typos", "Sent from Mail for Windows", "Sent from Outlook for Android", "Sent from Yahoo Mail on Android", "Sent from Yahoo Mail for iPhone", "Sent via BlackBerry", "Sent with Proton Mail secure email.", "Sent from Proton Mail for iOS", "Get Outlook for iOS", "Get Outlook for Android",
+		"Von meinem iPhone gesendet", "Gesendet von Outlook für iOS", "Von meinem Samsung Galaxy Smartphone gesendet.", "Diese Nachricht wurde von meinem Android-Gerät mit K-9 Mail gesendet.", "Gesendet mit der mobilen Mail App", "Envoyé de mon iPhone", "Envoyé depuis mon appareil Galaxy", "Enviado desde mi iPhone", "Enviado desde mi Samsung Galaxy", "Inviato da iPhone", "Inviato dal mio Galaxy", "Enviado do meu iPhone", "Enviado do meu Galaxy",
+		"Verstuurd vanaf mijn iPhone", "Verzonden vanaf mijn Galaxy", "Skickat från min iPhone", "Sendt fra min iPhone", "Sendt fra min Galaxy", "Lähetetty iPhonesta", "Wysłane z iPhone'a", "Wysłano z mojego Galaxy", "Odesláno z iPhonu", "Odoslané z iPhonu", "Elküldve az iPhone-omról", "Trimis de pe iPhone-ul meu", "iPhone'umdan gönderildi",
+		"Отправлено с iPhone", "Отправлено из Почты Mail.ru", "Отправлено из мобильной Яндекс Почты", "Надіслано з iPhone", "Изпратено от моя iPhone", "Στάλθηκε από το iPhone μου", "נשלח מה-iPhone שלי", "تم الإرسال من الـ iPhone الخاص بي", "iPhoneから送信", "发自我的iPhone", "發自我的 iPhone", "從我的iPhone傳送", "나의 iPhone에서 보냄", "Đã gửi từ iPhone của tôi", "Dikirim dari iPhone saya", "ส่งจาก iPhone ของฉัน", "Poslano s mog iPhonea", "Poslano z mojega iPhona", "Enviat des del meu iPhone",
+	} {
+		for _, tail := range []string{"", "\n\nOn Mon, Mar 2, 2026 at 10:00 AM Ben <ben@x.example> wrote:\n> Really?"} {
+			if got := reply("It is cold.\n\n"+l+tail, false); got != "It is cold." {
+				t.Errorf("%q: %q", l, got)
+			}
+		}
+	}
+	for _, l := range []string{
+		"Sent from my desk, where it is cold.", "Sent from my desk I see the mountains.", "Sent from my phone I cannot open it.", "I sent it from my iPhone.", "Get Outlook to work, please.", "Inviato il pacco ieri.", "Give my regards to Anna.", "Best wishes to your wife!", "Regards the heating: it is broken.",
+		"From my iPhone nothing can be sent.", "Please keep this confidential.", "This message is for Ben, who is confidential with the owner?", "PS: Bring the key.",
+	} {
+		for _, before := range []string{"It is cold.\n\n", "It is cold.\n\nBest regards,\nMaria\n\n"} {
+			if got := reply(before+l, false); got != before+l {
+				t.Errorf("%q: %q", before+l, got)
+			}
+		}
+	}
+}
+
+// TestClosings: a closing phrase and a name below it are a signature; with a sentence below it they are not.
+func TestClosings(t *testing.T) {
+	for _, c := range []string{
+		"Best regards,", "Kind regards", "Regards,", "Best,", "All the best,", "Sincerely,", "Yours sincerely,", "Cheers,", "Mit freundlichen Grüßen", "Viele Grüße", "LG", "Beste Grüße aus Köln", "Cordialement,", "Bien cordialement", "Saludos cordiales,", "Atentamente,", "Cordiali saluti", "Distinti saluti,", "Met vriendelijke groet,", "Atenciosamente,", "Com os melhores cumprimentos",
+		"Med vänliga hälsningar", "Med venlig hilsen", "Med vennlig hilsen", "Ystävällisin terveisin", "Z poważaniem", "Pozdrawiam", "S pozdravem", "S pozdravom", "Üdvözlettel,", "Cu stimă,", "Saygılarımla", "С уважением,", "З повагою,", "Με εκτίμηση,", "בברכה,", "مع التحيات", "此致", "敬具", "Trân trọng,", "Hormat kami,",
+	} {
+		if got := reply("It is cold.\n\n"+c+"\nMaria Kovács\nOffice Manager\nTel. +49 221 123", false); got != "It is cold." {
+			t.Errorf("%s: %q", c, got)
+		}
+		for _, more := range []string{"Please bring the key.", "PS: the key!", "Could you call?", "we will be away until the end of the month"} {
+			text := "It is cold.\n\n" + c + "\nMaria\n\n" + more
+			if got := reply(text, false); got != text {
+				t.Errorf("%s: %q", c, got)
+			}
+		}
+	}
+	for _, d := range []string{
+		"This e-mail and any files transmitted with it are confidential and intended solely for the use of the individual to whom they are addressed.",
+		"Diese E-Mail enthält vertrauliche und rechtlich geschützte Informationen. Wenn Sie nicht der richtige Adressat sind, informieren Sie bitte den Absender.",
+		"Ce message et toutes les pièces jointes sont confidentiels et établis à l'intention exclusive de leur destinataire.",
+		"Este mensaje se dirige exclusivamente a su destinatario y puede contener información privilegiada o confidencial.",
+	} {
+		if got := reply("It is cold.\n\nBest regards,\nMaria\n\n"+d, false); got != "It is cold." {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// TestReplyKeeps: whatever stands around it, no line of the sender's own is lost.
+func TestReplyKeeps(t *testing.T) {
+	own := []string{"The boiler makes a noise.", "Yes: on Tuesday at 10:00, please.", "I wrote to Ben on 2 March 2026 and he said so.", "To: be or not to be, that is my question.", "> ", "-- no signature, just a dash", "We told ben@x.example on 02.03.2026 at 10:00, and he laughed.", "From Monday on it is cold.", "1. first", "* a point", "Original message or not, I want an answer.", "Thanks", "Maria"}
+	quote := []string{"On Mon, Mar 2, 2026 at 10:00 AM Ben <ben@x.example> wrote:\n> Q1", "> Q2\n> Q3", "", "Ben wrote:\n> Q4", "Am 02.03.26 um 10:00 schrieb Ben:\n> Q5\n>> Q6", "\n"}
+	for seed := range uint64(3000) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		var parts, mine []string
+		for range 2 + rnd.IntN(5) {
+			if rnd.IntN(2) == 0 {
+				parts = append(parts, quote[rnd.IntN(len(quote))], "")
+				continue
+			}
+			o := own[rnd.IntN(len(own))]
+			mine = append(mine, strings.TrimSpace(strings.Trim(o, ">")))
+			parts = append(parts, o, "")
+		}
+		text := strings.Join(parts, "\n")
+		got := reply(text, false)
+		for _, o := range mine {
+			if !strings.Contains(got, o) {
+				t.Fatalf("%q is lost:\n%s\n---\n%s", o, text, got)
+			}
+		}
 	}
 }
 
