@@ -107,7 +107,7 @@ func TestClosings(t *testing.T) {
 func TestReplyKeeps(t *testing.T) {
 	own := []string{"The boiler makes a noise.", "Yes: on Tuesday at 10:00, please.", "I wrote to Ben on 2 March 2026 and he said so.", "To: be or not to be, that is my question.", "> ", "-- no signature, just a dash", "We told ben@x.example on 02.03.2026 at 10:00, and he laughed.", "From Monday on it is cold.", "1. first", "* a point", "Original message or not, I want an answer.", "Thanks", "Maria"}
 	quote := []string{"On Mon, Mar 2, 2026 at 10:00 AM Ben <ben@x.example> wrote:\n> Q1", "> Q2\n> Q3", "", "Ben wrote:\n> Q4", "Am 02.03.26 um 10:00 schrieb Ben:\n> Q5\n>> Q6", "\n"}
-	for seed := range uint64(3000) {
+	for seed := range uint64(500) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		var parts, mine []string
 		for range 2 + rnd.IntN(5) {
