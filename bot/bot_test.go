@@ -554,19 +554,37 @@ func TestReplyByForm(t *testing.T) {
 	if a.Form == nil || a.Form.Fields[0].Value != "We are coming." || !strings.Contains(text(Message{Lines: a.Form.Intro}), "Even colder!") {
 		t.Fatalf("a stale form was answered %+v", a)
 	}
-	if a := w.submit(0, a.Form, map[string]string{"after": "phoned"}); a.Whisper != nil || a.Errors != nil {
-		t.Fatalf("the form was answered %+v", a)
+	sent := w.submit(0, a.Form, map[string]string{"after": "phoned"})
+	if got := said(sent); sent.Errors != nil || !sent.Aside || !strings.Contains(got, "To maria@example.net · sends at TIME") || !strings.Contains(got, "[Stop][Send now]") {
+		t.Fatalf("the form was answered %+v", sent)
 	}
 	if got := said(w.submit(0, a.Form, nil)); !strings.Contains(got, "already sent") {
 		t.Errorf("the same form again was answered %q", got)
 	}
 	line := w.line("sends in")
-	w.shows(card, "Ann is answering")
+	w.shows(card, "Ann’s answer goes out at TIME · Stop it in the thread")
+	w.until("the card leads to the line", func() bool { return leadsTo(card.m, w.chat.Link("board", line.id)) })
 	if got := text(line.m); !strings.Contains(got, "We are coming.") || !strings.Contains(got, "[Stop][Send now]") || !strings.Contains(got, "To maria@example.net") {
 		t.Errorf("the line shows %s", got)
 	}
-	w.click(1, line, "stop")
+	// The whisper has the same buttons, and says by itself what has become of the answer.
+	inWhisper := func(event string) Answer {
+		v := sent.Whisper.Buttons[0].Value
+		return w.chat.hub.Click(t.Context(), Click{Event: event, Who: people[0], Channel: "board", Button: "stop", Value: v})
+	}
+	if a := inWhisper("w1"); a.Whisper != nil || a.Redraw == nil || !strings.Contains(text(*a.Redraw), "⏹ Stopped") {
+		t.Errorf("stopped in the whisper: %+v", a)
+	}
 	w.shows(line, "⏹ Stopped")
+	w.until("the card no longer says so", func() bool { return !strings.Contains(text(card.m), "answer") })
+	if a := inWhisper("w2"); !strings.Contains(said(a), "already stopped") || a.Redraw == nil || len(a.Redraw.Buttons) != 0 {
+		t.Errorf("stopped once more: %+v", a)
+	}
+}
+
+// leadsTo tells whether a message links to an address.
+func leadsTo(m Message, url string) bool {
+	return slices.ContainsFunc(m.Lines, func(l Line) bool { return slices.ContainsFunc(l, func(s Span) bool { return s.URL == url }) })
 }
 
 func TestForgedForms(t *testing.T) {

@@ -28,7 +28,7 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 	var m Message
 	switch dr.Post.Kind {
 	case ticketing.CardPost:
-		m = card(dr, show)
+		m = card(dr, show, func(message string) string { return b.link(dr, message) })
 	case ticketing.HintPost:
 		m = hint(b.mention(ctx, dr))
 	case ticketing.MailPost:
@@ -40,7 +40,7 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 	case ticketing.EventPost:
 		m = eventLine(dr)
 	case ticketing.PointerPost:
-		m = pointerLine(dr, show, b.link(dr))
+		m = pointerLine(dr, show, b.link(dr, dr.Card))
 	case ticketing.GreetingPost:
 		m = greeting(dr)
 	case ticketing.HeldPost:
@@ -65,23 +65,24 @@ func (b *Bot) mention(ctx context.Context, dr ticketing.Drawing) string {
 	return ""
 }
 
-// link leads to the card that a drawing is about; empty if the card is not posted yet.
-func (b *Bot) link(dr ticketing.Drawing) string {
-	if p, ok := b.platforms[dr.Board.Platform]; ok && dr.Card != "" {
-		return p.Link(dr.Board.Channel, dr.Card)
+// link leads to a message on the drawing's board; empty if that is not posted yet.
+func (b *Bot) link(dr ticketing.Drawing, message string) string {
+	if p, ok := b.platforms[dr.Board.Platform]; ok && message != "" {
+		return p.Link(dr.Board.Channel, message)
 	}
 	return ""
 }
 
-// card is a conversation: who, what, since when, whose, and what can be done.
-func card(dr ticketing.Drawing, show ticketing.Show) Message {
+// card is a conversation: who, what, since when, whose, and what can be done. link leads to a
+// message of the board.
+func card(dr ticketing.Drawing, show ticketing.Show, link func(message string) string) Message {
 	c := dr.Conversation
 	if c.State == ticketing.Spam {
 		return spamCard(dr)
 	}
 	m := Message{Status: append(state(dr), sender(dr)...), Tone: tone(c), Buttons: buttons(dr)}
 	who, what := c.With.Called(), c.Subject
-	if dr.First.ID != 0 {
+	if begun(dr) {
 		who = calledSender(dr.First)
 	}
 	if who == "" {
@@ -96,16 +97,66 @@ func card(dr ticketing.Drawing, show ticketing.Show) Message {
 		m.Title = ticketing.OneLine(what, 250)
 	}
 	if show == ticketing.ShowFull {
-		text := dr.First.Reply
-		if dr.First.ID == 0 {
+		text := dr.Newest.Reply
+		if dr.Newest.ID == 0 {
 			text = c.Note
 		}
 		m.Quote, m.Clipped = clip(dense(text), excerpt)
 	}
 	m.Notice = notice(dr, ticketing.OneLine(who, 80), ticketing.OneLine(what, 150))
 	m.Lines = remarks(dr)
+	for _, r := range dr.Replies {
+		line := onItsWay(r, dr.Named(r.By).Called(), link(dr.Line(r.ID)))
+		if !slices.ContainsFunc(m.Lines, func(l Line) bool { return slices.Equal(l, line) }) {
+			m.Lines = append(m.Lines, line)
+		}
+	}
+	if line := wroteAgain(dr); line != nil {
+		m.Lines = append(m.Lines, line) // the excerpt follows
+	}
 	m.Footer = footer(dr)
 	return m
+}
+
+// begun tells whether the conversation began with a mail from outside: its sender is whom it is with.
+func begun(dr ticketing.Drawing) bool { return dr.First.ID != 0 && dr.First.Direction == ticketing.In }
+
+// wroteAgain says whose newest mail the excerpt is, and of when, where it is not the one that the
+// conversation began with.
+func wroteAgain(dr ticketing.Drawing) Line {
+	m := dr.Newest
+	if m.ID == 0 || m.ID == dr.First.ID {
+		return nil
+	}
+	word := " wrote"
+	if begun(dr) && m.Sender().Is(dr.First.Sender()) {
+		word = " wrote again"
+	}
+	line := Line{{Text: "✉ " + ticketing.OneLine(calledSender(m), 80) + word, Strong: true}, {Text: " · "}, {Time: when(m)}}
+	if n := len(m.Attachments); n > 0 {
+		line = append(line, Span{Text: " · 📎 " + plural(n, "attachment")})
+	}
+	return line
+}
+
+// onItsWay says on the card how it stands with a reply. link leads to its line in the thread, where
+// the buttons are.
+func onItsWay(r ticketing.Reply, who, link string) Line {
+	whose := possessive(who) + " answer "
+	there := func(text string) Span { return Span{Text: text, URL: link} }
+	switch {
+	case r.State == ticketing.Failed:
+		return Line{{Text: "✗ " + whose + "could not be sent: "}, there("see the thread")}
+	case r.State == ticketing.Asking:
+		return Line{{Text: "⏸ " + whose + "waits for Send "}, there("in the thread")}
+	case r.State == ticketing.Unknown:
+		return Line{{Text: "? " + whose + "was perhaps sent, and is tried again at "}, {Time: r.Due}, {Text: ": "}, there("see the thread")}
+	case r.State == ticketing.Sending:
+		return Line{{Text: whose + "is being sent."}}
+	case r.Error != "":
+		return Line{{Text: "⏳ " + whose + "is not sent yet, and is tried again at "}, {Time: r.Due}, {Text: ": "}, there("see the thread")}
+	}
+	return Line{{Text: "⏳ " + whose + "goes out at "}, {Time: r.Due, Second: true}, {Text: " · "}, there("Stop it in the thread")}
 }
 
 // spamCard hides what it is about.
@@ -126,12 +177,20 @@ func id(c ticketing.Conversation) string { return strconv.FormatInt(int64(c.ID),
 
 // lastBy is who made the newest such move.
 func lastBy(dr ticketing.Drawing, move ticketing.Move) string {
-	for i := len(dr.Events) - 1; i >= 0; i-- {
-		if e := dr.Events[i]; e.Move == move {
-			return dr.Named(e.Member).Called()
-		}
+	if e := lastEvent(dr, move); e.Member != "" {
+		return dr.Named(e.Member).Called()
 	}
 	return "somebody"
+}
+
+// lastEvent is the newest of such moves; zero if there is none.
+func lastEvent(dr ticketing.Drawing, moves ...ticketing.Move) ticketing.Event {
+	for _, e := range slices.Backward(dr.Events) {
+		if slices.Contains(moves, e.Move) {
+			return e
+		}
+	}
+	return ticketing.Event{}
 }
 
 func tone(c ticketing.Conversation) Tone {
@@ -159,11 +218,12 @@ func state(dr ticketing.Drawing) Line {
 		}
 		return Line{{Text: "◆ Taken by " + owner, Strong: true}, {Text: " · "}, {Time: c.Since}}
 	case ticketing.Waiting:
-		l := Line{{Text: "◇ Waiting for the sender", Strong: true}}
-		if c.Owner == "" {
-			return append(l, Span{Text: " · answered outside GroupMail "}, Span{Time: c.Since})
+		by := " · answered outside GroupMail "
+		e := lastEvent(dr, ticketing.MoveAnswer, ticketing.MoveOutside)
+		if e.Move == ticketing.MoveAnswer {
+			by = " · answered by " + dr.Named(e.Member).Called() + " "
 		}
-		return append(l, Span{Text: " · answered by " + lastBy(dr, ticketing.MoveAnswer) + " "}, Span{Time: c.Since})
+		return Line{{Text: "◇ Waiting for the sender", Strong: true}, {Text: by}, {Time: e.At}}
 	}
 	l := Line{{Text: "✓ Closed", Strong: true}, {Text: ": " + ticketing.OneLine(c.Outcome, 100)}}
 	if c.ClosedBy != "" {
@@ -175,7 +235,7 @@ func state(dr ticketing.Drawing) Line {
 // sender says who wrote, and through whom.
 func sender(dr ticketing.Drawing) Line {
 	c, m := dr.Conversation, dr.First
-	if m.ID == 0 {
+	if !begun(dr) {
 		if c.With.Called() == "" {
 			return nil
 		}
@@ -227,17 +287,17 @@ func notice(dr ticketing.Drawing, who, what string) string {
 
 // remarks are what a person should know before acting.
 func remarks(dr ticketing.Drawing) (lines []Line) {
-	c, m := dr.Conversation, dr.First
-	if m.Priority == ticketing.High && c.Open() {
+	c, first, m := dr.Conversation, dr.First, dr.Newest
+	if (first.Priority == ticketing.High || m.Priority == ticketing.High) && c.Open() {
 		lines = append(lines, Line{{Text: "❗ The sender marked it as urgent."}})
 	}
 	if m.Fault != "" {
 		lines = append(lines, Line{{Text: "⚠ Parts of this mail could not be read: " + ticketing.OneLine(m.Fault, 200)}})
 	}
-	if m.Spam {
+	if first.Spam || m.Spam {
 		lines = append(lines, Line{{Text: "⚠ The mail server takes this for spam."}})
 	}
-	if len(m.ReplyTo) > 0 && m.Author.Addr == "" && !slices.ContainsFunc(m.ReplyTo, m.From.Is) {
+	if len(m.ReplyTo) > 0 && m.Author.Addr == "" && !m.NewPerson && !slices.ContainsFunc(m.ReplyTo, m.From.Is) {
 		lines = append(lines, Line{{Text: "Asks for answers to " + ticketing.OneLine(addresses(m.ReplyTo), 150) + "."}})
 	}
 	if c.Mentions != 0 {
@@ -245,19 +305,6 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 	}
 	if c.NewPerson.Addr != "" {
 		lines = append(lines, Line{{Text: "⚠ " + ticketing.OneLine(c.NewPerson.String(), 120) + " wrote here and had no part in this before."}})
-	}
-	for _, r := range dr.Replies {
-		who := dr.Named(r.By).Called()
-		switch r.State {
-		case ticketing.Failed:
-			lines = append(lines, Line{{Text: "✗ " + possessive(who) + " answer could not be sent: see the thread."}})
-		case ticketing.Asking:
-			lines = append(lines, Line{{Text: possessive(who) + " answer waits for Send in the thread."}})
-		default:
-			if line := (Line{{Text: who + " is answering."}}); !slices.ContainsFunc(lines, func(l Line) bool { return slices.Equal(l, line) }) {
-				lines = append(lines, line)
-			}
-		}
 	}
 	return lines
 }
@@ -336,7 +383,7 @@ func buttons(dr ticketing.Drawing) []Button {
 		return []Button{take, finish, reply, more(read, assign, spam)}
 	case c.State == ticketing.Waiting:
 		return []Button{finish, reply, release, more(read, handOver, spam)}
-	case c.Outcome == ticketing.NoAnswerNeeded && c.Number == 0:
+	case c.Outcome == ticketing.NoAnswerNeeded:
 		return []Button{{ID: "undo", Label: "Undo", Value: v}, reply, more(read)}
 	}
 	return []Button{{ID: "reopen", Label: "Reopen", Value: v}, reply, more(read)}

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -95,11 +96,20 @@ func moving(move func(*ticketing.Desk, context.Context, ticketing.By, ticketing.
 	}}
 }
 
-// replying is a button that decides about a reply. Its line in the thread is the answer.
+// replying is a button that decides about a reply. Its line in the thread is the answer; a whisper
+// that has the button says by itself what has become of it.
 func replying(f func(*ticketing.Desk, context.Context, ticketing.By, ticketing.ReplyID) (ticketing.Reply, error)) press {
 	return press{do: func(h *hub, ctx context.Context, who caller, c Click, id int64) Answer {
 		_, err := f(h.Desk, ctx, who.by, ticketing.ReplyID(id))
-		return h.told(err, c.Button, who)
+		answer := h.told(err, c.Button, who)
+		if c.Key != "" {
+			return answer
+		}
+		if r, err := h.Desk.ReplyByID(ctx, ticketing.ReplyID(id)); err == nil && r.Group == who.group.Name {
+			m := progress(r, "")
+			answer.Redraw = &m
+		}
+		return answer
 	}}
 }
 
@@ -137,17 +147,17 @@ func (h *hub) pressRead(ctx context.Context, who caller, c Click, id int64) Answ
 	if err != nil {
 		return whisper(h.say(err, c.Button, who))
 	}
-	if len(s.Mails) == 0 {
+	if i := slices.IndexFunc(s.Mails, ticketing.Mail.Asks); i >= 0 {
+		return Answer{Whisper: wholeMail(s.Mails[i], s.Conversation.Mails)}
+	}
+	if s.First == 0 || s.Note != "" {
 		return Answer{Whisper: &Message{Notice: s.Subject, Title: s.Subject, Quote: s.Note, Status: Line{{Text: "A matter without mail"}}}}
 	}
-	newest := s.Mails[0]
-	for _, m := range s.Mails {
-		if m.Direction == ticketing.In && m.Wakes() {
-			newest = m
-			break
-		}
+	first, err := h.Desk.Mail(ctx, who.group.Name, s.First) // also of what was joined to another, where its mails are now
+	if err != nil {
+		return whisper(h.say(err, c.Button, who))
 	}
-	return Answer{Whisper: wholeMail(newest, len(s.Mails))}
+	return Answer{Whisper: wholeMail(first, max(1, len(s.Mails)))}
 }
 
 func (h *hub) pressMail(ctx context.Context, who caller, c Click, id int64) Answer {

@@ -313,6 +313,12 @@ func (b *Bot) noteDrawn(ctx context.Context, dr ticketing.Drawing, message strin
 	if dr.Post.Message == "" && dr.Post.Conversation != 0 {
 		poke(b.draw.poked)
 	}
+	if dr.Post.Message == "" && dr.Post.Kind == ticketing.ReplyPost && dr.Reply.State != ticketing.Sent {
+		// The card can now lead to it. If that fails it says the same without a link.
+		if err := b.Desk.Redraw(ctx, ticketing.Post{ID: dr.Post.Root, Group: dr.Post.Group}); err != nil {
+			b.Log.Warn("cannot give a card the link to an answer that waits", "post", dr.Post.Root, "err", err)
+		}
+	}
 	return again, nil
 }
 

@@ -239,9 +239,13 @@ func (h *hub) submitReply(ctx context.Context, who caller, s formState, v map[st
 	if err != nil {
 		return Answer{}, err
 	}
-	_, err = h.Desk.Reply(ctx, who.by, ticketing.ReplyInput{
+	r, err := h.Desk.Reply(ctx, who.by, ticketing.ReplyInput{
 		Conversation: s.About, Text: v["text"], To: to, Cc: cc, CloseAs: v["after"], Seq: s.Seq, Owner: s.Owner,
 	})
+	if err == nil {
+		m := progress(r, "")
+		return Answer{Whisper: &m, Aside: true}, nil
+	}
 	var no ticketing.Refusal
 	if !errors.As(err, &no) || no.Kind != ticketing.Stale {
 		return Answer{}, err

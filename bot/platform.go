@@ -134,6 +134,7 @@ type Span struct {
 	Strong bool
 	Code   bool      // as typed: a command, an address
 	Time   time.Time // shown in the reader's zone where the platform can, else in the group's
+	Second bool      // with Time: to the second
 	URL    string    // Text links to it; http, https only
 	Member string    // platform's id of a member, shown by name; pings nobody
 	Ping   bool      // with Member: notifies them, when posted
@@ -244,6 +245,7 @@ const (
 // Answer is what the bot says to whoever pressed, typed or submitted. All parts are optional.
 type Answer struct {
 	Whisper *Message          // to them alone
+	Aside   bool              // Whisper is for where whispers cost nothing: left out where it would be a direct message
 	Form    *Form             // opened for them; after a Submit it takes the place of the form that was sent
 	Errors  map[string]string // after a Submit: what is wrong with a field (by name); the form stays open with all that was typed. "" is the form itself
 	Redraw  *Message          // what the pressed message shall look like from now on (see Platform.Echoes)

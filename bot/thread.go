@@ -54,7 +54,7 @@ func (b *Bot) mailLine(dr ticketing.Drawing, show ticketing.Show) Message {
 	if m.Fault != "" {
 		msg.Lines = append(msg.Lines, Line{{Text: "⚠ Parts of it could not be read: " + ticketing.OneLine(m.Fault, 200)}})
 	}
-	if c := dr.Conversation; c.Owner != "" && c.Last == m.ID && m.Wakes() && m.Direction == ticketing.In && m.ID != c.First && dr.Post.Shown == 0 {
+	if c := dr.Conversation; c.Owner != "" && c.Last == m.ID && m.Asks() && m.ID != c.First && dr.Post.Shown == 0 {
 		msg.Status = append(msg.Status, Span{Text: " · "}, Span{Member: onPlatform(c.Owner), Text: dr.Named(c.Owner).Called(), Ping: sameplatform(c.Owner, dr.Board)})
 	}
 	read := Button{ID: "mail", Label: "Whole mail", Value: strconv.FormatInt(int64(m.ID), 10)}
@@ -98,34 +98,58 @@ func fileName(a ticketing.Attachment) string { return ticketing.OneLine(a.Name, 
 // replyLine is a reply, and where it is on its way.
 func replyLine(dr ticketing.Drawing, show ticketing.Show) Message {
 	r := dr.Reply
+	author := dr.Named(r.By).Called()
+	m := progress(r, in(r.Due.Sub(dr.Now))+", ")
+	switch r.State {
+	case ticketing.Asking:
+		m.Lines = []Line{{{Text: asking(r, author, show)}}}
+	case ticketing.Sent:
+		m.Notice = author + " has answered"
+		m.Status = append(m.Status, Span{Text: " · by " + author})
+	case ticketing.Pending, ticketing.Sending:
+		m.Notice = author + " answers"
+		m.Status = append(m.Status, Span{Text: " · by " + author})
+	}
+	// The thread in which it was written shows the text already.
+	if !strings.HasPrefix(r.Origin, dr.Board.Name+" ") && show == ticketing.ShowFull {
+		m.Quote = r.Text
+	}
+	if len(r.Files) > 0 {
+		m.Lines = append(m.Lines, Line{{Text: "With " + files(r.Files)}})
+	}
+	return m
+}
+
+// progress says whom a reply goes to and where it is on its way, with what can be done about it.
+// soon is how long it takes until it is sent ("in 30 s, "); empty for what is not drawn anew by then.
+func progress(r ticketing.Reply, soon string) Message {
 	v := strconv.FormatInt(int64(r.ID), 10)
 	stop := Button{ID: "stop", Label: "Stop", Value: v}
-	send := Button{ID: "send", Label: "Send", Value: v, Style: Primary}
-	author := dr.Named(r.By).Called()
-	m := Message{Notice: author + " answers"}
+	send := Button{ID: "send", Label: "Send", Value: v}
+	m := Message{Notice: "An answer"}
 	to := recipients(r)
 	switch r.State {
 	case ticketing.Asking:
+		send.Style = Primary
 		m.Notice = "Not sent yet"
 		m.Status = Line{{Text: "⏸ Not sent yet", Strong: true}, {Text: " · " + to}}
-		m.Lines = []Line{{{Text: asking(r, author)}}}
 		m.Buttons = []Button{send, stop}
 	case ticketing.Pending:
+		m.Notice = "Not sent yet"
 		if r.Error != "" {
 			m.Status = Line{{Text: "⏳ Not sent yet", Strong: true}, {Text: " · " + to + " · tried again at "}, {Time: r.Due}}
 			m.Lines = []Line{{{Text: "The mail server: " + ticketing.OneLine(r.Error, 300)}}}
 			send.Label = "Try now"
 		} else {
+			m.Status = Line{{Text: to + " · sends " + soon + "at "}, {Time: r.Due, Second: true}}
 			send.Label = "Send now"
-			m.Status = Line{{Text: to + " · by " + author + " · sends " + in(r.Due.Sub(dr.Now))}}
 		}
-		send.Style = Default
 		m.Buttons = []Button{stop, send}
 	case ticketing.Sending:
 		m.Status = Line{{Text: to + " · being sent"}}
 	case ticketing.Sent:
-		m.Notice = author + " has answered"
-		m.Status = Line{{Text: "✓ Sent ", Strong: true}, {Time: r.SentAt}, {Text: " · " + to + " · by " + author}}
+		m.Notice = "Sent"
+		m.Status = Line{{Text: "✓ Sent ", Strong: true}, {Time: r.SentAt}, {Text: " · " + to}}
 	case ticketing.Unknown:
 		m.Status = Line{{Text: "? Perhaps sent", Strong: true}, {Text: " · " + to}}
 		m.Lines = []Line{{{Text: "The connection broke while the mail server took it. The same mail is sent again at "}, {Time: r.Due},
@@ -138,13 +162,6 @@ func replyLine(dr ticketing.Drawing, show ticketing.Show) Message {
 		m.Notice = "Stopped"
 		m.Status = Line{{Text: "⏹ Stopped", Strong: true}, {Text: " · " + to}}
 		m.Lines = []Line{{{Text: "Nothing was sent. Write a new message to answer."}}}
-	}
-	// The thread in which it was written shows the text already.
-	if !strings.HasPrefix(r.Origin, dr.Board.Name+" ") && show == ticketing.ShowFull {
-		m.Quote = r.Text
-	}
-	if len(r.Files) > 0 {
-		m.Lines = append(m.Lines, Line{{Text: "With " + files(r.Files)}})
 	}
 	return m
 }
@@ -161,13 +178,14 @@ func in(d time.Duration) string {
 	}
 }
 
-func asking(r ticketing.Reply, author string) string {
+// asking says why a reply waits for somebody's Send.
+func asking(r ticketing.Reply, author string, show ticketing.Show) string {
 	switch r.Why {
 	case ticketing.WhyFirst:
 		return "It is the first answer of " + author + " from a thread. " + author + ", look whom it goes to, then press Send. Later ones go by themselves, after a moment in which you can stop them."
 	case ticketing.WhyStale:
 		text := "Something came meanwhile. Send it all the same?"
-		if r.Error != "" {
+		if r.Error != "" && show == ticketing.ShowFull { // it quotes the mail
 			text = ticketing.OneLine(r.Error, 300) + " Send it all the same?"
 		}
 		return text
@@ -257,13 +275,17 @@ func pointerLine(dr ticketing.Drawing, show ticketing.Show, link string) Message
 	if c.Number > 0 {
 		number = fmt.Sprintf(" (#%d)", c.Number)
 	}
-	line := Line{{Text: "↑ " + who + " wrote again", Strong: true}, {Text: what + number + " · "}}
+	news := who + " wrote again"
+	if dr.Mail.Received.Before(dr.Post.Made) { // a known mail
+		news = "A mail from " + who + " was put back into the mailbox"
+	}
+	line := Line{{Text: "↑ " + news, Strong: true}, {Text: what + number + " · "}}
 	if link == "" {
 		line = append(line, Span{Text: "see its card above"})
 	} else {
 		line = append(line, Span{Text: "to the card", URL: link})
 	}
-	return Message{Notice: who + " wrote again" + what, Status: line}
+	return Message{Notice: news + what, Status: line}
 }
 
 // greeting is what a board sees first of a mailbox.

@@ -49,7 +49,7 @@ type Conversation struct {
 
 	Owner     MemberID  // taken, waiting: who has it
 	LastOwner MemberID  // who had it last
-	Since     time.Time // in this state and with this owner since
+	Since     time.Time // taken, waiting: with this owner since; where nobody has it, in this state since
 	Opened    time.Time
 	Closed    time.Time
 	ClosedBy  MemberID

@@ -130,6 +130,9 @@ func (m Mail) Sender() Address {
 // nobody and reopen nothing.
 func (m Mail) Wakes() bool { return !m.AutoReply && !m.Bounce }
 
+// Asks tells whether the mail comes from the other side and asks for a person's attention.
+func (m Mail) Asks() bool { return m.Direction == In && m.Wakes() }
+
 // Fingerprint is the same for two copies of one mail, and only for those: Message-ID, From, To,
 // Date, Subject and the body all agree. A reused or forged Message-ID never hides a mail, a missing one never
 // stops anything.

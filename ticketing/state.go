@@ -104,7 +104,7 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 			}
 		}
 	}
-	if from != to || owner != c.Owner {
+	if owner != c.Owner || owner == "" && from != to {
 		c.Since = s.now
 	}
 	if c.Owner != "" {

@@ -98,6 +98,42 @@ func TestMoves(t *testing.T) {
 	}
 }
 
+// Since is since when somebody has it, through answers and mails; without an owner, since when it
+// is as it is.
+func TestSince(t *testing.T) {
+	c := Conversation{State: New, Opened: noon, Waits: noon, Since: noon}
+	for i, now := range []struct {
+		step  step
+		since int // index of the step that Since tells of
+	}{
+		0:  {step{move: MoveTake, by: ann}, 0},
+		1:  {step{move: MoveMailIn}, 0},
+		2:  {step{move: MoveAnswer, by: ann}, 0},
+		3:  {step{move: MoveMailIn}, 0},
+		4:  {step{move: MoveOverdue}, 0},
+		5:  {step{move: MoveAssign, by: ann, to: ben.ID}, 5},
+		6:  {step{move: MoveOutside}, 5},
+		7:  {step{move: MoveMailIn}, 5},
+		8:  {step{move: MoveClose, by: ben, outcome: "phoned"}, 8},
+		9:  {step{move: MoveMailIn, present: true}, 9},
+		10: {step{move: MoveRelease, by: ben}, 10},
+		11: {step{move: MoveMailIn}, 10},
+		12: {step{move: MoveOutside}, 12},
+		13: {step{move: MoveTake, by: ann}, 13},
+		14: {step{move: MoveSpam, by: ann}, 14},
+		15: {step{move: MoveUndo, by: ann}, 15},
+	} {
+		at := func(i int) time.Time { return noon.Add(time.Duration(i+1) * time.Hour) }
+		now.step.now = at(i)
+		if err := now.step.apply(&c, called); err != nil {
+			t.Fatalf("step %d, %s: %v", i, now.step.move, err)
+		}
+		if !c.Since.Equal(at(now.since)) {
+			t.Errorf("after step %d, %s: since %v, want that of step %d", i, now.step.move, c.Since, now.since)
+		}
+	}
+}
+
 // TestInvariants makes moves at random and looks whether the conversation still makes sense.
 func TestInvariants(t *testing.T) {
 	all := []Move{MoveTake, MoveRelease, MoveAssign, MoveSpam, MoveNoAnswer, MoveUndo, MoveClose, MoveReopen, MoveMailIn, MoveAnswer, MoveOutside, MoveOverdue}

@@ -3,6 +3,7 @@ package ticketing
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,17 +19,19 @@ type Drawing struct {
 	Card         string // pointer: the platform's id of the conversation's card
 	Conversation Conversation
 	First        Mail // that the card shows; zero for a matter without mail
+	Newest       Mail // card: the newest of the other side that wakes; zero if there is none
 	Mail         Mail // mail and pointer posts
 	Reply        Reply
 	Event        Event
-	Events       []Event   // card, waiting or closed: what was done, oldest first
-	Replies      []Reply   // card: replies on their way
-	Box          BoxMemory // greeting
-	Tally        Tally     // held, overdue, desk
-	Troubles     []Trouble // desk: those that last
-	Boxes        []BoxNews // desk
-	Digest       Digest    // digest
-	Team         []Member  // card: who is present, to name a colleague who wrote in
+	Events       []Event            // card, waiting or spam: what was done, oldest first
+	Replies      []Reply            // card: replies on their way
+	lines        map[ReplyID]string // card: the platform's ids of their lines in the thread
+	Box          BoxMemory          // greeting
+	Tally        Tally              // held, overdue, desk
+	Troubles     []Trouble          // desk: those that last
+	Boxes        []BoxNews          // desk
+	Digest       Digest             // digest
+	Team         []Member           // card: who is present, to name a colleague who wrote in
 	Now          time.Time
 	names        map[MemberID]Member
 }
@@ -40,6 +43,9 @@ func (d Drawing) Named(id MemberID) Member {
 	}
 	return Member{ID: id}
 }
+
+// Line is the platform's id of a reply's line in the card's thread; empty while it is not posted.
+func (d Drawing) Line(id ReplyID) string { return d.lines[id] }
 
 // Drawing reads what a post shows.
 func (d *Desk) Drawing(ctx context.Context, id PostID) (dr Drawing, err error) {
@@ -87,6 +93,19 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			return err
 		}
 		if dr.Replies, err = tx.Replies(p.Conversation, Asking, Pending, Sending, Unknown, Failed); err != nil {
+			return err
+		}
+		dr.lines = map[ReplyID]string{}
+		for _, r := range dr.Replies {
+			line, err := tx.FindPost(postKey(ReplyPost, r.ID, dr.Board), "", "")
+			if err != nil && !errors.Is(err, ErrNone) {
+				return err
+			}
+			if !line.Gone {
+				dr.lines[r.ID] = line.Message
+			}
+		}
+		if dr.Newest, err = newestIn(tx, dr.Conversation, dr.First); err != nil {
 			return err
 		}
 		if c := dr.Conversation; c.State == Spam || c.State == Waiting {
@@ -152,6 +171,28 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		who = append(who, MemberID(dr.Event.Detail))
 	}
 	return namesOf(tx, dr.names, who)
+}
+
+// newestIn is the newest mail of the other side that wakes; zero if there is none. What the first
+// mail answers came late, and is not newer.
+func newestIn(tx Tx, c Conversation, first Mail) (Mail, error) {
+	if c.First != c.Last && c.JoinedTo == 0 {
+		for _, atMost := range []int{2, 50} { // nearly always it is the last, or the one before our answer
+			mails, err := tx.Mails(c.ID, atMost)
+			if err != nil {
+				return Mail{}, err
+			}
+			for _, m := range mails {
+				if m.Asks() && !slices.Contains(first.InReplyTo, m.MessageID) && !slices.Contains(first.References, m.MessageID) {
+					return m, nil
+				}
+			}
+		}
+	}
+	if first.Direction == In {
+		return first, nil
+	}
+	return Mail{}, nil
 }
 
 func namesOf(tx Tx, known map[MemberID]Member, who []MemberID) error {

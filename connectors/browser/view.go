@@ -76,6 +76,7 @@ type viewSpan struct {
 	Strong bool       `json:"strong,omitempty"`
 	Code   bool       `json:"code,omitempty"`
 	Time   *time.Time `json:"time,omitempty"`
+	Second bool       `json:"second,omitempty"`
 	URL    string     `json:"url,omitempty"`
 	Member string     `json:"member,omitempty"` // a name to be shown
 	Ping   bool       `json:"ping,omitempty"`
@@ -203,7 +204,7 @@ func (p *Platform) viewLine(l bot.Line) []viewSpan {
 		v := viewSpan{Text: clean(s.Text), Strong: s.Strong, Code: s.Code}
 		switch {
 		case !s.Time.IsZero():
-			v.Time = &s.Time
+			v.Time, v.Second = &s.Time, s.Second
 		case webLink(s.URL):
 			v.URL = s.URL
 		case s.Member != "":

@@ -391,7 +391,7 @@ func (p *Platform) answerSubmission(ctx context.Context, where place, a bot.Answ
 		return resp, nil
 	}
 	var faults []error
-	if a.Whisper != nil { // a dialog's answer cannot whisper
+	if a.Whisper != nil && !a.Aside { // a dialog's answer cannot whisper
 		if err := p.Tell(ctx, where.channel, where.message, where.user, *a.Whisper); err != nil {
 			faults = append(faults, err)
 		}

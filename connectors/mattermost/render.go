@@ -165,7 +165,7 @@ func (v view) line(l bot.Line) string {
 				text = "@" + handle // the one mention that is meant; the server lets only harmless letters into it
 			}
 		case !s.Time.IsZero():
-			text = v.time(s.Time)
+			text = v.time(s)
 		case s.Code:
 			text = around(text, code)
 		default:
@@ -208,7 +208,7 @@ func (v view) bare(l bot.Line) (text string, ok bool) {
 		case s.Member != "":
 			b.WriteString(v.member(s))
 		case !s.Time.IsZero():
-			b.WriteString(v.time(s.Time))
+			b.WriteString(v.time(s))
 		default:
 			b.WriteString(s.Text)
 		}
@@ -228,15 +228,19 @@ func (v view) member(s bot.Span) string {
 }
 
 // time is short for today, with the day otherwise.
-func (v view) time(t time.Time) string {
-	t, now := t.In(v.zone), v.now.In(v.zone)
+func (v view) time(s bot.Span) string {
+	t, now := s.Time.In(v.zone), v.now.In(v.zone)
+	clock := "15:04"
+	if s.Second {
+		clock = "15:04:05"
+	}
 	switch {
 	case t.YearDay() == now.YearDay() && t.Year() == now.Year():
-		return t.Format("15:04")
+		return t.Format(clock)
 	case t.Year() == now.Year():
-		return t.Format("Mon 2 Jan 15:04")
+		return t.Format("Mon 2 Jan " + clock)
 	default:
-		return t.Format("2 Jan 2006 15:04")
+		return t.Format("2 Jan 2006 " + clock)
 	}
 }
 

@@ -1,7 +1,7 @@
 // The page: what is known of channels and threads, and how it is laid out. render.js makes the
 // messages, compose.js the boxes to write in, forms.js the dialogs, live.js speaks with the server.
 
-import { $, h, icon, avatar, hue, dayKey, dayName, toast, menu, menuIsOpen, closeMenu, confirm, session, local, onNewDay, line } from "./dom.js";
+import { $, h, icon, avatar, dayKey, dayName, toast, menu, menuIsOpen, closeMenu, confirm, session, local, onNewDay, line } from "./dom.js";
 import { boot, get, send, live, Refusal } from "./live.js";
 import { message, card, gist, nameOf, reconcile } from "./render.js";
 import { composer, droppable } from "./compose.js";
@@ -524,8 +524,7 @@ $("thread-composer-place").append(side2.form, h("p", { class: "aside-note" }, "I
 droppable($("main"), (f) => main.attach(f));
 droppable($("thread"), (f) => side2.attach(f));
 
-$("me-avatar").textContent = [...nameOf(boot.me)][0].toUpperCase();
-$("me-avatar").classList.add("c" + hue(nameOf(boot.me)));
+$("me-avatar").replaceWith(avatar(nameOf(boot.me)));
 $("side-open").append(icon("menu"));
 $("side-close").append(icon("close"));
 $("thread-close").append(icon("close"));

@@ -1,6 +1,8 @@
 // Elements, icons, times and texts. Whatever was written by somebody becomes a text node here and
 // nothing else: there is no innerHTML in these pages, and their policy forbids it.
 
+import { boot } from "./live.js";
+
 export const $ = (id) => document.getElementById(id);
 
 /** Makes an element. Attributes: on… are listeners, true is "", null, undefined and false are left out. */
@@ -55,22 +57,16 @@ export function icon(name) {
 	return svg;
 }
 
-/** A round picture of somebody: the initial on one of eight colours. */
+/** A picture of somebody: the initial on one of eight colours, as on the page where one chooses who one is. */
 export function avatar(name, isBot) {
-	const a = h("span", { class: "avatar", "aria-hidden": "true" }, isBot ? icon("bot") : [...name][0]?.toUpperCase() ?? "?");
-	a.classList.add(isBot ? "is-bot" : "c" + hue(name));
-	return a;
-}
-
-export function hue(name) {
-	let n = 0;
-	for (const c of name) n = (n * 31 + c.codePointAt(0)) % 9973;
-	return n % 8;
+	const i = boot.people.findIndex((p) => p.name === name);
+	return h("span", { class: "avatar " + (isBot ? "is-bot" : i < 0 ? "" : "c" + i % 8), "aria-hidden": "true" }, isBot ? icon("bot") : [...name][0]?.toUpperCase() ?? "?");
 }
 
 // ---- times, in the reader's zone
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const exact = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const nearDay = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const farDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -90,18 +86,18 @@ export function dayName(d) {
 }
 
 /** A time as it is said in a sentence: "14:03", "yesterday 14:03", "3 Mar, 14:03". */
-function saidTime(d) {
-	const ago = daysAgo(d);
-	if (ago === 0) return clock.format(d);
-	if (ago === 1) return "yesterday " + clock.format(d);
-	if (ago === -1) return "tomorrow " + clock.format(d);
-	return (Math.abs(ago) < 300 ? shortDay : shortYear).format(d) + ", " + clock.format(d);
+function saidTime(d, toTheSecond) {
+	const ago = daysAgo(d), at = (toTheSecond ? exact : clock).format(d);
+	if (ago === 0) return at;
+	if (ago === 1) return "yesterday " + at;
+	if (ago === -1) return "tomorrow " + at;
+	return (Math.abs(ago) < 300 ? shortDay : shortYear).format(d) + ", " + at;
 }
 
-/** A <time>; "clock" shows the hour alone. */
-export function time(iso, clockOnly) {
+/** A <time>, as it is said; "clock" shows the hour alone. */
+export function time(iso, clockOnly, toTheSecond) {
 	const d = new Date(iso);
-	return h("time", { datetime: iso, title: full.format(d), "data-said": !clockOnly }, clockOnly ? clock.format(d) : saidTime(d));
+	return h("time", { datetime: iso, title: full.format(d), "data-said": clockOnly ? null : toTheSecond ? "second" : true }, clockOnly ? clock.format(d) : saidTime(d, toTheSecond));
 }
 
 // What was "today" is "yesterday" after midnight.
@@ -110,7 +106,7 @@ export const onNewDay = [];
 setInterval(() => {
 	if (dayKey(new Date()) === today) return;
 	today = dayKey(new Date());
-	for (const t of document.querySelectorAll("time[data-said]")) t.textContent = saidTime(new Date(t.dateTime));
+	for (const t of document.querySelectorAll("time[data-said]")) t.textContent = saidTime(new Date(t.dateTime), t.dataset.said === "second");
 	for (const f of onNewDay) f();
 }, 30_000);
 
@@ -169,7 +165,7 @@ function marked(text, names) {
 /** The bot's own line, made of spans. */
 export function line(spans) {
 	return (spans ?? []).map((s) => {
-		let n = s.time ? time(s.time) : s.member ? h("bdi", { class: s.ping ? "name ping" : "name" }, s.ping ? "@" + s.member : s.member) : s.text ?? "";
+		let n = s.time ? time(s.time, false, s.second) : s.member ? h("bdi", { class: s.ping ? "name ping" : "name" }, s.ping ? "@" + s.member : s.member) : s.text ?? "";
 		if (s.url) n = link(s.url, s.text);
 		if (s.code) n = h("code", null, n);
 		if (s.strong) n = h("strong", null, n);
@@ -177,7 +173,7 @@ export function line(spans) {
 	});
 }
 
-export const plain = (spans) => (spans ?? []).map((s) => s.time ? saidTime(new Date(s.time)) : s.member || s.text || "").join("");
+export const plain = (spans) => (spans ?? []).map((s) => s.time ? saidTime(new Date(s.time), s.second) : s.member || s.text || "").join("");
 
 export function size(bytes) {
 	if (bytes < 1000) return bytes + " B";
