@@ -83,6 +83,13 @@ func (w tab) keys(keys string, mods ...chromedp.Modifier) {
 	w.do(chromedp.KeyEvent(keys, chromedp.KeyModifiers(mods...)))
 }
 
+// overlap tells whether two elements lie over each other.
+func (w tab) overlap(a, b string) bool {
+	w.Helper()
+	return eval[bool](w, fmt.Sprintf(`((a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+		(document.querySelector(%q).getBoundingClientRect(), document.querySelector(%q).getBoundingClientRect())`, a, b))
+}
+
 // look keeps a picture for people to judge.
 func (w tab) look(name string) {
 	time.Sleep(150 * time.Millisecond) // what moves has come to rest
@@ -278,6 +285,10 @@ func TestForm(t *testing.T) {
 	w.keys(kb.Escape)
 	w.gone("dialog")
 	w.shows(".toast", "is kept")
+	w.look("toast")
+	if w.overlap(".toast", "#composer-place") || w.overlap(".toast", "#main .bar") {
+		t.Error("the word at the top lies over the box to write in, or over the channel's name")
+	}
 	w.click(onButton(id, "reply"))
 	w.shows("dialog", "What you had typed is here again.")
 	w.look("form-restored")
@@ -515,6 +526,9 @@ func TestManyMessages(t *testing.T) {
 	}
 	w.shows("#jump", "1 new message")
 	w.look("scrolled-up")
+	if w.overlap("#jump", "#scroll") || w.overlap("#jump", "#composer") {
+		t.Error("the way to the newest lies over messages or the box to write in")
+	}
 	if after := eval[string](w, place); after != before {
 		t.Errorf("what is read has moved from %s to %s", before, after)
 	}
