@@ -24,7 +24,7 @@ type chat struct {
 	echoes  bool
 	hub     Hub
 	posts   []*posted
-	told    []string                // "member: text"
+	told    []string // "member: text"
 	pinned  []string
 	fault   func(what string) error // asked before each call; "posted" after a post was made
 	calls   map[string]int

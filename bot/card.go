@@ -50,7 +50,7 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 	case ticketing.DeskPost:
 		m = deskCard(dr)
 	case ticketing.OverduePost:
-		m = overdueLine(dr, b.link(dr))
+		m = overdueLine(dr, b.link(dr, dr.Card))
 	default:
 		return m, fmt.Errorf("a post of unknown kind %q", dr.Post.Kind)
 	}
