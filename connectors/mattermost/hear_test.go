@@ -325,7 +325,7 @@ func TestPlainText(t *testing.T) {
 		{"@groupmail", "", true},
 		{"hello groupmail", "hello groupmail", false},
 		{":+1: :smile::heart: at 12:100:00, :nothing: and :own_emoji:", "👍 😄❤️ at 12:100:00, :nothing: and :own_emoji:", false},
-		{"*bold* [link](https://x.org/a_b_c) `code`", "*bold* [link](https://x.org/a_b_c) `code`", false},
+		{"@groupmail *bold* [link](https://x.org/a_b_c) `code`", "bold link (https://x.org/a_b_c) code", true},
 		{"nul\x00 and \u202eturned", "nul and turned", false},
 	} {
 		text, toBot, err := p.heard(context.Background(), me, c.typed)

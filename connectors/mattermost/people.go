@@ -111,14 +111,14 @@ func (p *Platform) names(ctx context.Context, ids []string) map[string]person {
 	return names
 }
 
-// heard turns what a person typed into what a reader sees: mentions become names, emoji codes
-// become emoji. toBot tells whether it began with our mention, which is then gone.
+// heard turns what a person typed into what a reader sees, as plain text: marks go, mentions become
+// names, emoji codes become emoji. toBot tells whether it began with our mention, which is then gone.
 func (p *Platform) heard(ctx context.Context, me *model.User, message string) (text string, toBot bool, err error) {
 	text = strings.TrimSpace(plain(message))
 	if rest, ok := cutMention(text, me.Username); ok {
 		text, toBot = rest, true
 	}
-	text = emojiCodes(text)
+	text = strings.TrimSpace(unmark(text, emojiCodes))
 	var handles []string
 	eachMention(text, func(handle string) string {
 		if len(handles) < mentionsMost {
