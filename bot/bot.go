@@ -64,6 +64,7 @@ func New(cfg Config) *Bot {
 const (
 	sweepEvery    = 2 * time.Second  // for posts that are owed a drawing though nobody told us
 	overdueEvery  = 10 * time.Second // for what has waited too long
+	keepEvery     = time.Hour        // for what is not kept any longer
 	presenceEvery = 5 * time.Minute  // for who is in the channels
 	openEvery     = time.Hour        // for boards that were added; done once a board, tried again if it failed
 	drawAtOnce    = 8                // drawings under way in this process
@@ -85,6 +86,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	}
 	all.Go(func() { every(ctx, sweepEvery, b.draw.poked, b.sweepPosts) })
 	all.Go(func() { every(ctx, overdueEvery, nil, b.sweepOverdue) })
+	all.Go(func() { every(ctx, keepEvery, nil, b.sweepKept) })
 	all.Go(func() { every(ctx, presenceEvery, nil, b.people.refresh) })
 	all.Go(func() { every(ctx, alertEvery, nil, b.alert) })
 	all.Go(func() { b.keepDesks(ctx) })
@@ -121,6 +123,16 @@ func (b *Bot) sweepOverdue(ctx context.Context) {
 	}
 	if _, err := b.Desk.SweepFloods(ctx); err != nil && ctx.Err() == nil {
 		b.Log.Error("cannot show what came in a flood", "err", err)
+	}
+}
+
+func (b *Bot) sweepKept(ctx context.Context) {
+	n, err := b.Desk.SweepKept(ctx)
+	if n > 0 {
+		b.Log.Info("content was erased whose time was over", "conversations", n)
+	}
+	if err != nil && ctx.Err() == nil {
+		b.Log.Error("cannot erase what is not kept any longer; trying again in an hour", "err", err)
 	}
 }
 

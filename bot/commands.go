@@ -482,7 +482,7 @@ func logged(e ticketing.Event, named func(ticketing.MemberID) ticketing.Member) 
 		ticketing.MoveSpam: "marked as spam", ticketing.MoveNoAnswer: "closed, no answer needed", ticketing.MoveUndo: "undone",
 		ticketing.MoveClose: "closed", ticketing.MoveReopen: "reopened", ticketing.MoveJoin: "joined", ticketing.MoveMailIn: "a mail came",
 		ticketing.MoveAnswer: "answered", ticketing.MoveOutside: "answered outside GroupMail", ticketing.MoveOverdue: "waits too long",
-		ticketing.LogReply: "an answer was written", ticketing.LogStop: "an answer was stopped", ticketing.LogFailed: "an answer could not be sent",
+		ticketing.LogReply: "an answer was written", ticketing.LogStop: "an answer was stopped", ticketing.LogFailed: "an answer could not be sent", ticketing.LogErased: "its content was erased",
 		ticketing.LogNotice: "an automatic mail came", ticketing.LogAgain: "it turned up again",
 		ticketing.MoveAdmit: "released from the held list", ticketing.MoveDiscard: "discarded",
 	}

@@ -27,13 +27,26 @@ func (s *Store) single(ctx context.Context, what string, f func(g *gorm.DB) erro
 	}
 }
 
-// Lease implements ticketing.Store.
-func (s *Store) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
-	err = s.single(ctx, "lease", func(g *gorm.DB) error {
-		g = g.Exec(`INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
+// lease takes a lease or renews it: one row is touched if holder has it now.
+func (s *Store) lease(name, holder string, ttl time.Duration) statement {
+	return func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
 			WHERE leases.holder = excluded.holder OR leases.until <= ?`,
 			name, holder, s.after(ttl), s.now())
+	}
+}
+
+func unlease(name, holder string) statement {
+	return func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`DELETE FROM leases WHERE name = ? AND holder = ?`, name, holder)
+	}
+}
+
+// Lease implements ticketing.Store.
+func (s *Store) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
+	err = s.single(ctx, "lease", func(g *gorm.DB) error {
+		g = s.lease(name, holder, ttl)(g)
 		held = g.RowsAffected == 1
 		return g.Error
 	})
@@ -42,10 +55,15 @@ func (s *Store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 
 // Unlease implements ticketing.Store.
 func (s *Store) Unlease(ctx context.Context, name, holder string) error {
-	return s.single(ctx, "unlease", func(g *gorm.DB) error {
-		return g.Exec(`DELETE FROM leases WHERE name = ? AND holder = ?`, name, holder).Error
-	})
+	return s.single(ctx, "unlease", func(g *gorm.DB) error { return unlease(name, holder)(g).Error })
 }
+
+func (t *tx) Lease(name, holder string, ttl time.Duration) (bool, error) {
+	n, err := t.touch("lease", t.s.lease(name, holder, ttl))
+	return n == 1, err
+}
+
+func (t *tx) Unlease(name, holder string) error { return t.put("unlease", unlease(name, holder)) }
 
 // Secret implements ticketing.Store.
 func (s *Store) Secret(ctx context.Context, name string, n int) (secret []byte, err error) {

@@ -113,6 +113,7 @@ type conversationRow struct {
 	NewAddr   string
 	HeldFor   string
 	Flood     int64
+	Erased    moment
 }
 
 func (conversationRow) TableName() string { return "conversations" }
@@ -126,7 +127,7 @@ func rowOfConversation(c ticketing.Conversation) conversationRow {
 		Touched: at(c.Touched), Waits: at(c.Waits), Overdue: c.Overdue, Mentions: int64(c.Mentions),
 		JoinedTo: int64(c.JoinedTo), FirstMail: int64(c.First), LastMail: int64(c.Last),
 		Mails: int64(c.Mails), Seq: c.Seq, Files: int64(c.Files),
-		NewName: c.NewPerson.Name, NewAddr: c.NewPerson.Addr, HeldFor: string(c.HeldFor), Flood: int64(c.Flood),
+		NewName: c.NewPerson.Name, NewAddr: c.NewPerson.Addr, HeldFor: string(c.HeldFor), Flood: int64(c.Flood), Erased: at(c.Erased),
 	}
 }
 
@@ -142,6 +143,7 @@ func (r conversationRow) noun() ticketing.Conversation {
 		First: ticketing.MailID(r.FirstMail), Last: ticketing.MailID(r.LastMail), Mails: int(r.Mails),
 		Seq: r.Seq, Files: int(r.Files), NewPerson: ticketing.Address{Name: r.NewName, Addr: r.NewAddr},
 		HeldFor: ticketing.Reason(r.HeldFor), Flood: ticketing.ConversationID(r.Flood),
+		Erased: r.Erased.time(),
 	}
 }
 
@@ -345,7 +347,6 @@ type replyRow struct {
 	SentAt       moment
 	Attempts     int64
 	MaybeSent    bool
-	LeaseUntil   moment
 	Error        string
 	Raw          int64
 	Mail         int64
@@ -361,7 +362,7 @@ func rowOfReply(r ticketing.Reply) replyRow {
 		Signature: r.Signature, Files: r.Files, MessageID: r.MessageID, Mark: r.Mark,
 		InReplyTo: r.InReplyTo, Refs: r.References, CloseAs: r.CloseAs, Seq: r.Seq, Origin: r.Origin,
 		Created: at(r.Created), Due: at(r.Due), SentAt: at(r.SentAt), Attempts: int64(r.Attempts), MaybeSent: r.MaybeSent,
-		LeaseUntil: at(r.LeaseUntil), Error: r.Error, Raw: int64(r.Raw), Mail: int64(r.Mail),
+		Error: r.Error, Raw: int64(r.Raw), Mail: int64(r.Mail),
 	}
 }
 
@@ -374,7 +375,7 @@ func (r replyRow) noun() ticketing.Reply {
 		Subject: r.Subject, Text: r.Text, Signature: r.Signature, Files: r.Files,
 		MessageID: r.MessageID, Mark: r.Mark, InReplyTo: r.InReplyTo, References: r.Refs,
 		CloseAs: r.CloseAs, Seq: r.Seq, Origin: r.Origin, Created: r.Created.time(), Due: r.Due.time(),
-		SentAt: r.SentAt.time(), Attempts: int(r.Attempts), MaybeSent: r.MaybeSent, LeaseUntil: r.LeaseUntil.time(),
+		SentAt: r.SentAt.time(), Attempts: int(r.Attempts), MaybeSent: r.MaybeSent,
 		Error: r.Error, Raw: ticketing.BlobID(r.Raw), Mail: ticketing.MailID(r.Mail),
 	}
 }

@@ -169,7 +169,6 @@ func (l *lite) blobsOfFiles() string {
 func (l *lite) takeOver(ctx context.Context) error {
 	for _, sql := range []string{
 		`UPDATE posts SET lease_by = '', lease_until = NULL WHERE lease_by <> ''`,
-		`UPDATE replies SET lease_until = NULL WHERE lease_until IS NOT NULL`,
 		`DELETE FROM leases`,
 		`UPDATE river_job SET state = 'available' WHERE state = 'running'`,
 	} {

@@ -316,6 +316,10 @@ func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
 		since := at(q.NotOverdueSince)
 		g = g.Where("NOT overdue AND (state = 'new' AND waits < ? OR state = 'taken' AND touched < ?)", since, since)
 	}
+	if !q.UnerasedSince.IsZero() {
+		since := at(q.UnerasedSince)
+		g = g.Where("erased IS NULL AND joined_to = 0 AND (state <> 'new' OR number = 0) AND since < ? AND touched < ?", since, since)
+	}
 	if q.With != "" {
 		g = g.Where("lower(with_addr) = lower(?)", q.With)
 	}

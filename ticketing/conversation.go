@@ -68,6 +68,8 @@ type Conversation struct {
 	Seq       int64   // rises with each mail in, each mail out and each reply begun: what the stale guard compares
 	Files     int     // attachments of the first mail
 	NewPerson Address // who wrote last though they had no part in it; zero otherwise
+
+	Erased time.Time // its content was erased then, the time to keep it being over; zero: it is there
 }
 
 // Open tells whether somebody may still have to do something.
@@ -131,11 +133,10 @@ type Reply struct {
 	Due          time.Time // pending, unknown: when it is sent, or tried again
 	SentAt       time.Time
 	Attempts     int
-	MaybeSent    bool      // an attempt ended without an answer: the mail server may have it
-	LeaseUntil   time.Time // sending: nobody else tries before
-	Error        string    // what the mail server said last
-	Raw          BlobID    // composed bytes
-	Mail         MailID    // sent: the mail that it became
+	MaybeSent    bool   // an attempt ended without an answer: the mail server may have it
+	Error        string // what the mail server said last
+	Raw          BlobID // composed bytes
+	Mail         MailID // sent: the mail that it became
 }
 
 // Event is one line of the action log, which only grows.

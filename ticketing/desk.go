@@ -166,6 +166,9 @@ func (u *use) conversation(id ConversationID) (Conversation, error) {
 // move applies a step to c, keeps it, logs it and raises its cards.
 func (u *use) move(c *Conversation, s step, detail string) error {
 	s.now, s.by, s.lead = u.now, u.by.Member, u.group.Lead(u.by.Member)
+	if !c.Erased.IsZero() && s.by.ID != "" {
+		return u.erased(*c)
+	}
 	was := c.State
 	if err := s.apply(c, u.called); err != nil {
 		return err
@@ -187,6 +190,11 @@ func (u *use) move(c *Conversation, s step, detail string) error {
 		return err
 	}
 	return u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost})
+}
+
+// erased refuses what needs the content of a conversation.
+func (u *use) erased(c Conversation) error {
+	return refuse(WrongState, "The content of this conversation was erased %s, as this team's settings want: nothing is left to go on with. A new mail from the sender opens it again.", ago(u.now, c.Erased))
 }
 
 // processed is why the mails of a conversation are due for their fate.

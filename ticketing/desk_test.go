@@ -582,6 +582,20 @@ func (o *office) answered(who Member, id ConversationID, text string) Reply {
 	return r
 }
 
+// claimed is a reply that is due, claimed.
+func (o *office) claimed(id ReplyID) Reply {
+	o.t.Helper()
+	r, err := o.desk.ClaimReply(o.t.Context(), id)
+	o.ok(err)
+	return r
+}
+
+// lapses lets the claim of a process run out that is not heard of any more.
+func (o *office) lapses(r Reply) {
+	o.t.Helper()
+	o.ok(o.store.Unlease(o.t.Context(), fmt.Sprint("reply:", r.ID), fmt.Sprint("attempt ", r.Attempts)))
+}
+
 func TestReplyIsSentAfterTheUndoWindow(t *testing.T) {
 	eachStore(t, func(t *testing.T, o *office) {
 		ctx := t.Context()
@@ -600,15 +614,14 @@ func TestReplyIsSentAfterTheUndoWindow(t *testing.T) {
 			t.Fatalf("claimed within the undo window: %v", err)
 		}
 		o.pass(31 * time.Second)
-		_, err := o.desk.ClaimReply(ctx, r.ID)
-		o.ok(err)
+		claim := o.claimed(r.ID)
 		if _, err := o.desk.ClaimReply(ctx, r.ID); !errors.As(err, &again) {
 			t.Fatalf("claimed twice: %v", err)
 		}
-		_, err = o.desk.StopReply(ctx, by(ann), r.ID)
+		_, err := o.desk.StopReply(ctx, by(ann), r.ID)
 		o.refused(err, Already)
-		o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Sent: mail(r.From, r.MessageID, "Re: Heating [#1]", "We are coming.")}))
-		o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Sent: mail(r.From, r.MessageID, "Re: Heating [#1]", "We are coming.")}))
+		o.ok(o.desk.FinishReply(ctx, claim, Attempt{Sent: mail(r.From, r.MessageID, "Re: Heating [#1]", "We are coming.")}))
+		o.ok(o.desk.FinishReply(ctx, claim, Attempt{Sent: mail(r.From, r.MessageID, "Re: Heating [#1]", "We are coming.")}))
 		c := o.one()
 		if mails := o.shown(id).Mails; c.State != Waiting || c.Owner != ann.ID || c.Mails != 2 || len(mails) != 2 || mails[0].By != ann.ID {
 			t.Fatalf("after sending: %+v", c)
@@ -643,9 +656,7 @@ func TestStopAndEdit(t *testing.T) {
 		if r, err := o.desk.EditReply(ctx, by(ann), "x/board m1", "Hello Maria", nil); err != nil || r.Text != "Hello Maria" {
 			t.Fatalf("edited before it went: %+v, %v", r, err)
 		}
-		_, err = o.desk.ClaimReply(ctx, first.ID)
-		o.ok(err)
-		o.ok(o.desk.FinishReply(ctx, first.ID, Attempt{Sent: mail(first.From, first.MessageID, "Re", "Hello Maria")}))
+		o.ok(o.desk.FinishReply(ctx, o.claimed(first.ID), Attempt{Sent: mail(first.From, first.MessageID, "Re", "Hello Maria")}))
 		_, err = o.desk.EditReply(ctx, by(ann), "x/board m1", "Hello Maria!", nil)
 		if text := o.refused(err, Already); !strings.Contains(text, "already sent") {
 			t.Errorf("an edit afterwards is told %q", text)
@@ -761,30 +772,27 @@ func TestSendingFails(t *testing.T) {
 			o.ok(err)
 			return got
 		}
-		claim := func() {
+		claim := func() Reply {
 			t.Helper()
 			o.pass(5 * time.Hour)
-			_, err := o.desk.ClaimReply(ctx, r.ID)
-			o.ok(err)
+			return o.claimed(r.ID)
 		}
-		claim()
-		o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Error: errors.New("421 try later")}))
+		o.ok(o.desk.FinishReply(ctx, claim(), Attempt{Error: errors.New("421 try later")}))
 		if got := state(); got.State != Pending || got.Error != "421 try later" || !got.Due.After(o.now()) {
 			t.Fatalf("after a passing failure: %+v", got)
 		}
-		claim() // and dies: the claim runs out
-		claim()
+		o.lapses(claim()) // it dies
+		second := claim()
 		if got := state(); !got.MaybeSent || got.Attempts != 3 {
 			t.Fatalf("after a crash in mid-sending: %+v", got)
 		}
-		o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Error: errors.New("connection lost"), Unknown: true}))
+		o.ok(o.desk.FinishReply(ctx, second, Attempt{Error: errors.New("connection lost"), Unknown: true}))
 		if got := state(); got.State != Unknown {
 			t.Fatalf("after a lost answer: %+v", got)
 		}
 		_, err := o.desk.StopReply(ctx, by(ann), r.ID)
 		o.refused(err, Already)
-		claim()
-		o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Error: errors.New("550 no such user"), Final: true}))
+		o.ok(o.desk.FinishReply(ctx, claim(), Attempt{Error: errors.New("550 no such user"), Final: true}))
 		if got := state(); got.State != Failed || o.one().State != Taken {
 			t.Fatalf("after a refusal: %+v", got)
 		}
@@ -793,8 +801,7 @@ func TestSendingFails(t *testing.T) {
 		}
 		_, err = o.desk.SendReply(ctx, by(ben), r.ID)
 		o.ok(err)
-		claim()
-		o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Sent: mail(r.From, r.MessageID, "Re", "We are coming.")}))
+		o.ok(o.desk.FinishReply(ctx, claim(), Attempt{Sent: mail(r.From, r.MessageID, "Re", "We are coming.")}))
 		if got := state(); got.State != Sent || o.one().State != Waiting {
 			t.Errorf("at last: %+v", got)
 		}
@@ -811,9 +818,7 @@ func TestSendAndClose(t *testing.T) {
 		r, err := o.desk.Reply(ctx, by(ann), ReplyInput{Conversation: id, Text: "Done.", Seq: dr.Seq, CloseAs: Answered})
 		o.ok(err)
 		o.pass(time.Minute)
-		_, err = o.desk.ClaimReply(ctx, r.ID)
-		o.ok(err)
-		o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Sent: mail(r.From, r.MessageID, "Re", "Done.")}))
+		o.ok(o.desk.FinishReply(ctx, o.claimed(r.ID), Attempt{Sent: mail(r.From, r.MessageID, "Re", "Done.")}))
 		if c := o.one(); c.State != Closed || c.Outcome != Answered || c.ClosedBy != ann.ID {
 			t.Errorf("it is %+v", c)
 		}

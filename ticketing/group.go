@@ -21,6 +21,7 @@ type Group struct {
 	Idle      time.Duration // a taken one lies idle too long after this
 	Flood     int           // more new cards than this in five minutes are collected in a digest; 0: never
 	Undo      time.Duration // a reply can be stopped for so long
+	Keep      Keep
 	Zone      *time.Location
 	Mailboxes []Mailbox
 	Boards    []Board

@@ -20,7 +20,7 @@ func lite(t *testing.T) *office {
 // finish lets a claimed reply be sent.
 func (o *office) finish(r Reply) {
 	o.t.Helper()
-	o.ok(o.desk.FinishReply(o.t.Context(), r.ID, Attempt{Sent: mail(r.From, r.MessageID, "Re", r.Text)}))
+	o.ok(o.desk.FinishReply(o.t.Context(), r, Attempt{Sent: mail(r.From, r.MessageID, "Re", r.Text)}))
 }
 
 func (o *office) reply(id ReplyID) Reply {
@@ -66,18 +66,15 @@ func TestAnEditAfterAFailureIsSent(t *testing.T) {
 	o.ok(err)
 	_, err = o.desk.SendReply(ctx, by(ann), r.ID)
 	o.ok(err)
-	_, err = o.desk.ClaimReply(ctx, r.ID)
+	claim := o.claimed(r.ID)
+	_, err = o.desk.Composed(ctx, claim, 1)
 	o.ok(err)
-	_, err = o.desk.Composed(ctx, r.ID, 1)
-	o.ok(err)
-	o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Error: errors.New("421 later")}))
+	o.ok(o.desk.FinishReply(ctx, claim, Attempt{Error: errors.New("421 later")}))
 	if r, err = o.desk.EditReply(ctx, by(ann), "x/board m", "new", nil); err != nil || r.Text != "new" || r.Raw != 0 {
 		t.Errorf("edited: %+v, %v", r, err)
 	}
 	o.pass(time.Hour)
-	_, err = o.desk.ClaimReply(ctx, r.ID)
-	o.ok(err)
-	o.ok(o.desk.FinishReply(ctx, r.ID, Attempt{Error: errors.New("lost"), Unknown: true}))
+	o.ok(o.desk.FinishReply(ctx, o.claimed(r.ID), Attempt{Error: errors.New("lost"), Unknown: true}))
 	_, err = o.desk.EditReply(ctx, by(ann), "x/board m", "newer", nil)
 	o.refused(err, Already)
 	_, err = o.desk.SendReply(ctx, by(ann), r.ID)
@@ -93,15 +90,11 @@ func TestTryAgainAsksAfterAColleaguesAnswer(t *testing.T) {
 	id := o.one().ID
 	anns := o.answered(ann, id, "from Ann")
 	o.pass(time.Minute)
-	_, err := o.desk.ClaimReply(ctx, anns.ID)
-	o.ok(err)
-	o.ok(o.desk.FinishReply(ctx, anns.ID, Attempt{Error: errors.New("550 no"), Final: true}))
+	o.ok(o.desk.FinishReply(ctx, o.claimed(anns.ID), Attempt{Error: errors.New("550 no"), Final: true}))
 	bens := o.answered(ben, id, "from Ben")
 	o.pass(time.Minute)
-	_, err = o.desk.ClaimReply(ctx, bens.ID)
-	o.ok(err)
-	o.finish(bens)
-	_, err = o.desk.SendReply(ctx, by(ann), anns.ID)
+	o.finish(o.claimed(bens.ID))
+	_, err := o.desk.SendReply(ctx, by(ann), anns.ID)
 	o.ok(err)
 	if _, err := o.desk.ClaimReply(ctx, anns.ID); !errors.Is(err, ErrNotDue) || o.reply(anns.ID).State != Asking {
 		t.Errorf("the second answer: %v, %+v", err, o.reply(anns.ID))

@@ -457,7 +457,7 @@ func (u *use) receiveAgain(a Arrival, id MailID, s Sighting) error {
 	if err != nil {
 		return err
 	}
-	if !beside(places, a.Ref) || c.Open() || m.Direction == Out || c.JoinedTo != 0 {
+	if !beside(places, a.Ref) || c.Open() || m.Direction == Out || c.JoinedTo != 0 || !c.Erased.IsZero() {
 		return u.process(c, New)
 	}
 	if err := u.wake(&c, "it was put back into "+a.Mailbox); err != nil {
@@ -543,12 +543,18 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 	if outside {
 		m.Direction = Out
 	}
+	if !c.Erased.IsZero() { // it begins anew
+		c.Subject, c.With, c.Files, c.First, c.Erased = m.Subject, m.Sender(), len(m.Attachments), 0, time.Time{}
+		if m.Direction == Out && len(m.To) > 0 {
+			c.With = m.To[0]
+		}
+	}
 	if m.Wakes() {
 		c.Seq++
 		m.Seq = c.Seq
 	}
 	people := append(slices.Concat(m.To, m.Cc, m.ReplyTo), m.From, m.Author)
-	if m.Direction == In && c.Mails > 0 && m.Wakes() {
+	if m.Direction == In && c.First != 0 && m.Wakes() {
 		part, err := u.takesPart(c.ID, m.From)
 		if err != nil {
 			return err
@@ -690,7 +696,7 @@ func (d *Desk) Fault(ctx context.Context, mailbox string, ref Ref, raw BlobID, w
 		if err := u.PutSighting(s); err != nil {
 			return err
 		}
-		return u.show(&c, m, why.Error())
+		return u.show(&c, m, "it could not be read")
 	})
 }
 

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// SendLease is how long a process that sends a reply may not be heard of (HoldReply) before another
+// SendLease is how long a process that sends a reply may not be heard of (HoldReply), by
+// the database's clock, before another
 // tries: so long a crash may hold a reply back.
 const SendLease = 30 * time.Second
 
@@ -59,6 +60,9 @@ func (d *Desk) Draft(ctx context.Context, by By, id ConversationID) (dr Draft, e
 
 func (u *use) draft(c Conversation) (Draft, error) {
 	dr := Draft{Conversation: c, Seq: c.Seq, Stranger: c.NewPerson}
+	if !c.Erased.IsZero() {
+		return dr, u.erased(c)
+	}
 	if c.State == Spam {
 		return dr, refuse(WrongState, "%s was marked as spam. Press Undo first.", c.Name())
 	}
@@ -376,6 +380,8 @@ func (u *use) replied(m Member) error {
 func (d *Desk) SendReply(ctx context.Context, by By, id ReplyID) (Reply, error) {
 	return d.withReply(ctx, by, id, func(u *use, c *Conversation, r *Reply) error {
 		switch {
+		case !c.Erased.IsZero():
+			return u.erased(*c)
 		case c.State == Spam:
 			return refuse(WrongState, "%s was marked as spam. Press Undo on its card first.", c.Name())
 		case c.JoinedTo != 0:
@@ -511,6 +517,19 @@ func (d *Desk) withReply(ctx context.Context, by By, id ReplyID, f func(*use, *C
 // ErrNotDue: a reply is not to be sent now; whoever asked has nothing to do.
 var ErrNotDue = errors.New("the reply is not due")
 
+// A claim is a lease by the database's clock, held by one attempt: each claim begins another, so that
+// whoever has lost the lease is known by the number of their attempt.
+func (r Reply) lease() (name, holder string) {
+	return fmt.Sprintf("reply:%d", r.ID), fmt.Sprintf("attempt %d", r.Attempts)
+}
+
+// claimed tells whether the attempt that r was claimed for is still the last one, and under way. Also
+// when its lease has run out: until somebody takes over, how it ends is news.
+func (r Reply) claimed(now Reply) bool { return now.State == Sending && now.Attempts == r.Attempts }
+
+// claimPause is how soon a reply that somebody else is sending is looked at again.
+const claimPause = SendLease / 6
+
 // ClaimReply gives a due reply to this process to send, for SendLease. ErrNotDue: it was sent,
 // stopped or asks again; RunAgain: look again then. The attempt is committed before anything is sent.
 func (d *Desk) ClaimReply(ctx context.Context, id ReplyID) (Reply, error) {
@@ -522,9 +541,6 @@ func (d *Desk) ClaimReply(ctx context.Context, id ReplyID) (Reply, error) {
 		case (r.State == Pending || r.State == Unknown) && r.Due.After(u.now):
 			again = r.Due
 			return ErrNotDue
-		case r.State == Sending && r.LeaseUntil.After(u.now):
-			again = r.LeaseUntil
-			return ErrNotDue
 		case r.State == Pending && !r.MaybeSent:
 			came, err := u.changed(*c, *r)
 			if err != nil {
@@ -535,20 +551,31 @@ func (d *Desk) ClaimReply(ctx context.Context, id ReplyID) (Reply, error) {
 				r.State, r.Why, r.Error, r.Seq = Asking, WhyStale, came, c.Seq // as the line says from now on
 				return nil
 			}
-		case r.State == Sending: // whoever tried has not told how it ended
-			r.MaybeSent = true
-			if r.Attempts > len(retries) {
-				r.State, r.Error = Failed, "it was begun too often without an end"
-				asked = true
-				return u.inThread(*c, Post{Kind: FailurePost, Reply: r.ID}, fmt.Sprintf("%d.%d", r.ID, r.Attempts))
-			}
-		case r.State == Pending, r.State == Unknown:
-		default:
+		case r.State != Sending && r.State != Pending && r.State != Unknown:
 			return ErrNotDue
 		}
-		r.State, r.LeaseUntil = Sending, u.now.Add(SendLease)
+		begun := r.State == Sending
+		r.State = Sending
 		r.Attempts++
-		return nil
+		name, holder := r.lease()
+		held, err := u.Lease(name, holder, SendLease)
+		switch {
+		case err != nil:
+			return err
+		case !held:
+			again = u.now.Add(claimPause)
+			return ErrNotDue
+		case !begun:
+			return nil
+		}
+		r.MaybeSent = true // whoever tried has not told how it ended
+		if r.Attempts <= len(retries)+1 {
+			return nil
+		}
+		r.State, r.Error = Failed, "it was begun too often without an end"
+		asked = true
+		return errors.Join(u.Unlease(name, holder),
+			u.inThread(*c, Post{Kind: FailurePost, Reply: r.ID}, fmt.Sprintf("%d.%d", r.ID, r.Attempts)))
 	})
 	switch {
 	case errors.Is(err, ErrNotDue) && !again.IsZero():
@@ -575,21 +602,33 @@ func (u *use) changed(c Conversation, r Reply) (string, error) {
 	return u.came(c, r.Seq, time.Time{}, r.By, r.ID)
 }
 
-// HoldReply renews the claim of a reply that is still being sent.
-func (d *Desk) HoldReply(ctx context.Context, id ReplyID) error {
+// HoldReply renews the claim of a reply that is still being sent. ErrNotDue: somebody else has taken
+// over, and what is under way is better broken off.
+func (d *Desk) HoldReply(ctx context.Context, claimed Reply) error {
+	name, holder := claimed.lease()
 	return d.store.Change(ctx, func(tx Tx) error {
-		r, err := tx.Reply(id)
-		if err != nil || r.State != Sending {
+		r, err := tx.Reply(claimed.ID)
+		if err != nil {
 			return err
 		}
-		r.LeaseUntil = d.clock().Add(SendLease)
-		return tx.SetReply(r)
+		if !claimed.claimed(r) {
+			return ErrNotDue
+		}
+		held, err := tx.Lease(name, holder, SendLease)
+		if err == nil && !held {
+			err = ErrNotDue
+		}
+		return err
 	})
 }
 
-// Composed keeps the bytes of a claimed reply: every further attempt sends the very same.
-func (d *Desk) Composed(ctx context.Context, id ReplyID, raw BlobID) (Reply, error) {
-	return d.withReply(ctx, By{}, id, func(_ *use, _ *Conversation, r *Reply) error {
+// Composed keeps the bytes of a claimed reply: every further attempt sends the very same. ErrNotDue:
+// somebody else has taken over.
+func (d *Desk) Composed(ctx context.Context, claimed Reply, raw BlobID) (Reply, error) {
+	return d.withReply(ctx, By{}, claimed.ID, func(_ *use, _ *Conversation, r *Reply) error {
+		if !claimed.claimed(*r) {
+			return ErrNotDue
+		}
 		if r.Raw == 0 {
 			r.Raw = raw
 		}
@@ -607,10 +646,15 @@ type Attempt struct {
 
 // FinishReply notes how an attempt ended: the reply becomes a mail of the conversation, which then
 // waits for the sender or is closed; or it is tried again; or it has failed, and the thread says why.
-func (d *Desk) FinishReply(ctx context.Context, id ReplyID, a Attempt) error {
-	_, err := d.withReply(ctx, By{}, id, func(u *use, c *Conversation, r *Reply) error {
-		if r.State == Sent {
+// Once somebody else has taken over it is theirs to say, and nothing is noted.
+func (d *Desk) FinishReply(ctx context.Context, claimed Reply, a Attempt) error {
+	name, holder := claimed.lease()
+	_, err := d.withReply(ctx, By{}, claimed.ID, func(u *use, c *Conversation, r *Reply) error {
+		if !claimed.claimed(*r) {
 			return ErrNotDue
+		}
+		if err := u.Unlease(name, holder); err != nil {
+			return err
 		}
 		u.by.Member.ID = r.By
 		if a.Error == nil {
@@ -629,7 +673,7 @@ func (d *Desk) FinishReply(ctx context.Context, id ReplyID, a Attempt) error {
 			r.State = Pending
 		default:
 			r.State = Failed
-			if err := u.logged(*c, Event{Move: LogFailed, Reply: r.ID, Detail: r.Error}); err != nil {
+			if err := u.logged(*c, Event{Move: LogFailed, Reply: r.ID}); err != nil {
 				return err
 			}
 			if err := u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost}); err != nil {
@@ -641,10 +685,11 @@ func (d *Desk) FinishReply(ctx context.Context, id ReplyID, a Attempt) error {
 		return u.Enqueue(Job{Kind: SendJob, ID: int64(r.ID), At: r.Due})
 	})
 	if errors.Is(err, ErrNotDue) {
+		d.log.Warn("an attempt to send a reply ended that is noted already, or that somebody else has taken over", "reply", claimed.ID, "attempt", claimed.Attempts)
 		return nil
 	}
 	if err == nil && a.Error == nil {
-		d.log.Info("a reply was sent", "reply", id)
+		d.log.Info("a reply was sent", "reply", claimed.ID)
 	}
 	return err
 }

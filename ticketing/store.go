@@ -39,7 +39,8 @@ type Store interface {
 	OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error)
 
 	// Lease makes holder the holder of name until ttl from now, by the database's clock, if nobody
-	// else is; it renews a lease that holder has.
+	// else is; it renews a lease that holder has. Tx has the same, for a lease that is taken or given
+	// up together with something else.
 	Lease(ctx context.Context, name, holder string, ttl time.Duration) (bool, error)
 	Unlease(ctx context.Context, name, holder string) error
 
@@ -93,6 +94,12 @@ type Tx interface {
 	Tally(group string) (Tally, error)
 	// NextNumber draws a ticket number. A number drawn in a transaction that fails may be lost.
 	NextNumber() (int, error)
+
+	// Erase takes the content out of a conversation's mails and replies, and of those joined to it:
+	// who wrote and to whom, subjects, texts, files, bytes; and its participants. What identifies a
+	// mail stays: its Message-ID, its fingerprint, where it was seen. Of those joined, which it
+	// returns, the conversation's own content goes, too.
+	Erase(id ConversationID, now time.Time) (joined []ConversationID, err error)
 
 	AddMail(m *Mail) error // sets ID
 	Mail(id MailID) (Mail, error)
@@ -156,6 +163,9 @@ type Tx interface {
 	// FindPost finds a post by its key, or by board and message if key is empty.
 	FindPost(key, board, message string) (Post, error)
 
+	Lease(name, holder string, ttl time.Duration) (bool, error)
+	Unlease(name, holder string) error
+
 	AddReply(r *Reply) error // sets ID
 	// Reply reads one and, in Change, locks it.
 	Reply(id ReplyID) (Reply, error)
@@ -202,6 +212,7 @@ type Query struct {
 	Owner           MemberID
 	States          []State
 	NotOverdueSince time.Time // not yet overdue, and new with Waits before this, or taken with Touched before this
+	UnerasedSince   time.Time // not erased, joined to none, new only without a number, and Since and Touched before this
 	With            string    // the address that the team talks to, without case
 	Collected       bool      // part of a flood
 	Flood           ConversationID

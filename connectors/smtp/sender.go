@@ -15,9 +15,9 @@ import (
 // Desk is what sending asks of the product (ticketing.Desk).
 type Desk interface {
 	ClaimReply(ctx context.Context, id ticketing.ReplyID) (ticketing.Reply, error)
-	Composed(ctx context.Context, id ticketing.ReplyID, raw ticketing.BlobID) (ticketing.Reply, error)
-	HoldReply(ctx context.Context, id ticketing.ReplyID) error
-	FinishReply(ctx context.Context, id ticketing.ReplyID, a ticketing.Attempt) error
+	Composed(ctx context.Context, claimed ticketing.Reply, raw ticketing.BlobID) (ticketing.Reply, error)
+	HoldReply(ctx context.Context, claimed ticketing.Reply) error
+	FinishReply(ctx context.Context, claimed ticketing.Reply, a ticketing.Attempt) error
 	Number(ctx context.Context, id ticketing.ConversationID) (group ticketing.Group, number int, err error)
 	Spool(ctx context.Context, r io.Reader) (ticketing.BlobID, int64, error)
 	OpenBlob(ctx context.Context, id ticketing.BlobID) (io.ReadCloser, error)
@@ -60,13 +60,13 @@ func (s *Sender) Send(ctx context.Context, id int64) error {
 	// What is claimed is brought to an end, also when the process is asked to stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTime)
 	defer cancel()
-	release := s.hold(ctx, r.ID)
+	ctx, release := s.hold(ctx, r)
 	defer release()
 	attempt := s.attempt(ctx, r)
 	if attempt.Error != nil {
 		s.cfg.Log.Warn("a reply could not be sent", "reply", r.ID, "attempt", r.Attempts, "err", attempt.Error)
 	}
-	return s.finish(ctx, r.ID, attempt)
+	return s.finish(ctx, r, attempt)
 }
 
 // finishPause and finishTime are how often, and for how long, the end of an attempt is tried to be
@@ -78,15 +78,15 @@ const (
 
 // finish notes how an attempt ended, for as long as the database cannot be reached. The claim is
 // renewed meanwhile, as far as that is possible, so that nobody else tries.
-func (s *Sender) finish(ctx context.Context, id ticketing.ReplyID, a ticketing.Attempt) error {
+func (s *Sender) finish(ctx context.Context, r ticketing.Reply, a ticketing.Attempt) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
 	for {
-		err := s.cfg.Desk.FinishReply(ctx, id, a)
+		err := s.cfg.Desk.FinishReply(ctx, r, a)
 		if err == nil {
 			return nil
 		}
-		s.cfg.Log.Error("cannot note how the sending of a reply ended; trying again", "reply", id, "err", err)
+		s.cfg.Log.Error("cannot note how the sending of a reply ended; trying again", "reply", r.ID, "err", err)
 		select {
 		case <-ctx.Done():
 			return err
@@ -98,8 +98,9 @@ func (s *Sender) finish(ctx context.Context, id ticketing.ReplyID, a ticketing.A
 // attemptTime bounds one attempt: enough for a large mail on a slow line.
 const attemptTime = 5 * time.Minute
 
-// hold renews the claim of a reply until release is called.
-func (s *Sender) hold(ctx context.Context, id ticketing.ReplyID) (release func()) {
+// hold renews the claim of a reply until release is called. The context that it returns ends when
+// somebody else has taken over, so that no more of the mail goes out than must.
+func (s *Sender) hold(ctx context.Context, r ticketing.Reply) (held context.Context, release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -112,12 +113,16 @@ func (s *Sender) hold(ctx context.Context, id ticketing.ReplyID) (release func()
 				return
 			case <-tick.C:
 			}
-			if err := s.cfg.Desk.HoldReply(ctx, id); err != nil && ctx.Err() == nil {
-				s.cfg.Log.Warn("cannot renew the claim of a reply that is being sent", "reply", id, "err", err)
+			err := s.cfg.Desk.HoldReply(ctx, r)
+			switch {
+			case errors.Is(err, ticketing.ErrNotDue): // also when its end was noted a moment ago
+				cancel()
+			case err != nil && ctx.Err() == nil:
+				s.cfg.Log.Warn("cannot renew the claim of a reply that is being sent", "reply", r.ID, "err", err)
 			}
 		}
 	}()
-	return func() { cancel(); <-done }
+	return ctx, func() { cancel(); <-done }
 }
 
 func (s *Sender) attempt(ctx context.Context, r ticketing.Reply) ticketing.Attempt {
@@ -194,5 +199,5 @@ func (s *Sender) compose(ctx context.Context, r ticketing.Reply) (ticketing.Repl
 	if err != nil {
 		return r, fmt.Errorf("compose the mail: %w", err)
 	}
-	return s.cfg.Desk.Composed(ctx, r.ID, blob)
+	return s.cfg.Desk.Composed(ctx, r, blob)
 }

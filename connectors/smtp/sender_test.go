@@ -45,14 +45,14 @@ func (d *desk) ClaimReply(context.Context, ticketing.ReplyID) (ticketing.Reply, 
 	return d.reply, nil
 }
 
-func (d *desk) HoldReply(context.Context, ticketing.ReplyID) error { return nil }
+func (d *desk) HoldReply(context.Context, ticketing.Reply) error { return nil }
 
-func (d *desk) Composed(_ context.Context, _ ticketing.ReplyID, raw ticketing.BlobID) (ticketing.Reply, error) {
+func (d *desk) Composed(_ context.Context, _ ticketing.Reply, raw ticketing.BlobID) (ticketing.Reply, error) {
 	d.reply.Raw = raw
 	return d.reply, nil
 }
 
-func (d *desk) FinishReply(_ context.Context, _ ticketing.ReplyID, a ticketing.Attempt) error {
+func (d *desk) FinishReply(_ context.Context, _ ticketing.Reply, a ticketing.Attempt) error {
 	d.finished = append(d.finished, a)
 	return nil
 }

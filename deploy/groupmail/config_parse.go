@@ -181,7 +181,10 @@ func (p *configParser) group(s *section, c Config) GroupConfig {
 		Idle:    s.duration("idle", 2*24*time.Hour, time.Minute, 365*24*time.Hour),
 		Flood:   s.number("flood", 20, 0, 1000),
 		Undo:    s.duration("undo", 30*time.Second, 0, 10*time.Minute),
-		Zone:    s.zone("timezone"),
+		Keep: ticketing.Keep{
+			Spam: s.keep("keep_spam", 30*24*time.Hour), Untaken: s.keep("keep_untaken", 0), Closed: s.keep("keep_closed", 0),
+		},
+		Zone: s.zone("timezone"),
 	}}
 	for i, m := range s.several("mailbox") {
 		a := p.mailbox(m, g, i)
@@ -226,6 +229,15 @@ func (s *section) tag(key, otherwise string) string {
 		return t
 	}
 	return otherwise
+}
+
+// keep reads for how long something is kept; zero is forever.
+func (s *section) keep(key string, otherwise time.Duration) time.Duration {
+	if v := s.keys[key]; v != nil && v.kind == unstable.String && strings.TrimSpace(v.text) == "forever" {
+		s.known = append(s.known, key)
+		return 0
+	}
+	return s.duration(key, otherwise, 24*time.Hour, 36500*24*time.Hour)
 }
 
 func (s *section) zone(key string) *time.Location {

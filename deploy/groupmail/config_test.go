@@ -76,6 +76,7 @@ func TestParseDefaults(t *testing.T) {
 		Name: "help_desk", Title: "Help desk", From: ticketing.Address{Name: "Help desk", Addr: "Help@example.org"},
 		Outcomes: []string{"answered", "solved by phone", "passed on", "nothing to do"},
 		Tag:      "[#%d]", Overdue: time.Hour, Idle: 48 * time.Hour, Flood: 20, Undo: 30 * time.Second, Zone: time.Local,
+		Keep: ticketing.Keep{Spam: 30 * 24 * time.Hour},
 		Mailboxes: []ticketing.Mailbox{{
 			Name: "Help@example.org", Address: ticketing.Address{Addr: "Help@example.org"}, Folder: "INBOX", FileSent: true,
 		}},
@@ -140,6 +141,9 @@ admins = ["mattermost:ben"]
 overdue = "2h30m"
 idle = "3d"
 undo = "0s"
+keep_spam = "forever"
+keep_untaken = "90d"
+keep_closed = "365d"
 tag = "(ticket %d)"
 timezone = "Europe/Vienna"
 
@@ -191,6 +195,7 @@ show = "subject"
 		"signature":      {"Your help desk\nOpen 9 to 17", g.Signature},
 		"undo":           {time.Duration(0), g.Undo},
 		"overdue":        {150 * time.Minute, g.Overdue},
+		"keep":           {ticketing.Keep{Untaken: 90 * 24 * time.Hour, Closed: 365 * 24 * time.Hour}, g.Keep},
 		"idle":           {72 * time.Hour, g.Idle},
 		"tag":            {"(ticket 12)", g.TicketTag(12)},
 		"since":          {time.Date(2026, 1, 31, 0, 0, 0, 0, zone).String(), a.Since.Date.String()},
