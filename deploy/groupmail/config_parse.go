@@ -231,13 +231,23 @@ func (s *section) tag(key, otherwise string) string {
 	return otherwise
 }
 
-// keep reads for how long something is kept; zero is forever.
+// keep reads for how many days something is kept; zero is forever.
 func (s *section) keep(key string, otherwise time.Duration) time.Duration {
-	if v := s.keys[key]; v != nil && v.kind == unstable.String && strings.TrimSpace(v.text) == "forever" {
-		s.known = append(s.known, key)
+	v := s.get(key, `"30d" or "forever"`, unstable.String)
+	if v == nil {
+		return otherwise
+	}
+	t := strings.ReplaceAll(v.text, " ", "")
+	if t == "forever" {
 		return 0
 	}
-	return s.duration(key, otherwise, 24*time.Hour, 36500*24*time.Hour)
+	days, ok := strings.CutSuffix(t, "d")
+	n, err := strconv.Atoi(days)
+	if !ok || err != nil || n < 1 || n > 36500 {
+		s.fault(key, `%q is neither a number of days like "30d" nor "forever".`, v.text)
+		return otherwise
+	}
+	return time.Duration(n) * 24 * time.Hour
 }
 
 func (s *section) zone(key string) *time.Location {
