@@ -129,12 +129,18 @@ func TestPlans(t *testing.T) {
 				{Owner: "mm:1", States: []ticketing.State{ticketing.Taken}},
 				{Group: "help", States: []ticketing.State{ticketing.New}, NotOverdueSince: soonest, Limit: 20},
 				{Group: "help", States: []ticketing.State{ticketing.Taken}, NotOverdueSince: soonest, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.Spam}, UnerasedSince: soonest, Limit: 20},
 			} {
 				_, err = tx.Conversations(q)
 				fatal(t, err)
 			}
 			_, err = tx.NextNumber()
 			fatal(t, err)
+			_, err = tx.Erase(5, now)
+			fatal(t, err)
+			_, err = tx.Lease("reply:5", "attempt 1", time.Minute)
+			fatal(t, err)
+			fatal(t, tx.Unlease("reply:5", "attempt 1"))
 			_, err = tx.Mail(1)
 			fatal(t, err)
 			_, err = tx.Mails(5, 20)
