@@ -182,6 +182,10 @@ func newWorld(t *testing.T, change func(*chat)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Tests tell of trouble when they want to.
+	if held, err := s.Lease(t.Context(), "alerts", "the test", time.Hour); !held || err != nil {
+		t.Fatal(held, err)
+	}
 	c := &chat{calls: map[string]int{}, changed: make(chan struct{}, 1)}
 	if change != nil {
 		change(c)

@@ -20,9 +20,9 @@ func (o *office) card(id ConversationID) Drawing {
 func (o *office) sends(r Reply) {
 	o.t.Helper()
 	o.pass(time.Minute)
-	_, err := o.desk.ClaimReply(o.t.Context(), r.ID)
+	claimed, err := o.desk.ClaimReply(o.t.Context(), r.ID)
 	o.ok(err)
-	o.ok(o.desk.FinishReply(o.t.Context(), r.ID, Attempt{Sent: mail(r.From, r.MessageID, "Re: "+r.Subject, r.Text)}))
+	o.ok(o.desk.FinishReply(o.t.Context(), claimed, Attempt{Sent: mail(r.From, r.MessageID, "Re: "+r.Subject, r.Text)}))
 }
 
 func TestTheCardHasTheNewestMailOfTheOtherSide(t *testing.T) {
