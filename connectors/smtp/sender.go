@@ -30,8 +30,8 @@ type SenderConfig struct {
 	Account func(mailbox string) (Config, error)
 	// Ended, if set, hears how each attempt to submit ended.
 	Ended func(ctx context.Context, mailbox string, err error)
-	Clock   ticketing.Clock
-	Log     *slog.Logger
+	Clock ticketing.Clock
+	Log   *slog.Logger
 }
 
 // Sender carries replies from the desk to the mail server.
