@@ -272,7 +272,8 @@ func htmlLines(s string) string {
 	return strings.ReplaceAll(s, "\n", "<br>\n")
 }
 
-// NewMessageID gives an unguessable Message-ID (128 bits) under domain, without brackets.
+// NewMessageID gives an unguessable Message-ID (128 bits) under domain, without brackets. Its form
+// tells our mail where a list or a gateway has dropped X-GroupMail-ID.
 func NewMessageID(domain string) string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails (crypto/rand)
@@ -280,8 +281,12 @@ func NewMessageID(domain string) string {
 	if domain == "" {
 		domain = "localhost"
 	}
-	return hex.EncodeToString(b[:]) + "@" + domain
+	return hex.EncodeToString(b[:]) + ".groupmail@" + domain
 }
+
+func ownID(id string) bool { return ownForm.MatchString(id) }
+
+var ownForm = regexp.MustCompile(`^[0-9a-f]{32}\.groupmail@`)
 
 // ReplySubject gives the subject of an answer: one "Re: " in front, whatever chain of "AW: Re[2]:"
 // was there, and the tag once, at the end.

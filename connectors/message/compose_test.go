@@ -268,7 +268,7 @@ func TestReplySubject(t *testing.T) {
 }
 
 func TestNewMessageID(t *testing.T) {
-	form := regexp.MustCompile(`^[0-9a-f]{32}@team\.example$`)
+	form := regexp.MustCompile(`^[0-9a-f]{32}\.groupmail@team\.example$`)
 	seen := map[string]bool{}
 	for range 1000 {
 		id := NewMessageID("team.example")

@@ -33,8 +33,10 @@ type Options struct {
 
 // Details is what a mail says beyond what ticketing.Mail holds.
 type Details struct {
-	Bounce         Bounce   // of a delivery failure
+	Bounce         Bounce   // of a delivery failure, or of a delay
 	FeedbackReport bool     // an abuse report (RFC 5965)
+	Feedback       Feedback // what it says
+	References     []string // as the header has them; those of a Mail also name what came back with a bounce
 	Auth           Auth     // as trusted hosts saw it
 	Nested         []string // subjects of the contained message/rfc822
 }
@@ -239,6 +241,7 @@ type contained struct {
 	date    string
 	text    string // of those that the mail itself holds
 	ours    string
+	to      string // if it is one address
 	nested  []contained
 }
 
@@ -265,6 +268,9 @@ func (w *walker) contained() contained {
 	}
 	if ids := messageIDs(h.all("message-id")); len(ids) > 0 {
 		c.id = ids[0]
+	}
+	if to := headerAddresses(h, "to"); len(to) == 1 {
+		c.to = to[0].Addr
 	}
 	if w.level == 1 {
 		text, _ := w.render(w.segments(w.root))

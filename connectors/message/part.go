@@ -220,10 +220,10 @@ func (p *part) sampled() bool { return p.evidence() || p.isCalendar() }
 // evidence tells the parts of a report that classification reads.
 func (p *part) evidence() bool {
 	switch p.kind.value {
-	case "message/delivery-status", "message/global-delivery-status", "message/disposition-notification", "message/feedback-report", "text/rfc822-headers", "message/global-headers":
+	case "message/delivery-status", "message/global-delivery-status", "message/disposition-notification", "message/feedback-report", "text/rfc822-headers", "text/rfc822-header", "text/rfc822", "message/rfc822-headers", "message/global-headers", "message/global-disposition-notification":
 		return true
 	}
-	return false
+	return strings.HasPrefix(p.kind.value, "text/") && p.parent != nil && p.parent.kind.value == "multipart/report"
 }
 
 func emlName(subject string) string {
