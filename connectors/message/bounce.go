@@ -214,15 +214,21 @@ func (w *walker) bounced(m *ticketing.Mail, r report, s sender) bool {
 	if r.delivery && r.stated() {
 		return r.failed() != nil
 	}
-	words := clip(beforeOriginal(w.plainWords()), 4<<10)
-	if delaySubject.MatchString(m.Subject) || successSubject.MatchString(m.Subject) || delayText.MatchString(words) && !bounceSubject.MatchString(m.Subject) {
+	suspect := r.delivery || s.null || s.daemon || s.administrator || machineAddress(m.From)
+	failed := w.head.has("x-failed-recipients")
+	about := bounceSubject.MatchString(m.Subject)
+	if !suspect && !failed && !about || delaySubject.MatchString(m.Subject) || successSubject.MatchString(m.Subject) {
 		return false
 	}
-	if w.head.has("x-failed-recipients") {
+	words := clip(beforeOriginal(w.plainWords()), 4<<10)
+	if delayText.MatchString(words) && !about {
+		return false
+	}
+	if failed {
 		return true
 	}
 	conversation := rePrefix.MatchString(m.Subject) || isForward(m.Subject)
-	subject := bounceSubject.MatchString(m.Subject) && !conversation
+	subject := about && !conversation
 	opening := bounceOpening.MatchString(clip(words, 800))
 	switch {
 	case r.delivery:

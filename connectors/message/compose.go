@@ -84,16 +84,24 @@ func composeHeader(m Outgoing) (h mail.Header, err error) {
 	// The header prints its fields in the reverse order of Add and Set.
 	h.Set("MIME-Version", "1.0")
 	if m.AutoSubmitted {
-		h.Set("Auto-Submitted", "auto-generated")
+		what := "auto-generated"
+		if len(m.InReplyTo) > 0 {
+			what = "auto-replied" // RFC 3834 §5
+		}
+		h.Set("Auto-Submitted", what)
+		h.Set("X-Auto-Response-Suppress", "OOF, AutoReply") // Exchange; failures of delivery are still wanted
 	}
 	if mark := headerToken(m.Mark); mark != "" {
 		h.Set(markField, mark)
 	}
-	setIDs(&h, "References", capReferences(m.References))
-	setIDs(&h, "In-Reply-To", m.InReplyTo)
+	setIDs(&h, "References", capReferences(wholeIDs(m.References)))
+	setIDs(&h, "In-Reply-To", wholeIDs(m.InReplyTo))
 	setIDs(&h, "Message-Id", []string{m.MessageID})
 	h.SetSubject(clip(oneLine(m.Subject), 900))
-	err = errors.Join(
+	if m.From.Addr == "" {
+		err = errors.New("From: there is no address")
+	}
+	err = errors.Join(err,
 		setAddresses(&h, "Cc", m.Cc),
 		setAddresses(&h, "To", m.To),
 		setAddresses(&h, "From", []ticketing.Address{m.From}))
@@ -163,16 +171,39 @@ func headerToken(s string) string {
 	return s[:min(len(s), 900)]
 }
 
-// capReferences keeps the first and the last twenty, as RFC 5322 §3.6.4's readers expect: the
-// first names the thread, the last its newest members.
-func capReferences(ids []string) []string {
-	const last = 20
-	if len(ids) <= last+1 {
-		return ids
+// wholeIDs leaves out the ids that cannot stand in a header as they are: a piece of an id names
+// another mail, or none.
+func wholeIDs(ids []string) []string {
+	var whole []string
+	for _, id := range ids {
+		if id != "" && headerToken(id) == id {
+			whole = append(whole, id)
+		}
 	}
-	return append([]string{ids[0]}, ids[len(ids)-last:]...)
+	return whole
 }
 
+// capReferences keeps the first, which names the thread, and of the last ones as many as fit, at
+// most twenty: the whole field then stays below 998 bytes (RFC 5322 §2.1.1), also where a gateway
+// unfolds it.
+func capReferences(ids []string) []string {
+	const last, most = 20, 998 - len("References: ")
+	if len(ids) < 2 {
+		return ids
+	}
+	room := most - len(ids[0]) - len("<>")
+	from := len(ids)
+	for from > 1 && len(ids)-from < last && (room >= len(ids[from-1])+len(" <>") || from == len(ids)) { // the mail answered always stays
+		from--
+		room -= len(ids[from]) + len(" <>")
+	}
+	return append([]string{ids[0]}, ids[from:]...)
+}
+
+// composeText writes the text and the same as HTML. The plain text is neither wrapped nor
+// format=flowed (RFC 3676): most of today's programs wrap long lines to their window, but show
+// flowed lines as they are, broken at 72 columns. Quoted-printable keeps the lines short on the way,
+// and blanks at their ends, leading dots and letters beyond ASCII whole through any server.
 func composeText(iw *mail.InlineWriter, m Outgoing) error {
 	text := strings.TrimRight(cleanText(m.Text), " \t\n")
 	sign := strings.Trim(cleanText(m.Signature), "\n")
@@ -214,7 +245,7 @@ func composeFile(mw *mail.Writer, f File) error {
 	// The name twice: as RFC 2231 has it, and in Content-Type as an encoded-word for programs that
 	// know nothing else.
 	name := fileName(f.Name, "attachment")
-	h.SetContentType(fileType(f.Type), map[string]string{"name": mime.QEncoding.Encode("utf-8", name)})
+	h.SetContentType(fileType(f.Type), map[string]string{"name": wordsOf(name)})
 	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": name})
 	if disposition == "" {
 		disposition = "attachment"
@@ -233,6 +264,15 @@ func composeFile(mw *mail.Writer, f File) error {
 		return err
 	}
 	return w.Close()
+}
+
+// wordsOf is s in encoded-words (RFC 2047), in the shorter of their two forms.
+func wordsOf(s string) string {
+	q, b := mime.QEncoding.Encode("utf-8", s), mime.BEncoding.Encode("utf-8", s)
+	if len(b) < len(q) {
+		return b
+	}
+	return q
 }
 
 // fileType is a media type as it may label a base64 part: no parameters, and no composite type,

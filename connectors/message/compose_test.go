@@ -146,7 +146,7 @@ func TestComposeReadBack(t *testing.T) {
 
 func TestComposePlain(t *testing.T) {
 	m := outgoing()
-	m.Signature, m.AutoSubmitted, m.References, m.Cc = "", true, nil, nil
+	m.Signature, m.AutoSubmitted, m.References, m.InReplyTo, m.Cc = "", true, nil, nil, nil
 	for i := range 50 {
 		m.References = append(m.References, fmt.Sprint(i, "@x.example"))
 	}
@@ -160,6 +160,166 @@ func TestComposePlain(t *testing.T) {
 	}
 	if regexp.MustCompile(`(?im)^bcc:`).Match(raw) {
 		t.Error("Bcc")
+	}
+	if !bytes.Contains(raw, []byte("Auto-Submitted: auto-generated\r\n")) || !bytes.Contains(raw, []byte("X-Auto-Response-Suppress: OOF, AutoReply\r\n")) {
+		t.Errorf("%s", raw)
+	}
+	m.InReplyTo = []string{"1@x.example"}
+	if raw := compose(t, m); !bytes.Contains(raw, []byte("Auto-Submitted: auto-replied\r\n")) {
+		t.Errorf("%s", raw)
+	}
+	m.AutoSubmitted = false
+	if raw := compose(t, m); bytes.Contains(bytes.ToLower(raw), []byte("\r\nauto-submitted")) || bytes.Contains(raw, []byte("Suppress")) {
+		t.Errorf("%s", raw)
+	}
+}
+
+// TestComposeReferences: the first and the last stay, the field stays below 998 bytes, and no id is
+// sent in pieces.
+func TestComposeReferences(t *testing.T) {
+	id := func(i, n int) string { return fmt.Sprintf("%d.%s@x.example", i, strings.Repeat("r", n)) }
+	list := func(n, size int) (l []string) {
+		for i := range n {
+			l = append(l, id(i, size))
+		}
+		return l
+	}
+	for _, c := range []struct {
+		ids  []string
+		want string // indices
+	}{
+		{nil, ""},
+		{list(1, 5), "0"},
+		{list(3, 5), "0 1 2"},
+		{list(40, 5), "0 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39"},
+		{list(40, 80), "0 31 32 33 34 35 36 37 38 39"},
+		{list(40, 400), "0 39"},
+		{list(40, 700), "0 39"},
+		{[]string{id(0, 5), id(1, 1200), id(2, 5)}, "0 2"},
+		{[]string{id(0, 5), "with blank@x.example", "", "<b@x.example>", "ü@x.example", id(1, 5)}, "0 1"},
+	} {
+		m := outgoing()
+		m.References = c.ids
+		raw := compose(t, m)
+		var got []string
+		for _, r := range Parse(bytes.NewReader(raw), Options{}).References {
+			n, _, _ := strings.Cut(r, ".")
+			got = append(got, n)
+			if len(r) > 900 {
+				t.Errorf("%d bytes", len(r))
+			}
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%d references: %s, want %s", len(c.ids), s, c.want)
+		}
+		if sm, err := netmail.ReadMessage(bytes.NewReader(raw)); err != nil || len(c.ids) > 0 && len(c.ids[0]) < 450 && len("References: "+sm.Header.Get("References")) > 998 {
+			t.Errorf("%v, %d bytes", err, len(sm.Header.Get("References")))
+		}
+	}
+}
+
+// TestComposeFiles: names of all kinds, read back by our own parser and by the standard library, in
+// both spellings; content byte for byte.
+func TestComposeFiles(t *testing.T) {
+	content := "line\r\nunix\nold mac\rblank at the end \r\n.\r\n..dots\nFrom here\n\x00\xff\xfe caf\xe9" + strings.Repeat("x", 3000) + "\n\n"
+	for _, c := range []struct{ name, want string }{
+		{"plan.pdf", "plan.pdf"},
+		{"Übersicht März.pdf", "Übersicht März.pdf"},
+		{"見積書（最終版）.xlsx", "見積書（最終版）.xlsx"},
+		{strings.Repeat("長い名前", 10) + ".pdf", strings.Repeat("長い名前", 10) + ".pdf"},
+		{"a; b=\"c\", d's (1) [2] 100%.txt", "a; b=\"c\", d's (1) [2] 100%.txt"},
+		{"  blanks .txt ", "blanks .txt"},
+		{"🦊.png", "🦊.png"},
+		{"C:\\Users\\ben\\plan.txt", "plan.txt"},
+		{"../../etc/passwd", "passwd"},
+		{"inv\u202efdp.exe", "invfdp.exe"},
+		{"two\r\nX-Evil: 1.txt", "two  X-Evil: 1.txt"},
+		{".", "attachment"},
+		{"", "attachment"},
+		{strings.Repeat("a", 300) + ".txt", strings.Repeat("a", 196) + ".txt"},
+	} {
+		m := outgoing()
+		m.Files = []File{fileOf(c.name, "text/plain; charset=iso-8859-1", content)}
+		raw := compose(t, m)
+		p := Parse(bytes.NewReader(raw), Options{})
+		if len(p.Attachments) != 1 || p.Attachments[0].Name != c.want {
+			t.Errorf("%q: read as %+v", c.name, p.Attachments)
+			continue
+		}
+		var b bytes.Buffer
+		if err := Attachment(&b, bytes.NewReader(raw), 0); err != nil || b.String() != content {
+			t.Errorf("%q: content changed: %v", c.name, err)
+		}
+		sm, _ := netmail.ReadMessage(bytes.NewReader(raw))
+		_, params, _ := mime.ParseMediaType(sm.Header.Get("Content-Type"))
+		mr := multipart.NewReader(sm.Body, params["boundary"])
+		if _, err := mr.NextRawPart(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := mr.NextRawPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ps, err := mime.ParseMediaType(f.Header.Get("Content-Disposition"))
+		if err != nil || ps["filename"] != c.want {
+			t.Errorf("%q: disposition %q: %v", c.name, f.Header.Get("Content-Disposition"), err)
+		}
+		// and for programs that know no RFC 2231
+		_, ps, err = mime.ParseMediaType(f.Header.Get("Content-Type"))
+		old, err2 := new(mime.WordDecoder).DecodeHeader(ps["name"])
+		if err != nil || err2 != nil || old != c.want {
+			t.Errorf("%q: type %q gives %q: %v %v", c.name, f.Header.Get("Content-Type"), old, err, err2)
+		}
+		if all, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, f)); err != nil || string(all) != content {
+			t.Errorf("%q: content changed for others: %v", c.name, err)
+		}
+	}
+}
+
+// TestComposeText: what people type arrives as they typed it.
+func TestComposeText(t *testing.T) {
+	for _, text := range []string{
+		"one line",
+		"blank at the end \n\ttab\nand two  \nlast",
+		".\n..\n.leading dot\nFrom the start\n>From\n-- not a signature",
+		strings.Repeat("a paragraph of one line, ", 200) + "end",
+		strings.Repeat("ö", 5000),
+		strings.Repeat("x", 5000),
+		"=3D = =20 ?= =?utf-8?q?x?=",
+		"--boundary\n--\n----",
+		"🦊 Ελληνικά 日本語 עברית\n\nنص",
+	} {
+		m := outgoing()
+		m.Text, m.Signature = text, ""
+		raw := compose(t, m)
+		if p := Parse(bytes.NewReader(raw), Options{}); p.Text != text {
+			t.Errorf("%q arrived as %q", text[:min(len(text), 60)], p.Text[:min(len(p.Text), 60)])
+		}
+		sm, err := netmail.ReadMessage(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, params, _ := mime.ParseMediaType(sm.Header.Get("Content-Type"))
+		first, err := multipart.NewReader(sm.Body, params["boundary"]).NextPart() // undoes quoted-printable
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(first)
+		if got := strings.ReplaceAll(string(b), "\r\n", "\n"); err != nil || got != text+"\n" {
+			t.Errorf("%q arrived elsewhere as %q: %v", text[:min(len(text), 60)], got[:min(len(got), 60)], err)
+		}
+		if kind := first.Header.Get("Content-Type"); strings.Contains(kind, "flowed") {
+			t.Error(kind)
+		}
+	}
+}
+
+// TestComposeWithoutSender: a mail without From is refused, not sent.
+func TestComposeWithoutSender(t *testing.T) {
+	m := outgoing()
+	m.From.Addr = ""
+	if err := Compose(io.Discard, m); err == nil || !strings.Contains(err.Error(), "From") {
+		t.Error(err)
 	}
 }
 
