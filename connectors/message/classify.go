@@ -126,7 +126,7 @@ func autoReplied(h *header, a automation, s sender, m *ticketing.Mail, toMany bo
 	return marked && !toMany && !rePrefix.MatchString(m.Subject) && awayWords.MatchString(m.Subject)
 }
 
-var autoMailer = regexp.MustCompile(`(?i)\b(?:auto-?(?:reply|respon[ds]e?r?)|vacation)\b`)
+var autoMailer = anyOf(`(?i)\b(?:auto-?(?:reply|respon[ds]e?r?)|vacation)\b`)
 
 // awayPhrases are how automatic answers begin, in the words of the mail programs.
 const awayPhrases = `auto(?:matic|mated)?[ -]?(?:e-?mail )?(?:reply|response|answer|responder)|out[ -]of[ -](?:the[ -])?office(?: (?:auto[ -]?)?(?:reply|response|message|notification|notice))?|vacation (?:reply|response|message|notice|responder)|away from (?:my|the) (?:mail|desk|office)|away message|i am (?:currently )?(?:out of (?:the )?office|on (?:vacation|holiday|leave))|(?:currently )?on (?:vacation|annual leave|parental leave|maternity leave)|` +
@@ -150,8 +150,8 @@ const awayLabels = `auto|autoreply|autoresponse|ooo|oof|away|out of office|abwes
 var (
 	// awaySubject is proof enough: the phrase stands first, and is all, or is set off from what
 	// follows. "Automatic reply is broken" and "Out of office next week" are people's.
-	awaySubject = regexp.MustCompile(`(?i)^\s*(?:[\[(【<*]+(?:` + awayPhrases + `)\s*[\])】>*]+|[\[(【<*]*(?:` + awayPhrases + `)\s*(?:$|[:：;!|.,\[("“«„»]|[-–—~]+(?:\s|$)|\bre\b|\bto your\b|\bto:|\bfrom:|\bauf ihre\b|\bà votre\b)|(?:` + awayLabels + `)\s*[\])】*]*\s*[:：])`)
-	awayWords   = regexp.MustCompile(`(?i)^\s*[\[(【<*]*(?:` + awayPhrases + `|vacation|holiday notice|urlaub|abwesen\p{L}*|absen\p{L}*|ausen\p{L}*|assen\p{L}*|afwezig\p{L}*|nieobecn\p{L}*|frånvar\p{L}*|fravær\p{L}*|poissa\p{L}*|nepřítom\p{L}*)|\b(?:out of (?:the )?office|on (?:vacation|leave|holiday)|auto-?(?:reply|response)|automatic reply)\b|` + `自动回复|自動返信|자동 ?응답`)
+	awaySubject = anyOf(`(?i)^\s*(?:[\[(【<*]+(?:` + awayPhrases + `)\s*[\])】>*]+|[\[(【<*]*(?:` + awayPhrases + `)\s*(?:$|[:：;!|.,\[("“«„»]|[-–—~]+(?:\s|$)|\bre\b|\bto your\b|\bto:|\bfrom:|\bauf ihre\b|\bà votre\b)|(?:` + awayLabels + `)\s*[\])】*]*\s*[:：])`)
+	awayWords   = anyOf(`(?i)^\s*[\[(【<*]*(?:` + awayPhrases + `|vacation|holiday notice|urlaub|abwesen\p{L}*|absen\p{L}*|ausen\p{L}*|assen\p{L}*|afwezig\p{L}*|nieobecn\p{L}*|frånvar\p{L}*|fravær\p{L}*|poissa\p{L}*|nepřítom\p{L}*)|\b(?:out of (?:the )?office|on (?:vacation|leave|holiday)|auto-?(?:reply|response)|automatic reply)\b|` + `自动回复|自動返信|자동 ?응답`)
 )
 
 // machineMade tells what programs write into the header of mail that they made, apart from the

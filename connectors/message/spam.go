@@ -29,22 +29,22 @@ func spam(h *header) bool {
 var confidence = regexp.MustCompile(`(?i)\bSCL:\s*(-?\d+)`)
 
 // spamWords says what a field holds if the server that wrote it took the mail for spam.
-var spamWords = func() map[string]*regexp.Regexp {
-	yes := regexp.MustCompile(`(?i)^\W*(?:yes|true|spam|junk)\b`)
-	m := map[string]*regexp.Regexp{
+var spamWords = func() map[string]phrases {
+	yes := anyOf(`(?i)^\W*(?:yes|true|spam|junk)\b`)
+	m := map[string]phrases{
 		// Rspamd: "default: True [15.2 / 15.0]", or its action
-		"x-spamd-result":  regexp.MustCompile(`(?i)^[^:]*:\s*true\b`),
-		"x-rspamd-action": regexp.MustCompile(`(?i)^\W*(?:add[ _-]header|rewrite[ _-]subject|reject|quarantine)\b`),
-		"x-spam-action":   regexp.MustCompile(`(?i)^\W*(?:add[ _-]header|rewrite[ _-]subject|reject|quarantine)\b`),
+		"x-spamd-result":  anyOf(`(?i)^[^:]*:\s*true\b`),
+		"x-rspamd-action": anyOf(`(?i)^\W*(?:add[ _-]header|rewrite[ _-]subject|reject|quarantine)\b`),
+		"x-spam-action":   anyOf(`(?i)^\W*(?:add[ _-]header|rewrite[ _-]subject|reject|quarantine)\b`),
 		// Microsoft: filtered as spam, by a rule, by a list of the tenant; phishing; put into Junk
-		"x-forefront-antispam-report":           regexp.MustCompile(`(?i)\bSFV:(?:SPM|SKS|SKB)\b|\bCAT:(?:H?SPM|H?PHSH|MALW)\b`),
-		"x-microsoft-antispam-mailbox-delivery": regexp.MustCompile(`(?i)\bdest:J\b`),
-		"x-ses-spam-verdict":                    regexp.MustCompile(`(?i)^\W*fail\b`),
-		"x-gmail-labels":                        regexp.MustCompile(`(?i)(?:^|,)\s*"?spam"?\s*(?:,|$)`),
-		"x-yahoofilteredbulk":                   regexp.MustCompile(`\d`), // the address that it came from
-		"x-proofpoint-spam-details":             regexp.MustCompile(`(?i)\brule=(?:[a-z_]+_)?spam\b`),
-		"x-yandex-spam":                         regexp.MustCompile(`^\s*4\b`),
-		"x-klms-antispam-status":                regexp.MustCompile(`(?i)^\W*spam\b`),
+		"x-forefront-antispam-report":           anyOf(`(?i)\bSFV:(?:SPM|SKS|SKB)\b|\bCAT:(?:H?SPM|H?PHSH|MALW)\b`),
+		"x-microsoft-antispam-mailbox-delivery": anyOf(`(?i)\bdest:J\b`),
+		"x-ses-spam-verdict":                    anyOf(`(?i)^\W*fail\b`),
+		"x-gmail-labels":                        anyOf(`(?i)(?:^|,)\s*"?spam"?\s*(?:,|$)`),
+		"x-yahoofilteredbulk":                   anyOf(`\d`), // the address that it came from
+		"x-proofpoint-spam-details":             anyOf(`(?i)\brule=(?:[a-z_]+_)?spam\b`),
+		"x-yandex-spam":                         anyOf(`^\s*4\b`),
+		"x-klms-antispam-status":                anyOf(`(?i)^\W*spam\b`),
 		"x-mailscanner-spamcheck":               yes,
 	}
 	for _, name := range strings.Fields(`x-spam-flag x-spam-status x-spam x-barracuda-spam-flag x-barracuda-spam-status
