@@ -43,7 +43,7 @@ func decodeText(b []byte, label, hint string) (text string, known bool) {
 		return string(b), known
 	}
 	if cs != nil && cs.seven && !isASCII(b) {
-		cs, label = nil, "" // eight-bit bytes are no UTF-7
+		cs = nil // eight-bit bytes are no UTF-7
 	}
 	if cs == nil || cs.unicode || cs.claimsNothing {
 		b = joinSurrogates(b)

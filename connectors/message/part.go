@@ -188,9 +188,10 @@ func (w *walker) unpacker(p *part) unpacker {
 	case "application/pkcs7-mime", "application/x-pkcs7-mime":
 		return &cms{w: w, of: p}
 	case "application/octet-stream":
-		if name == "winmail.dat" || name == "win.dat" {
+		switch name {
+		case "winmail.dat", "win.dat":
 			return &tnef{w: w, of: p}
-		} else if name == "smime.p7m" {
+		case "smime.p7m":
 			return &cms{w: w, of: p}
 		}
 	}

@@ -153,7 +153,7 @@ func rtfText(s string, html bool) string {
 						i += 2
 					}
 				case '*':
-					if !(html && strings.HasPrefix(s[i:], `\htmltag`)) {
+					if !html || !strings.HasPrefix(s[i:], `\htmltag`) {
 						now.skip = true
 					}
 				case '~':
