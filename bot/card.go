@@ -300,6 +300,9 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 	if len(m.ReplyTo) > 0 && m.Author.Addr == "" && !m.NewPerson && !slices.ContainsFunc(m.ReplyTo, m.From.Is) {
 		lines = append(lines, Line{{Text: "Asks for answers to " + ticketing.OneLine(addresses(m.ReplyTo), 150) + "."}})
 	}
+	if f := dr.Failure; f.ID != 0 {
+		lines = append(lines, Line{{Text: "✗ The answer did not arrive", Strong: true}, {Text: ": " + ticketing.OneLine(reported(f), 200)}})
+	}
 	if c.Mentions != 0 {
 		lines = append(lines, Line{{Text: fmt.Sprintf("Mentions #%d, where its sender has no part.", c.Mentions)}})
 	}

@@ -221,3 +221,24 @@ func TestLeadsAreTold(t *testing.T) {
 	w.bot.sweepOverdue(t.Context())
 	w.shows(w.posted(ticketing.OverduePost), "1 mail waits too long")
 }
+
+func TestAFailureIsToldToWhoeverAnswered(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.arrives("Heating", "cold")
+	card := w.card("Heating")
+	w.click(0, card, "take")
+	w.shows(card, "Taken by Ann")
+	w.receives(ticketing.Mail{
+		From: ticketing.Address{Addr: "mailer-daemon@example.net"}, Subject: "Undelivered", References: []string{id}, Bounce: true,
+		Report: ticketing.Report{Text: "maria@example.net: mailbox full (5.2.2)", Says: "552 quota exceeded"},
+	})
+	line := w.line("Not delivered")
+	if got := text(line.m); !strings.Contains(got, "maria@example.net: mailbox full (5.2.2)") || !strings.Contains(got, "552 quota exceeded") {
+		t.Errorf("the line says %s", got)
+	}
+	if !slices.ContainsFunc(line.m.Status, func(s Span) bool { return s.Member == "ann" && s.Ping }) {
+		t.Errorf("Ann is not told: %+v", line.m.Status)
+	}
+	w.shows(card, "The answer did not arrive: maria@example.net: mailbox full (5.2.2)")
+	w.shows(card, "Taken by Ann")
+}

@@ -42,7 +42,12 @@ func (b *Bot) mailLine(dr ticketing.Drawing, show ticketing.Show) Message {
 		msg.Notice = "Answered outside GroupMail"
 		msg.Status = Line{{Text: "↗ Answered outside GroupMail", Strong: true}, {Text: " by " + ticketing.OneLine(m.From.String(), 120) + " · "}, {Time: when(m)}}
 	case m.Bounce:
-		msg.Status = Line{{Text: "✗ A mail was not delivered", Strong: true}, {Text: ", says " + who + " · "}, {Time: when(m)}}
+		msg.Notice = "A mail was not delivered"
+		msg.Tone = Red
+		msg.Status = Line{{Text: "✗ Not delivered", Strong: true}, {Text: ": " + ticketing.OneLine(reported(m), 300) + " · "}, {Time: when(m)}}
+	case m.Report.Delay:
+		msg.Notice = "A mail is delayed"
+		msg.Status = Line{{Text: "⏳ Delayed", Strong: true}, {Text: ": " + ticketing.OneLine(reported(m), 300) + " · "}, {Time: when(m)}}
 	case m.AutoReply:
 		msg.Status = Line{{Text: "↩ Automatic answer", Strong: true}, {Text: " of " + who + " · "}, {Time: when(m)}}
 	default:
@@ -56,6 +61,12 @@ func (b *Bot) mailLine(dr ticketing.Drawing, show ticketing.Show) Message {
 	}
 	if c := dr.Conversation; c.Owner != "" && c.Last == m.ID && m.Asks() && m.ID != c.First && dr.Post.Shown == 0 {
 		msg.Status = append(msg.Status, Span{Text: " · "}, Span{Member: onPlatform(c.Owner), Text: dr.Named(c.Owner).Called(), Ping: sameplatform(c.Owner, dr.Board)})
+	}
+	if m.Report.Says != "" {
+		msg.Lines = append(msg.Lines, Line{{Text: "The server says: " + ticketing.OneLine(m.Report.Says, 500)}})
+	}
+	if owner := failureConcerns(dr); owner != "" {
+		msg.Status = append(msg.Status, Span{Text: " · "}, Span{Member: onPlatform(owner), Text: dr.Named(owner).Called(), Ping: sameplatform(owner, dr.Board)})
 	}
 	read := Button{ID: "mail", Label: "Whole mail", Value: strconv.FormatInt(int64(m.ID), 10)}
 	if show != ticketing.ShowFull {
@@ -87,6 +98,26 @@ func (b *Bot) mailLine(dr ticketing.Drawing, show ticketing.Show) Message {
 		msg.Lines = append(msg.Lines, Line{{Text: "More files, left in the mailbox: " + ticketing.OneLine(strings.Join(kept, ", "), 500)}})
 	}
 	return msg
+}
+
+// reported is what a delivery report says in plain words, or who sent it where it says nothing.
+func reported(m ticketing.Mail) string {
+	if m.Report.Text != "" {
+		return m.Report.Text
+	}
+	return "says " + calledSender(m)
+}
+
+// failureConcerns is whom a delivery failure is told to by name when its line is posted: whoever has
+// the conversation, or had it last.
+func failureConcerns(dr ticketing.Drawing) ticketing.MemberID {
+	if !dr.Mail.Bounce || dr.Post.Shown != 0 {
+		return ""
+	}
+	if dr.Conversation.Owner != "" {
+		return dr.Conversation.Owner
+	}
+	return dr.Conversation.LastOwner
 }
 
 func sameplatform(id ticketing.MemberID, b ticketing.Board) bool {

@@ -40,7 +40,7 @@ func (t *tx) Erase(id ticketing.ConversationID, now time.Time) (joined []ticketi
 	}
 	const words = ticketing.ErasedText
 	erase(`UPDATE mails SET from_name = '', from_addr = '', to_addrs = '[]', cc_addrs = '[]', reply_to = '[]', author_name = '',
-		author_addr = '', subject = ?, text = ?, reply = ?, html = '', attachments = '[]', fault = '', raw = 0
+		author_addr = '', subject = ?, text = ?, reply = ?, html = '', attachments = '[]', fault = '', report = '', report_says = '', raw = 0
 		WHERE conversation IN ?`, words, words, words, all)
 	erase(`UPDATE replies SET to_addrs = '[]', cc_addrs = '[]', subject = ?, text = ?, signature = '', files = '[]', error = '', raw = 0
 		WHERE conversation IN ?`, words, words, all)

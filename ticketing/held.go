@@ -9,7 +9,7 @@ import (
 // of shops and web forms write is work, and gets a card.
 func heldFor(m Mail) Reason {
 	switch {
-	case m.Bounce:
+	case m.Bounce, m.Report.Delay:
 		return HeldBounce
 	case m.AutoReply:
 		return HeldAutoReply

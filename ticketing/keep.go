@@ -8,7 +8,7 @@ import (
 // Keep says for how long what people wrote is kept. Zero: forever.
 type Keep struct {
 	Spam    time.Duration // once it was marked as spam
-	Untaken time.Duration // new, without a number, and nothing has come since
+	Untaken time.Duration // new without a number, or held, and nothing has come since
 	Closed  time.Duration // closed, and nothing has come since
 }
 
@@ -23,7 +23,7 @@ const ErasedText = "(erased)"
 // the action log. It returns how many were erased.
 func (d *Desk) SweepKept(ctx context.Context) (erased int, err error) {
 	for _, g := range d.groups {
-		for state, keep := range map[State]time.Duration{Spam: g.Keep.Spam, New: g.Keep.Untaken, Closed: g.Keep.Closed} {
+		for state, keep := range map[State]time.Duration{Spam: g.Keep.Spam, New: g.Keep.Untaken, Held: g.Keep.Untaken, Closed: g.Keep.Closed} {
 			if keep <= 0 {
 				continue
 			}
@@ -96,11 +96,17 @@ func (u *use) erase(c *Conversation) (bool, error) {
 	}
 	c.Subject, c.With, c.Note, c.NewPerson, c.Files = ErasedText, Address{}, "", Address{}, 0
 	c.Erased = u.now
-	if c.State == New { // nobody is asked to answer it any more
+	was := c.State
+	if was == New || was == Held { // nobody is asked to answer it any more
 		c.State, c.Outcome, c.Closed, c.Since, c.Overdue = Closed, "nobody took it in time", u.now, u.now, false
 	}
 	if err := u.SetConversation(*c); err != nil {
 		return false, err
+	}
+	if was == Held {
+		if err := u.unheld(c); err != nil {
+			return false, err
+		}
 	}
 	if err := u.logged(*c, Event{Move: LogErased}); err != nil {
 		return false, err

@@ -107,6 +107,8 @@ type Mail struct {
 	Priority      Priority
 	Ours          string // the unguessable mark of a mail that we composed (header X-GroupMail-ID); empty otherwise
 
+	Report Report // of a delivery failure, or a delay: what it says
+
 	Fault  string // what could not be read; the other fields hold what could
 	Digest string // hex SHA-256 of the body's bytes, without the header
 	Raw    BlobID // the bytes as they came or went
@@ -128,7 +130,15 @@ func (m Mail) Sender() Address {
 
 // Wakes tells whether the mail asks for a person's attention: automatic answers and bounces wake
 // nobody and reopen nothing.
-func (m Mail) Wakes() bool { return !m.AutoReply && !m.Bounce }
+func (m Mail) Wakes() bool { return !m.AutoReply && !m.Bounce && !m.Report.Delay }
+
+// Report is what a mail server says of a mail that it could not deliver.
+type Report struct {
+	Text  string // whom it did not reach and why, in plain words; empty if the mail is no report
+	Says  string // in the server's own words; may be empty
+	Mark  string // of the mail of ours that it is about (see Mail.Ours), if it names it
+	Delay bool   // the server goes on trying: a warning, no failure
+}
 
 // Asks tells whether the mail comes from the other side and asks for a person's attention.
 func (m Mail) Asks() bool { return m.Direction == In && m.Wakes() }

@@ -492,6 +492,15 @@ func (u *use) joins(m Mail) (id ConversationID, mentions int, err error) {
 	if ref, ok := known[m.MessageID]; ok && !ref.Own {
 		return ref.Conversation, 0, nil
 	}
+	if mark := m.Report.Mark; mark != "" { // its server wrote a Message-ID of its own into our mail
+		r, err := u.ReplyMarked(mark)
+		if err == nil && r.Group == u.group.Name {
+			return r.Conversation, 0, nil
+		}
+		if err != nil && !errors.Is(err, ErrNone) {
+			return 0, 0, err
+		}
+	}
 	if m.TicketRef == 0 {
 		return 0, 0, nil
 	}

@@ -20,6 +20,7 @@ type Drawing struct {
 	Conversation Conversation
 	First        Mail // that the card shows; zero for a matter without mail
 	Newest       Mail // card: the newest of the other side that wakes; zero if there is none
+	Failure      Mail // card: the report that an answer did not arrive, if nothing has come or gone since; else zero
 	Mail         Mail // mail and pointer posts
 	Reply        Reply
 	Event        Event
@@ -107,6 +108,15 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		}
 		if dr.Newest, err = newestIn(tx, dr.Conversation, dr.First); err != nil {
 			return err
+		}
+		if c := dr.Conversation; c.Last != c.First && c.Last != dr.Newest.ID && c.Last != 0 {
+			last, err := tx.Mail(c.Last)
+			if err != nil && !errors.Is(err, ErrNone) {
+				return err
+			}
+			if last.Bounce {
+				dr.Failure = last
+			}
 		}
 		if c := dr.Conversation; c.State == Spam || c.State == Waiting {
 			if dr.Events, err = tx.Events(p.Conversation); err != nil {

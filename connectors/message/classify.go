@@ -65,6 +65,7 @@ func (w *walker) classify(m *ticketing.Mail, d *Details, opt Options) {
 		if !m.Bounce {
 			d.Bounce.Temporary, d.Bounce.Recipient, d.Bounce.Status, d.Bounce.Diagnostic = true, delay.recipient(), delay.status, delay.diagnostic
 		}
+		m.Report = ticketing.Report{Text: clip(oneLine(d.Bounce.String()), 1000), Says: clip(d.Bounce.Diagnostic, 1000), Mark: d.Bounce.OriginalMark, Delay: d.Bounce.Temporary}
 		// It belongs to the mail that failed, which many servers name nowhere but here.
 		if id := d.Bounce.OriginalMessageID; id != "" && !slices.Contains(m.References, id) {
 			m.References = append(m.References, id)

@@ -17,3 +17,9 @@ CREATE TABLE troubles (
     ended      timestamptz,
     note       text NOT NULL
 );
+
+-- What a delivery report says.
+ALTER TABLE mails ADD report text NOT NULL DEFAULT '';
+ALTER TABLE mails ADD report_says text NOT NULL DEFAULT '';
+ALTER TABLE mails ADD report_mark text NOT NULL DEFAULT '';
+ALTER TABLE mails ADD delay boolean NOT NULL DEFAULT FALSE;

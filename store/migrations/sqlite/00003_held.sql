@@ -18,3 +18,9 @@ CREATE TABLE troubles (
     ended      TIMESTAMP,
     note       TEXT NOT NULL
 );
+
+-- What a delivery report says.
+ALTER TABLE mails ADD report TEXT NOT NULL DEFAULT '';
+ALTER TABLE mails ADD report_says TEXT NOT NULL DEFAULT '';
+ALTER TABLE mails ADD report_mark TEXT NOT NULL DEFAULT '';
+ALTER TABLE mails ADD delay BOOLEAN NOT NULL DEFAULT FALSE;
