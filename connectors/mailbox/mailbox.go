@@ -79,6 +79,13 @@ type Settler interface {
 	Settle(ctx context.Context, ref ticketing.Ref, fate ticketing.Fate) error
 }
 
+// Committer is a Settler whose Settle counts only after Commit (POP3: what is marked for deletion is
+// deleted at the session's end).
+type Committer interface {
+	// Commit makes what was settled since the last time happen. After an error nothing is known to have.
+	Commit(ctx context.Context) error
+}
+
 // Keeper is what the loop asks of the product (ticketing.Desk).
 type Keeper interface {
 	Look(ctx context.Context, mailbox string, since ticketing.Since, box ticketing.Box) (ticketing.Window, error)

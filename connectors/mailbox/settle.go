@@ -16,12 +16,22 @@ func (w *Watcher) settle(stop, work context.Context, src Source) error {
 	if w.cfg.Sent || time.Now().Before(w.settleAgain) {
 		return nil
 	}
+	committer, commits := src.(Committer)
 	for {
 		due, err := w.keeper.Unsettled(work, w.cfg.Name, batch)
 		if err != nil {
 			return fmt.Errorf("read due fates: %w", err)
 		}
 		failures, inARow := 0, 0
+		putOff := func(err error) {
+			if work.Err() == nil {
+				w.fate(err)
+				w.log.Warn("fate put off", "err", err)
+			}
+			failures++
+			inARow++
+		}
+		var done []ticketing.Settlement
 		if len(due) > 0 {
 			w.fate(nil)
 		}
@@ -30,17 +40,25 @@ func (w *Watcher) settle(stop, work context.Context, src Source) error {
 				break
 			}
 			if err := w.settleOne(work, src, s); err != nil {
-				if work.Err() == nil {
-					w.fate(err)
-					w.log.Warn("fate put off", "uid", s.Ref.UID, "err", err)
-				}
-				failures++
-				inARow++
+				putOff(fmt.Errorf("mail %s: %w", s.Ref.UID, err))
 				continue
 			}
 			inARow = 0
-			if err := w.keeper.Settled(work, w.cfg.Name, s); err != nil {
-				return fmt.Errorf("note a settled mail: %w", err)
+			if done = append(done, s); !commits {
+				if err := w.keeper.Settled(work, w.cfg.Name, s); err != nil {
+					return fmt.Errorf("note a settled mail: %w", err)
+				}
+			}
+		}
+		if commits {
+			if err := committer.Commit(work); err != nil {
+				putOff(err)
+				done = nil
+			}
+			for _, s := range done {
+				if err := w.keeper.Settled(work, w.cfg.Name, s); err != nil {
+					return fmt.Errorf("note a settled mail: %w", err)
+				}
 			}
 		}
 		switch {

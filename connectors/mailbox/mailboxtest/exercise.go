@@ -51,7 +51,7 @@ func Mail(n int) []byte {
 const patience = 30 * time.Second
 
 // Exercise tests whether a kind of mailbox keeps to the contract of mailbox.Source, and of Waiter,
-// Settler and Prober where it implements them. newBox makes a box of its own for each test.
+// Settler, Committer and Prober where it implements them. newBox makes a box of its own for each test.
 func Exercise(t *testing.T, newBox func(t *testing.T) Box) {
 	for _, test := range []struct {
 		name string
@@ -634,7 +634,7 @@ func settle(b *bench) {
 	if len(mails) != len(raws) {
 		b.Fatalf("got %d mails, want %d", len(mails), len(raws))
 	}
-	settler := src.(mailbox.Settler)
+	settler := committing{src.(mailbox.Settler)}
 	for i, fate := range fates {
 		if err := settler.Settle(b.ctx, mails[i].ref, fate); err != nil {
 			b.Fatalf("Settle %s: %v", fate, err)
@@ -663,6 +663,17 @@ func settle(b *bench) {
 	if len(last) == 0 || last[len(last)-1] != mails[len(fates)] {
 		b.Errorf("the mail without a fate was changed: %v", last)
 	}
+}
+
+// committing commits each fate at once, where that is to be done.
+type committing struct{ mailbox.Settler }
+
+func (c committing) Settle(ctx context.Context, ref ticketing.Ref, fate ticketing.Fate) error {
+	err := c.Settler.Settle(ctx, ref, fate)
+	if committer, ok := c.Settler.(mailbox.Committer); ok && err == nil {
+		err = committer.Commit(ctx)
+	}
+	return err
 }
 
 func settleUnknownFate(b *bench) {
