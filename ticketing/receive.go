@@ -26,7 +26,7 @@ func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (
 	var received []time.Time
 	if box.Names != nil {
 		var looked Window
-		if looked, received, err = d.lookAtNames(ctx, mailbox, &box); err != nil || looked != (Window{}) {
+		if looked, received, err = d.lookAtNames(ctx, mailbox, since, &box); err != nil || looked != (Window{}) {
 			return looked, err
 		}
 	}
@@ -78,11 +78,11 @@ func (d *Desk) Look(ctx context.Context, mailbox string, since Since, box Box) (
 
 // lookAtNames finds out whether a mailbox whose names have no order is looked at for the first time,
 // or whether its server names all mails anew, for which box gets a Validity of its own. Then the
-// window is zero (which a known one never is), and it is told when the mails arrived.
+// window is zero (which a known one never is), and it is told when the mails arrived if that matters.
 //
 // All names are unknown also where other programs take what is there away. So mails must be among
 // them that are older than what was seen last, and not one or two, which somebody may have put there.
-func (d *Desk) lookAtNames(ctx context.Context, mailbox string, box *Box) (w Window, received []time.Time, err error) {
+func (d *Desk) lookAtNames(ctx context.Context, mailbox string, since Since, box *Box) (w Window, received []time.Time, err error) {
 	const few = 2
 	var (
 		known   BoxMemory
@@ -116,6 +116,9 @@ func (d *Desk) lookAtNames(ctx context.Context, mailbox string, box *Box) (w Win
 		if !unknown {
 			return w, nil, nil
 		}
+	}
+	if first && since.All {
+		return Window{}, nil, nil
 	}
 	received, err = box.Names.Received(ctx)
 	if err != nil || first {
@@ -153,9 +156,10 @@ func allUnknown(tx Tx, mailbox, validity string, uids []string) (bool, error) {
 // they arrived is noted, too, for ForgetUnwanted.
 func (u *use) unwant(mailbox string, box Box, received []time.Time, since time.Time, all bool) error {
 	var unwanted []Sighting
-	for i, uid := range box.Names.UIDs {
-		if at := received[i]; all || !at.IsZero() && at.Before(since) {
-			unwanted = append(unwanted, Sighting{Mailbox: mailbox, Ref: Ref{Validity: box.Validity, UID: uid}, At: at})
+	for i, at := range received {
+		if all || !at.IsZero() && at.Before(since) {
+			ref := Ref{Validity: box.Validity, UID: box.Names.UIDs[i]}
+			unwanted = append(unwanted, Sighting{Mailbox: mailbox, Ref: ref, At: at})
 		}
 	}
 	return u.PutSighting(unwanted...)

@@ -211,14 +211,14 @@ func (v view) do(ctx context.Context, operation string, f func(k *Keeper) error)
 }
 
 func (v view) Look(ctx context.Context, name string, since ticketing.Since, box ticketing.Box) (w ticketing.Window, err error) {
-	received, err := v.received(ctx, name, box)
+	received, err := v.received(ctx, name, since, box)
 	if err != nil {
 		return w, err
 	}
 	err = v.do(ctx, "Look", func(k *Keeper) error {
 		k.looks = append(k.looks, box)
 		known, ok := k.windows[name]
-		if !ok && !since.All {
+		if !ok {
 			for i, at := range received {
 				if since.Date.IsZero() || !at.IsZero() && at.Before(since.Date) {
 					k.places[place{name, ticketing.Ref{UID: box.Names.UIDs[i]}}] = true
@@ -245,11 +245,11 @@ func (v view) Look(ctx context.Context, name string, since ticketing.Since, box 
 }
 
 // received tells of a mailbox's first look when each of its named mails arrived.
-func (v view) received(ctx context.Context, name string, box ticketing.Box) ([]time.Time, error) {
+func (v view) received(ctx context.Context, name string, since ticketing.Since, box ticketing.Box) ([]time.Time, error) {
 	v.k.mu.Lock()
 	_, known := v.k.windows[name]
 	v.k.mu.Unlock()
-	if known || box.Names == nil {
+	if known || since.All || box.Names == nil {
 		return nil, nil
 	}
 	return box.Names.Received(ctx)
