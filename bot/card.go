@@ -132,7 +132,7 @@ func wroteAgain(dr ticketing.Drawing) Line {
 	if begun(dr) && m.Sender().Is(dr.First.Sender()) {
 		word = " wrote again"
 	}
-	line := Line{{Text: "✉ " + ticketing.OneLine(calledSender(m), 80) + word, Strong: true}, {Text: " · "}, {Time: when(m)}}
+	line := Line{{Text: "✉ " + ticketing.OneLine(calledSender(m), 80) + word + " · "}, {Time: when(m)}}
 	if n := len(m.Attachments); n > 0 {
 		line = append(line, Span{Text: " · 📎 " + plural(n, "attachment")})
 	}

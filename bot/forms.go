@@ -184,7 +184,7 @@ func (h *hub) replyForm(who caller, dr ticketing.Draft, values map[string]string
 		}
 	}
 	f.Fields = []FormField{
-		{Name: "text", Label: "Answer", Kind: Long, Value: values["text"], Required: true},
+		{Name: "text", Label: "Answer", Kind: Long, Value: values["text"], Required: true, Help: "With files, or longer than fits here: write it in the card's thread."},
 		{Name: "to", Label: "To", Kind: Short, Value: values["to"], Required: true, Help: "Several addresses: commas between them."},
 		{Name: "cc", Label: "Cc", Kind: Short, Value: values["cc"]},
 		{Name: "after", Label: "Afterwards", Kind: Select, Value: values["after"], Options: after},

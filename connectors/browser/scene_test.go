@@ -202,6 +202,7 @@ func (s *scene) click(c bot.Click) bot.Answer {
 			Fields: []bot.FormField{
 				{Name: "text", Label: "Text", Kind: bot.Long, Value: "Dear Maria Kovács,\n\n", Required: true, Max: 3000},
 				{Name: "outcome", Label: "Close it as", Kind: bot.Select, Options: []bot.Option{{Value: "answered", Label: "Answered"}, {Value: "phoned", Label: "Phoned"}, {Value: "sent", Label: "Sent the info pack"}}, Help: "Leave it empty to wait for an answer."},
+				{Name: "after", Label: "Afterwards", Kind: bot.Select, Options: []bot.Option{{Label: "Wait for an answer"}, {Value: "remind", Label: "Remind me in a week"}}},
 				{Name: "sign", Label: "Add my signature", Kind: bot.Check, Value: "true"},
 			}}}
 	}

@@ -272,6 +272,9 @@ func TestForm(t *testing.T) {
 	w.click(onButton(id, "reply"))
 	w.do(chromedp.WaitVisible("dialog.form"))
 	w.look("form")
+	if got := eval[string](w, `(e => e.options.length + " " + e.selectedOptions[0].text)(document.querySelector('dialog [name="after"]'))`); got != "2 Wait for an answer" {
+		t.Errorf("a choice that has a default offers and shows %q", got)
+	}
 	w.do(chromedp.SendKeys(area, "Yes, it is free. TODO price"))
 	w.keys(kb.Enter, chromedp.ModifierCtrl)
 	w.shows(`[data-field="text"] .fault`, "There is still a TODO in it.")
@@ -287,9 +290,12 @@ func TestForm(t *testing.T) {
 	w.gone("dialog")
 	w.shows(".toast", "is kept")
 	w.look("toast")
-	if w.overlap(".toast", "#composer-place") || w.overlap(".toast", "#main .bar") {
-		t.Error("the word at the top lies over the box to write in, or over the channel's name")
+	for _, other := range []string{"#composer-place", "#main .bar", "#scroll"} {
+		if w.overlap(".toast", other) {
+			t.Errorf("the passing word lies over %s", other)
+		}
 	}
+	w.until("the newest card is whole all the same", "(e => e.scrollHeight - e.scrollTop - e.clientHeight < 2)(document.querySelector('#scroll'))")
 	w.click(onButton(id, "reply"))
 	w.shows("dialog", "What you had typed is here again.")
 	w.look("form-restored")
@@ -336,6 +342,9 @@ func TestCompletion(t *testing.T) {
 	}
 	w.shows(".offers", "what waits")
 	w.look("completion")
+	if broken := eval[string](w, "[...document.querySelectorAll('.offers .what')].filter(e => e.scrollWidth > e.clientWidth + 1 || e.clientHeight > 30).map(e => e.innerText).join()"); broken != "" {
+		t.Errorf("offered on two lines, or cut off: %s", broken)
+	}
 	w.keys(kb.ArrowDown)
 	w.keys(kb.ArrowDown)
 	w.until("the second is chosen", `document.querySelector('#composer').getAttribute('aria-activedescendant').endsWith('-1')`)

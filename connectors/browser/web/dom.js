@@ -183,8 +183,11 @@ export function size(bytes) {
 
 // ---- small things that stand in front
 
-/** A passing word at the foot of the page. */
+/** A passing word beneath the name of what is being read, where it lies over nothing. */
 export function toast(text, action) {
+	const inThread = !$("thread").hidden && $("thread").contains(document.elementFromPoint(innerWidth / 2, innerHeight / 2));
+	const bar = $(inThread ? "thread" : "main").querySelector(".bar");
+	if (bar.nextElementSibling !== $("toasts")) bar.after($("toasts"));
 	const t = h("div", { class: "toast" }, h("span", null, text));
 	const gone = () => t.remove();
 	if (action) t.append(h("button", { type: "button", onclick: () => { gone(); action.run(); } }, action.label));

@@ -11,6 +11,9 @@ let kept = null; // the toast that offers the last draft
 let serial = 0;
 const read = (e) => (e.type === "checkbox" ? (e.checked ? "true" : "") : e.value);
 
+/** Whether a select says what happens if nobody touches it. */
+const chosen = (f) => f.kind === "select" && (f.options ?? []).some((o) => o.value === (f.value ?? ""));
+
 /** Opens a form. origin names what opened it, so that its draft is found again. */
 export function openForm(form, origin, apply, restore) {
 	const n = ++serial;
@@ -41,7 +44,7 @@ export function openForm(form, origin, apply, restore) {
 		switch (f.kind) {
 		case "long": e = h("textarea", { ...attrs, rows: "7", dir: "auto" }); e.value = value; break;
 		case "select":
-			e = h("select", attrs, f.required && (f.options ?? []).some((o) => o.value === f.value) ? "" : h("option", { value: "" }, f.required ? "Choose …" : "–"),
+			e = h("select", attrs, chosen(f) ? "" : h("option", { value: "" }, f.required ? "Choose …" : "–"),
 				(f.options ?? []).map((o) => h("option", { value: o.value }, o.label)));
 			e.value = value;
 			if (e.selectedIndex < 0) e.value = f.value ?? "";
@@ -61,7 +64,7 @@ export function openForm(form, origin, apply, restore) {
 		inputs.set(f.name, { e, initial: f.value ?? "" });
 		faults.set(f.name, fault);
 		countLeft();
-		const label = h("label", { for: id }, f.label, f.required ? "" : f.kind === "check" ? "" : h("span", { class: "faint" }, " (optional)"));
+		const label = h("label", { for: id }, f.label, f.required || f.kind === "check" || chosen(f) ? "" : h("span", { class: "faint" }, " (optional)"));
 		const help = h("p", { class: "help", id: id + "-help" }, f.help ?? "");
 		help.hidden = !f.help;
 		return f.kind === "check"

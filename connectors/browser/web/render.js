@@ -74,7 +74,7 @@ export function card(m, act) {
 	if (c.status?.length) e.append(h("p", { class: "status" }, line(c.status)));
 	if (c.title) e.append(h("h3", { class: "title", dir: "auto" }, c.title));
 	for (const l of c.lines ?? []) e.append(h("p", { class: "line" }, line(l)));
-	if (c.quote) e.append(quote(c.quote, c.clipped, m.id));
+	if (c.quote) e.append(quote(c.quote, c.clipped, m.whisper ? null : m.id)); // who asked to read wants to read
 	if (c.footer?.length) e.append(h("p", { class: "footer" }, line(c.footer)));
 	if (c.buttons?.length) {
 		const row = h("div", { class: "actions" });
