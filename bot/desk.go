@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	deskEvery  = 30 * time.Second // for what changes by itself: trouble that lasts
+	deskEvery  = 10 * time.Second // for what changes by itself: trouble that lasts
 	deskPause  = time.Second      // between two looks after something was done
-	alertEvery = 30 * time.Second
-	alertLease = 25 * time.Second
+	alertEvery = 10 * time.Second
+	alertLease = 8 * time.Second
 )
 
 // deskCard is how the group stands. It is pinned, and shows times, not ages, so that it changes only

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -78,6 +79,8 @@ type Account struct {
 	User           string
 	Password       Secret
 	AllowPlaintext bool
+	CA             string // file of the authorities whose certificates count; empty: the system's
+	caLine         int
 }
 
 // The words of the configuration file.
@@ -95,7 +98,21 @@ func (a Account) account() account.Account {
 	return account.Account{
 		Host: a.Host, Port: a.Port, TLS: a.TLS, User: a.User, AllowPlaintext: a.AllowPlaintext,
 		Password: func(context.Context) (string, error) { return a.Password.Read() },
+		RootCAs:  a.roots(),
 	}
+}
+
+// roots are the authorities whose certificates count: those of the file, read anew so that a renewed one
+// needs no restart, or the system's (nil).
+func (a Account) roots() *x509.CertPool {
+	if a.CA == "" {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if pem, err := os.ReadFile(a.CA); err == nil { // else nobody is trusted; Load has looked
+		pool.AppendCertsFromPEM(pem)
+	}
+	return pool
 }
 
 // plaintext tells whether a password would cross the network unencrypted.
@@ -115,6 +132,16 @@ func (a Account) credentials() string {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// accounts lists all sign-ins on mail servers.
+func (c Config) accounts() (all []Account) {
+	for _, g := range c.Groups {
+		for _, m := range g.Accounts {
+			all = append(all, m.IMAP, m.SMTP)
+		}
+	}
+	return all
 }
 
 // groups are in the form that the desk wants.
@@ -188,6 +215,11 @@ func Load(path string) (cfg Config, warnings []string, err error) {
 		return cfg, nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}
 	cfg, bad := parse(data)
+	for _, a := range cfg.accounts() {
+		if a.CA != "" && a.roots().Equal(x509.NewCertPool()) {
+			bad.add(a.caLine, "ca: %s cannot be read, or holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).", a.CA)
+		}
+	}
 	plain := 0
 	seen := map[string]bool{}
 	for _, s := range cfg.secrets() {

@@ -347,6 +347,10 @@ func (p *configParser) account(s *section, otherwise Account, protocol account.P
 	} else {
 		s.known = append(s.known, "password")
 	}
+	a.CA = s.text("ca", otherwise.CA, "/etc/ssl/our-ca.pem")
+	if a.caLine = otherwise.caLine; s.keys["ca"] != nil {
+		a.caLine = s.keys["ca"].line
+	}
 	a.AllowPlaintext = s.flag("allow_plaintext")
 	if a.plaintext() && !a.AllowPlaintext && a.Host != "" {
 		s.fault("tls", "the password would cross the network to %s where everybody can read it. Use \"tls\" or \"starttls\"; if the line is safe otherwise, set allow_plaintext = true.", a.Host)
