@@ -44,6 +44,7 @@ type App struct {
 	browser   *browser.Platform // nil: not used
 	watchers  []*mailbox.Watcher
 	troubles  *troubles
+	signIns   *signIns
 
 	stopping atomic.Bool
 }
@@ -97,6 +98,7 @@ func Open(ctx context.Context, cfg Config, w Wiring, log *slog.Logger) (_ *App, 
 	a.bot = bot.New(bot.Config{
 		Desk: a.desk, Platforms: a.platforms, Secret: secret, OpenFile: a.openFile, Mail: a.mailPeople, Clock: w.Clock, Log: log,
 	})
+	a.signIns = newSignIns(cfg, vault(cfg, a.store))
 	a.openMail(w.Clock)
 	a.server = a.newServer(w)
 	return a, nil
@@ -237,7 +239,7 @@ func (a *App) openMail(clock ticketing.Clock) {
 			if !ok {
 				return smtp.Config{}, fmt.Errorf("the mailbox %q is no longer in the configuration. Put it back, or answer from another", mailbox)
 			}
-			return smtpConfig(m), nil
+			return a.signIns.smtp(m), nil
 		},
 		Ended: a.noteSending,
 	})
@@ -246,10 +248,10 @@ func (a *App) openMail(clock ticketing.Clock) {
 }
 
 func (a *App) watch(g ticketing.Group, m MailboxConfig) *mailbox.Watcher {
-	open := func(ctx context.Context) (mailbox.Source, error) { return imap.Open(ctx, imapConfig(m, m.Folder)) }
+	open := func(ctx context.Context) (mailbox.Source, error) { return imap.Open(ctx, a.signIns.imap(m, m.Folder)) }
 	return mailbox.New(mailbox.Config{
 		Name: m.Name, Since: m.Since, Poll: m.Poll, Done: m.Done, Junk: m.Junk,
-		Parse: message.Options{Tag: g.Tag, Trusted: m.Trusted}, Credentials: m.IMAP.credentials,
+		Parse: message.Options{Tag: g.Tag, Trusted: m.Trusted}, Credentials: a.signIns.stamp(m.IMAP),
 	}, open, a.desk, a.log)
 }
 
@@ -257,7 +259,7 @@ func (a *App) watch(g ticketing.Group, m MailboxConfig) *mailbox.Watcher {
 // there is none and none was named, there is nothing to watch.
 func (a *App) watchSent(g ticketing.Group, m MailboxConfig) *mailbox.Watcher {
 	open := func(ctx context.Context) (mailbox.Source, error) {
-		box, err := imap.Open(ctx, imapConfig(m, cmp.Or(m.SentFolder, imap.SentFolder)))
+		box, err := imap.Open(ctx, a.signIns.imap(m, cmp.Or(m.SentFolder, imap.SentFolder)))
 		switch {
 		case errors.Is(err, imap.ErrNoFolder) && m.SentFolder == "":
 			a.log.Info("no Sent folder: answers from mail programs are not seen", "mailbox", m.Name)
@@ -269,7 +271,7 @@ func (a *App) watchSent(g ticketing.Group, m MailboxConfig) *mailbox.Watcher {
 	}
 	return mailbox.New(mailbox.Config{
 		Name: ticketing.SentName(m.Name), Sent: true, Poll: m.Poll,
-		Parse: message.Options{Tag: g.Tag, Trusted: m.Trusted}, Credentials: m.IMAP.credentials,
+		Parse: message.Options{Tag: g.Tag, Trusted: m.Trusted}, Credentials: a.signIns.stamp(m.IMAP),
 	}, open, a.desk, a.log)
 }
 
@@ -280,12 +282,6 @@ func (noFolder) Fetch(context.Context, mailbox.Ledger, func(context.Context, mai
 	return nil
 }
 func (noFolder) Close() error { return nil }
-
-func imapConfig(m MailboxConfig, folder string) imap.Config {
-	return imap.Config{Account: m.IMAP.account(), Folder: folder}
-}
-
-func smtpConfig(m MailboxConfig) smtp.Config { return smtp.Config{Account: m.SMTP.account()} }
 
 // fileSent is the work of a ticketing.FileSentJob: the copy of a sent reply goes into Sent.
 func (a *App) fileSent(ctx context.Context, id int64) error {
@@ -310,7 +306,7 @@ func (a *App) fileSent(ctx context.Context, id int64) error {
 		return err
 	}
 	defer raw.Close()
-	err = imap.AppendSent(ctx, imapConfig(m, ""), m.SentFolder, r.MessageID, raw, size)
+	err = imap.AppendSent(ctx, a.signIns.imap(m, ""), m.SentFolder, r.MessageID, raw, size)
 	a.noteCopy(context.WithoutCancel(ctx), m, err)
 	return err
 }
@@ -515,6 +511,8 @@ type mailboxState struct {
 	Mails  int           `json:"mails"`
 	Error  string        `json:"error,omitempty"` // of a failing one
 	Cure   string        `json:"cure,omitempty"`
+	// Expires is when the sign-in or its secret ends, as far as that is known: somebody must act before.
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 func (a *App) readiness(ctx context.Context) readiness {
@@ -532,6 +530,16 @@ func (a *App) readiness(ctx context.Context) readiness {
 			m.Error, m.Cure = h.Err.Error(), h.Cure
 		}
 		r.Mailboxes[h.Mailbox] = m
+	}
+	endings, err := a.signIns.endings(ctx)
+	if err != nil {
+		a.log.Warn("when sign-ins end is not known", "err", err)
+	}
+	for _, e := range endings { // the first to end comes first
+		if m, ok := r.Mailboxes[e.Mailbox]; ok && m.Expires.IsZero() {
+			m.Expires = e.Ends
+			r.Mailboxes[e.Mailbox] = m
+		}
 	}
 	for _, p := range a.platforms {
 		r.Platforms[p.Name()] = state{OK: p.Echoes()} // it hears its own messages

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,7 @@ func (c *checkCommand) Run(ctx context.Context, s streams) error {
 	defer k.close()
 	tell(k.listen(ctx)...)
 	tell(k.database(ctx))
+	k.signIns = newSignIns(cfg, vault(cfg, k.store))
 	for _, found := range k.servers(ctx) {
 		tell(found...)
 	}
@@ -86,6 +88,7 @@ type checker struct {
 	listener net.Listener // where the service would listen; nil if it runs, or cannot
 	running  *readiness   // of the groupmail serve on this machine; nil if none runs
 	store    *store.Store // nil if it could not be opened
+	signIns  *signIns
 }
 
 func (k *checker) close() {
@@ -157,7 +160,7 @@ func (k *checker) servers(ctx context.Context) [][]finding {
 	var asks []func(context.Context) []finding
 	for _, g := range k.cfg.Groups {
 		for _, m := range g.Accounts {
-			asks = append(asks, func(ctx context.Context) []finding { return tryMailbox(ctx, g.Group, m) })
+			asks = append(asks, func(ctx context.Context) []finding { return k.signIns.try(ctx, g.Group, m) })
 		}
 	}
 	if k.cfg.Mattermost != nil {
@@ -181,24 +184,28 @@ func (k *checker) servers(ctx context.Context) [][]finding {
 	return answers
 }
 
-// tryMailbox tries both ways of a mailbox. Where both have the same user and password, and both servers
-// refuse them, that is one fault.
-func tryMailbox(ctx context.Context, g ticketing.Group, m MailboxConfig) []finding {
+// try tries both ways of a mailbox. Where both sign in as the same, and both servers refuse it, that is
+// one fault.
+func (s *signIns) try(ctx context.Context, g ticketing.Group, m MailboxConfig) []finding {
 	var sent []finding
 	var refused error // of the sending
 	var both sync.WaitGroup
-	both.Go(func() { sent, refused = sending(ctx, g, m) })
-	read, err := reading(ctx, m)
+	both.Go(func() { sent, refused = s.sending(ctx, g, m) })
+	read, err := s.reading(ctx, m)
 	both.Wait()
-	if errors.Is(err, account.ErrLogin) && errors.Is(refused, account.ErrLogin) && m.IMAP.credentials() == m.SMTP.credentials() {
-		sent = []finding{{untried, m.Name + ", sending: " + m.SMTP.Host + " refuses the same user and password"}}
+	if errors.Is(err, account.ErrLogin) && errors.Is(refused, account.ErrLogin) && s.stamp(m.IMAP)() == s.stamp(m.SMTP)() {
+		same := " refuses the same user and password"
+		if m.SMTP.OAuth != nil {
+			same = " wants the same sign-in"
+		}
+		sent = []finding{{untried, m.Name + ", sending: " + m.SMTP.Host + same}}
 	}
-	return append(read, sent...)
+	return slices.Concat(read, sent, s.ending(ctx, m))
 }
 
-func reading(ctx context.Context, m MailboxConfig) ([]finding, error) {
+func (s *signIns) reading(ctx context.Context, m MailboxConfig) ([]finding, error) {
 	what := m.Name + ", reading: "
-	r, err := imap.Check(ctx, imapConfig(m, m.Folder))
+	r, err := imap.Check(ctx, s.imap(m, m.Folder))
 	if err != nil {
 		return []finding{{bad, what + oneLine(err.Error(), 1000)}}, err
 	}
@@ -214,7 +221,7 @@ func reading(ctx context.Context, m MailboxConfig) ([]finding, error) {
 		all = append(all, finding{untried, what + note})
 	}
 	if m.SentFolder != "" {
-		_, err := imap.FindSent(ctx, imapConfig(m, ""), m.SentFolder)
+		_, err := imap.FindSent(ctx, s.imap(m, ""), m.SentFolder)
 		if err != nil && (!errors.Is(err, imap.ErrNoFolder) || !m.FileSent) { // a missing one is made when it is needed
 			all = append(all, finding{bad, what + oneLine(err.Error(), 1000)})
 		}
@@ -222,12 +229,12 @@ func reading(ctx context.Context, m MailboxConfig) ([]finding, error) {
 	return all, nil
 }
 
-func sending(ctx context.Context, g ticketing.Group, m MailboxConfig) ([]finding, error) {
+func (s *signIns) sending(ctx context.Context, g ticketing.Group, m MailboxConfig) ([]finding, error) {
 	what := m.Name + ", sending: "
-	c := smtpConfig(m)
+	c := s.smtp(m)
 	if err := smtp.Check(ctx, c, g.From.Addr); err != nil {
 		text := oneLine(err.Error(), 1000)
-		if errors.Is(err, account.ErrLogin) {
+		if errors.Is(err, account.ErrLogin) && m.SMTP.OAuth == nil {
 			text += ". Look at user and password under smtp"
 		}
 		return []finding{{bad, what + text}}, err

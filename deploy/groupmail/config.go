@@ -2,10 +2,7 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +14,7 @@ import (
 	"time"
 
 	"groupmail/connectors/account"
+	"groupmail/connectors/account/oauth"
 	"groupmail/ticketing"
 )
 
@@ -78,9 +76,20 @@ type Account struct {
 	TLS            string // account.TLS, STARTTLS or Plain
 	User           string
 	Password       Secret
+	OAuth          *OAuth // nil: one signs in with the password
 	AllowPlaintext bool
 	CA             string // file of the authorities whose certificates count; empty: the system's
 	caLine         int
+}
+
+// OAuth says how one signs in without a password.
+type OAuth struct {
+	Key      string // of the tokens; several accounts may share them
+	Provider oauth.Provider
+	ClientID string
+	Secret   Secret
+	Expires  time.Time // when Secret does; zero if that is not known
+	App      bool      // the application signs in as itself
 }
 
 // The words of the configuration file.
@@ -92,15 +101,6 @@ const (
 	platformMattermost = "mattermost"
 	platformBrowser    = "browser"
 )
-
-// account is in the form that connectors want.
-func (a Account) account() account.Account {
-	return account.Account{
-		Host: a.Host, Port: a.Port, TLS: a.TLS, User: a.User, AllowPlaintext: a.AllowPlaintext,
-		Password: func(context.Context) (string, error) { return a.Password.Read() },
-		RootCAs:  a.roots(),
-	}
-}
 
 // roots are the authorities whose certificates count: those of the file, read anew so that a renewed one
 // needs no restart, or the system's (nil).
@@ -118,16 +118,6 @@ func (a Account) roots() *x509.CertPool {
 // plaintext tells whether a password would cross the network unencrypted.
 func (a Account) plaintext() bool { return a.TLS == account.Plain && !loopback(a.Host) }
 
-// credentials differ whenever user or password do.
-func (a Account) credentials() string {
-	password, err := a.Password.Read()
-	if err != nil {
-		password = err.Error()
-	}
-	sum := sha256.Sum256([]byte(a.User + "\x00" + password))
-	return hex.EncodeToString(sum[:])
-}
-
 // loopback tells whether a host is this machine, as far as that can be seen from its name.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
@@ -139,6 +129,16 @@ func (c Config) accounts() (all []Account) {
 	for _, g := range c.Groups {
 		for _, m := range g.Accounts {
 			all = append(all, m.IMAP, m.SMTP)
+		}
+	}
+	return all
+}
+
+// signIns are those without a password, each once.
+func (m MailboxConfig) signIns() (all []*OAuth) {
+	for _, a := range []Account{m.IMAP, m.SMTP} {
+		if a.OAuth != nil && !slices.Contains(all, a.OAuth) {
+			all = append(all, a.OAuth)
 		}
 	}
 	return all
@@ -175,6 +175,9 @@ func (c Config) secrets() []Secret {
 	for _, g := range c.Groups {
 		for _, a := range g.Accounts {
 			all = append(all, a.IMAP.Password, a.SMTP.Password)
+			for _, o := range a.signIns() {
+				all = append(all, o.Secret)
+			}
 		}
 	}
 	return slices.DeleteFunc(all, func(s Secret) bool { return s.from == "" })

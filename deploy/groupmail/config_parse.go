@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"groupmail/connectors/account"
+	"groupmail/connectors/account/oauth"
 	"groupmail/ticketing"
 )
 
@@ -296,10 +298,10 @@ func (p *configParser) mailbox(s *section, g GroupConfig, index int) MailboxConf
 	s.missing("smtp", `How are answers sent? Add smtp = { host = "smtp.example.org" }.`)
 	if imap != nil {
 		imap.where, imap.prefix = s.where, "imap."
-		m.IMAP = p.account(imap, Account{User: m.Address.Addr}, account.IMAP)
+		m.IMAP = p.account(imap, Account{User: m.Address.Addr}, account.IMAP, m.Name)
 		m.Folder = imap.text("folder", "INBOX", "INBOX")
-		if !m.IMAP.Password.Set() {
-			imap.missing("password", `Write "env:NAME" or "file:/path".`)
+		if !m.IMAP.Password.Set() && imap.keys["oauth"] == nil {
+			imap.missing("password", `Write "env:NAME" or "file:/path"; Google and Microsoft want oauth instead.`)
 		}
 		imap.end()
 		where := strings.Join([]string{m.IMAP.Host, m.IMAP.User, m.Folder}, "\x00")
@@ -310,16 +312,16 @@ func (p *configParser) mailbox(s *section, g GroupConfig, index int) MailboxConf
 	}
 	if smtp != nil {
 		smtp.where, smtp.prefix = s.where, "smtp."
-		m.SMTP = p.account(smtp, Account{User: m.IMAP.User, Password: m.IMAP.Password}, account.SMTP)
+		m.SMTP = p.account(smtp, Account{User: m.IMAP.User, Password: m.IMAP.Password, OAuth: m.IMAP.OAuth}, account.SMTP, m.Name+"/smtp")
 		smtp.end()
 	}
 	s.end()
 	return m
 }
 
-// account reads how to sign in. Submission without a user is by a trusted address; that is
+// account reads how to sign in; key names its tokens, if it has any of its own. Submission without a user is by a trusted address; that is
 // written user = "".
-func (p *configParser) account(s *section, otherwise Account, protocol account.Protocol) Account {
+func (p *configParser) account(s *section, otherwise Account, protocol account.Protocol, key string) Account {
 	a := Account{Host: s.text("host", "", "mail.example.org")}
 	s.missing("host", `It is the mail server's name, like "mail.example.org".`)
 	if strings.ContainsAny(a.Host, ":/ @") && !strings.Contains(a.Host, "::") {
@@ -340,12 +342,19 @@ func (p *configParser) account(s *section, otherwise Account, protocol account.P
 		s.known = append(s.known, "user")
 	} else {
 		a.User = s.text("user", otherwise.User, "help@example.org")
-		a.Password = otherwise.Password
+		a.Password, a.OAuth = otherwise.Password, otherwise.OAuth
 	}
 	if s.keys["password"] != nil {
-		a.Password = s.secret("password")
+		a.Password, a.OAuth = s.secret("password"), nil
 	} else {
 		s.known = append(s.known, "password")
+	}
+	if o := s.one("oauth"); o != nil {
+		o.where, o.prefix = s.where, s.prefix+"oauth."
+		if s.keys["password"] != nil {
+			s.fault("oauth", "one signs in with a password or with oauth. Remove one of the two.")
+		}
+		a.Password, a.OAuth = Secret{}, p.oauth(o, key)
 	}
 	a.CA = s.text("ca", otherwise.CA, "/etc/ssl/our-ca.pem")
 	if a.caLine = otherwise.caLine; s.keys["ca"] != nil {
@@ -356,6 +365,64 @@ func (p *configParser) account(s *section, otherwise Account, protocol account.P
 		s.fault("tls", "the password would cross the network to %s where everybody can read it. Use \"tls\" or \"starttls\"; if the line is safe otherwise, set allow_plaintext = true.", a.Host)
 	}
 	return a
+}
+
+// oauth reads how one signs in with OAuth2.
+func (p *configParser) oauth(s *section, key string) *OAuth {
+	o := &OAuth{Key: key}
+	provider, tenant := s.choice("provider", "", "google", "microsoft"), s.text("tenant", "", "example.onmicrosoft.com")
+	issuer, scopes := s.web("issuer", "https://login.example.org"), s.texts("scopes", nil, "openid")
+	o.ClientID = s.text("client_id", "", "1234-abcd.apps.example.org")
+	o.Secret, o.Expires, o.App = s.secret("client_secret"), s.date("expires"), s.flag("app")
+	s.missing("client_id", "The provider gives it to the application that you register there.")
+	switch {
+	case s.keys["issuer"] == nil:
+		s.missing("provider", `It is "google" or "microsoft"; for any other, set issuer = "https://…".`)
+	case s.keys["provider"] != nil:
+		s.fault("issuer", "provider says already who that is. Remove one of the two.")
+	case !strings.HasPrefix(issuer, "https://") && issuer != "":
+		if u, err := url.Parse(issuer); err != nil || !loopback(u.Hostname()) {
+			s.fault("issuer", "%q is not https://: secrets would cross the network where everybody can read them.", issuer)
+		}
+	}
+	switch provider {
+	case "google":
+		o.Provider = oauth.Google()
+		if o.App {
+			s.fault("app", "Google has no sign-in of an application by itself for mail. Remove it, and sign in once with groupmail auth.")
+		}
+	case "microsoft":
+		o.Provider = oauth.Microsoft(tenant)
+		if o.App {
+			s.missing("tenant", "An application signs in to one organisation: its id or domain stands in Microsoft Entra under Overview.")
+		}
+	default:
+		o.Provider = oauth.Issuer(issuer, scopes)
+	}
+	if provider != "microsoft" && s.keys["tenant"] != nil {
+		s.fault("tenant", `only provider = "microsoft" has tenants.`)
+	}
+	if provider != "" && s.keys["scopes"] != nil {
+		s.fault("scopes", "those of provider = %q are known. Remove it.", provider)
+	}
+	if o.App || provider == "google" {
+		s.missing("client_secret", `The provider shows it once, beside the client's id. Write "env:NAME" or "file:/path".`)
+	}
+	s.end()
+	return o
+}
+
+// date reads a day, whose beginning is meant.
+func (s *section) date(key string) time.Time {
+	v := s.get(key, "2027-01-31", unstable.LocalDate, unstable.String)
+	if v == nil {
+		return time.Time{}
+	}
+	day, err := time.ParseInLocation(time.DateOnly, strings.TrimSpace(v.text), time.Local)
+	if err != nil {
+		s.fault(key, "%q is no day. Write it like 2027-01-31.", v.text)
+	}
+	return day
 }
 
 // since reads from when on mail is picked up.

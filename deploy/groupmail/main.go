@@ -29,6 +29,7 @@ type cli struct {
 	Demo    demoCommand    `cmd:"" help:"Try everything on this machine: a mailbox, a chat channel and a customer, without any account."`
 	Serve   serveCommand   `cmd:"" help:"Run GroupMail."`
 	Check   checkCommand   `cmd:"" help:"Try the configuration out: database, mailboxes, sending, chat. No mail is touched, nothing is posted."`
+	Auth    authCommand    `cmd:"" help:"Sign in to a mailbox whose provider wants OAuth2: Google, Microsoft 365 and others."`
 	Setup   setupCommand   `cmd:"" help:"Prepare a chat server for GroupMail."`
 	Inspect inspectCommand `cmd:"" help:"Show what GroupMail reads in mail files, one line of JSON each."`
 	Help    helpCommand    `cmd:"" help:"Explain a command; help chat: what can be typed in the channel."`

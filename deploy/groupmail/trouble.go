@@ -203,5 +203,5 @@ func (a *App) mailPeople(ctx context.Context, g ticketing.Group, to []ticketing.
 	for i, one := range to {
 		addresses[i] = one.Addr
 	}
-	return smtp.Submit(ctx, smtpConfig(m), g.From.Addr, addresses, &raw)
+	return smtp.Submit(ctx, a.signIns.smtp(m), g.From.Addr, addresses, &raw)
 }
