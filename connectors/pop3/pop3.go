@@ -188,7 +188,7 @@ func (m *Mailbox) Probe(ctx context.Context, except []ticketing.Ref) error {
 		return err
 	}
 	defer s.end()
-	err = errors.New("pop3: there is no other mail to try")
+	err = mailbox.ErrNoOther // of a server that has named and counted what it has
 	tried := 0
 	for _, name := range slices.Backward(s.names) {
 		if slices.Contains(except, ticketing.Ref{Validity: m.validity, UID: name}) {
