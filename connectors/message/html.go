@@ -671,6 +671,9 @@ func safeLink(href string) string {
 	default:
 		return ""
 	}
+	if linkLen(strings.ReplaceAll(href, "&", "&amp;")+`"`) > 0 {
+		return href // of the plainest form: net/url would change no byte
+	}
 	u, err := url.Parse(href)
 	if err != nil {
 		return ""

@@ -433,7 +433,7 @@ func plainMarkdown(l string) string {
 
 func endsAttribution(l string) bool {
 	l = strings.TrimRight(l, " \u00a0\u200e\u200f")
-	return strings.HasSuffix(l, ":") || endsInTime.MatchString(l) || l != "" && l[0] >= '0' && l[0] <= '9' && strings.HasSuffix(l, ">") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
+	return strings.HasSuffix(l, ":") || l != "" && '0' <= l[len(l)-1] && l[len(l)-1] <= '9' && endsInTime.MatchString(l) || l != "" && l[0] >= '0' && l[0] <= '9' && strings.HasSuffix(l, ">") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
 }
 
 // wroteWords are "wrote" in the languages of today's mail programs, as they stand in attributions.
