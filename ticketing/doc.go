@@ -21,7 +21,16 @@
 //
 // A mail from the other side wakes: waiting → taken by the same owner; closed → taken by the last
 // owner if they are still in the group, else new; spam → new. Automatic answers and bounces wake
-// nothing. An answer from an ordinary mail program makes the conversation waiting, as one sent from
+// nothing.
+//
+//	mail ──► held ── admit, or a mail that wakes ──► new
+//	           │ ▲
+//	   discard ▼ │ undo
+//	          closed
+//
+// What belongs to nothing known and is a person's automatic answer, a bounce, or cannot be read is
+// held: it has no card and waits for nobody (held.go). New conversations beyond what people can read
+// at once are new without a card of their own (flood.go). An answer from an ordinary mail program makes the conversation waiting, as one sent from
 // here does.
 //
 // Before the first take there is no ticket and no number.
