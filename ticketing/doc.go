@@ -30,8 +30,9 @@
 //
 // What belongs to nothing known and is a person's automatic answer, a bounce, or cannot be read is
 // held: it has no card and waits for nobody (held.go). New conversations beyond what people can read
-// at once are new without a card of their own (flood.go). An answer from an ordinary mail program makes the conversation waiting, as one sent from
-// here does.
+// at once are new without a card of their own (flood.go).
+//
+// An answer from an ordinary mail program makes the conversation waiting, as one sent from here does.
 //
 // Before the first take there is no ticket and no number.
 //
