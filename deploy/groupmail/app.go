@@ -44,6 +44,7 @@ type App struct {
 	browser   *browser.Platform // nil: not used
 	watchers  []*mailbox.Watcher
 	troubles  *troubles
+	clock     ticketing.Clock
 	signIns   *signIns
 
 	stopping atomic.Bool
@@ -87,6 +88,7 @@ func Open(ctx context.Context, cfg Config, w Wiring, log *slog.Logger) (_ *App, 
 		}
 	}
 	a.desk = ticketing.NewDesk(a.store, cfg.groups(), w.Clock, log)
+	a.clock = w.Clock
 	a.troubles = &troubles{desk: a.desk, log: log, told: map[string]string{}}
 	if err := a.openPlatforms(ctx, w); err != nil {
 		return nil, err

@@ -21,6 +21,9 @@ import (
 // troubleEvery is how often the watchers' health is looked at. It lies in memory.
 const troubleEvery = 5 * time.Second
 
+// endingsEvery is how often it is asked what ends soon.
+const endingsEvery = time.Hour
+
 // troubles keeps the desk told of what only a person can mend, and of its end.
 type troubles struct {
 	desk *ticketing.Desk
@@ -74,12 +77,36 @@ func (a *App) watchTrouble(ctx context.Context) {
 	tick := time.NewTicker(troubleEvery)
 	defer tick.Stop()
 	marks := map[string]int{} // mails picked up when it began to fail
-	for {
+	for n := 0; ; n++ {
 		a.noteHealth(ctx, marks)
+		if n%int(endingsEvery/troubleEvery) == 0 {
+			a.noteEndings(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// noteEndings announces, 30 and 7 days ahead, that a sign-in must be renewed.
+func (a *App) noteEndings(ctx context.Context) {
+	now := a.clock()
+	endings, err := a.signIns.endings(ctx)
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("cannot find out when sign-ins end", "err", err)
+	}
+	for _, e := range endings {
+		m, _ := a.cfg.account(e.Mailbox)
+		due, isDue := e.notice(now)
+		for _, days := range append([]int{0}, notices...) {
+			x := ticketing.Trouble{Name: fmt.Sprintf("ends:%s:%s:%d", e.Mailbox, e.What, days), Group: a.groupOf(e.Mailbox), Soon: true}
+			if isDue && due == days {
+				x.What = fmt.Sprintf("%s: %s ends on %s", m.Address.Addr, e.What, e.Ends.Format("2 January 2006"))
+				x.Cure = e.Cure
+			}
+			a.troubles.note(ctx, x, "")
 		}
 	}
 }

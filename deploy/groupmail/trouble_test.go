@@ -328,3 +328,61 @@ func expired(t *testing.T) *tls.Config {
 	}
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
+
+// TestEndingsAreTold: that a secret must be renewed is said 30 and 7 days ahead, once each.
+func TestEndingsAreTold(t *testing.T) {
+	cfg, err := Parse(fmt.Appendf(nil, `
+listen = "127.0.0.1:0"
+data = %q
+[browser]
+insecure_no_login = true
+[[group]]
+name = "help"
+[[group.mailbox]]
+address = "help@example.org"
+imap = { host = "127.0.0.1", tls = "none", oauth = { provider = "microsoft", tenant = "example.org", client_id = "1", client_secret = "secret", app = true, expires = 2026-06-30 } }
+smtp = { host = "127.0.0.1", tls = "none" }
+[[group.board]]
+channel = "mail"
+`, t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
+	app, err := Open(t.Context(), cfg, Wiring{Clock: func() time.Time { return now }}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	told := 0
+	for _, day := range []struct {
+		at   time.Time
+		told int // until then
+	}{
+		{now, 0},
+		{time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), 1},
+		{time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC), 1},
+		{time.Date(2026, 6, 24, 12, 0, 0, 0, time.UTC), 2},
+		{time.Date(2026, 6, 28, 12, 0, 0, 0, time.UTC), 2},
+		{time.Date(2026, 7, 2, 12, 0, 0, 0, time.UTC), 3},
+	} {
+		now = day.at
+		app.noteEndings(t.Context())
+		due, err := app.desk.Alerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range due {
+			if !strings.Contains(x.What, "the client secret ends on 30 June 2026") || x.Cure == "" {
+				t.Errorf("%s: %+v", day.at, x)
+			}
+			if err := app.desk.Alerted(t.Context(), x); err != nil {
+				t.Fatal(err)
+			}
+			told++
+		}
+		if told != day.told {
+			t.Errorf("%s: told %d times, want %d", day.at, told, day.told)
+		}
+	}
+}
