@@ -220,7 +220,7 @@ func TestAMailAgainstTheSweep(t *testing.T) {
 			both.Go(func() { o.sweeps() })
 			both.Wait()
 			s := o.shown(c.ID)
-			if s.Conversation.State != New || !s.Conversation.Erased.IsZero() || s.Mails[0].Text != "A real question "+id || !s.Mails[0].From.Is(maria) {
+			if s.State != New || !s.Erased.IsZero() || s.Mails[0].Text != "A real question "+id || !s.Mails[0].From.Is(maria) {
 				t.Errorf("after both it is %+v with %+v", s.Conversation, s.Mails[0])
 			}
 		}

@@ -210,9 +210,9 @@ func TestSinceNow(t *testing.T) {
 	stop()
 	put(t, fresh, "1000000000.M1P1.host", mailboxtest.Mail(10))
 	watch(t, path, mailbox.Config{}, keeper)
-	kept := keeper.UntilKept(t, 1)
+	keeper.UntilKept(t, 1)
 	put(t, fresh, "1000000001.M1P1.host", mailboxtest.Mail(11))
-	kept = keeper.UntilKept(t, 2)
+	kept := keeper.UntilKept(t, 2)
 	if got := kept[0].Mail.Subject + ", " + kept[1].Mail.Subject; len(kept) != 2 || got != "Mail 10, Mail 11" {
 		t.Errorf("kept %d: %s", len(kept), got)
 	}

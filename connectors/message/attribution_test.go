@@ -39,7 +39,7 @@ var attributions = map[string][]string{
 		`Στις Δευ 2 Μαρ 2026 στις 10:00 π.μ., ο/η N <@> έγραψε:`,
 		"\u202bבתאריך יום ב׳, 2 במרץ 2026 ב-10:00 מאת \u202aN\u202c\u200f <\u202a@\u202c\u200f>:\u202c",
 		"في الاثنين، 2 مارس 2026 في 10:00 ص تمت كتابة ما يلي بواسطة \u202aN\u202c\u200f <\u202a@\u202c\u200f>:",
-		`در تاریخ دوشنبه 2 مارس 2026،‏ 10:00 N <@> نوشت:`,
+		"در تاریخ دوشنبه 2 مارس 2026،\u200f 10:00 N <@> نوشت:",
 		`2026年3月2日(月) 10:00 N <@>:`,
 		`N <@> 于2026年3月2日周一 10:00写道：`,
 		`N <@> 於 2026年3月2日 週一 上午10:00寫道：`,
@@ -224,7 +224,7 @@ func putName(s, name string) string {
 	var b strings.Builder
 	for i, r := range s {
 		alone := func(j int) bool {
-			return j < 0 || j >= len(s) || !(s[j] >= 'a' && s[j] <= 'z' || s[j] >= 'A' && s[j] <= 'Z')
+			return j < 0 || j >= len(s) || (s[j] < 'a' || s[j] > 'z') && (s[j] < 'A' || s[j] > 'Z')
 		}
 		if r == 'N' && alone(i-1) && alone(i+1) {
 			b.WriteString(name)

@@ -99,7 +99,7 @@ func composeHeader(m Outgoing) (h mail.Header, err error) {
 	setIDs(&h, "Message-Id", []string{m.MessageID})
 	h.SetSubject(clip(oneLine(m.Subject), 900))
 	if m.From.Addr == "" {
-		err = errors.New("From: there is no address")
+		err = errors.New("there is no address in From")
 	}
 	err = errors.Join(err,
 		setAddresses(&h, "Cc", m.Cc),
