@@ -274,7 +274,7 @@ func (m *Mailbox) whereItIs(ctx context.Context, unique string, do func(file) er
 		if !ok && try > 1 {
 			return fs.ErrNotExist
 		}
-		var err error = fs.ErrNotExist
+		err := fs.ErrNotExist
 		if ok {
 			err = do(at)
 		}
