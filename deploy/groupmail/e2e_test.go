@@ -114,14 +114,8 @@ func TestDemoSamples(t *testing.T) {
 	if form := ann.card("Contact form: volunteering"); !strings.Contains(form.words(), "Tomás Oliveira") {
 		t.Errorf("the contact form's card does not name who wrote: %s", form.words())
 	}
-	cards := 0
-	for _, m := range ann.room() {
-		if m.Card != nil && m.Card.Title != "" {
-			cards++
-		}
-	}
-	if cards > 8 { // the follow-up stands in its thread
-		t.Errorf("%d cards for nine mails, of which one is a follow-up", cards)
+	if cards := titles(ann.room()); len(cards) > 8 { // the follow-up stands in its thread
+		t.Errorf("%d cards for nine mails, of which one is a follow-up: %q", len(cards), cards)
 	}
 }
 
@@ -148,10 +142,11 @@ func TestDemoTakenUpAgain(t *testing.T) {
 	}
 }
 
+// titles are those of the conversations' cards; the desk card has the group's.
 func titles(all []chatMessage) []string {
 	var t []string
 	for _, m := range all {
-		if m.Card != nil && m.Card.Title != "" {
+		if m.Card != nil && m.Card.Title != "" && m.Card.Title != "Help desk" {
 			t = append(t, m.Card.Title)
 		}
 	}
