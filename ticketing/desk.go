@@ -169,9 +169,12 @@ func (u *use) move(c *Conversation, s step, detail string) error {
 	if !c.Erased.IsZero() && s.by.ID != "" {
 		return u.erased(*c)
 	}
-	was := c.State
+	was, flood := c.State, c.Flood
 	if err := s.apply(c, u.called); err != nil {
 		return err
+	}
+	if c.State == Taken || c.State == Waiting {
+		c.Flood = 0 // who works on it needs a card and its thread
 	}
 	if c.Number == 0 && c.Owner != "" || c.Number == 0 && s.move == MoveClose {
 		n, err := u.NextNumber()
@@ -189,7 +192,24 @@ func (u *use) move(c *Conversation, s step, detail string) error {
 	if err := u.logged(*c, Event{Move: s.move, Detail: detail}); err != nil {
 		return err
 	}
-	return u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost})
+	if err := u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost}); err != nil {
+		return err
+	}
+	return u.appear(*c, was, flood)
+}
+
+// appear gives a card to a conversation that is open and may have none: it was held, collected in a
+// flood, or closed before a board was added. The digest of the flood counts anew.
+func (u *use) appear(c Conversation, was State, flood ConversationID) error {
+	if flood != 0 && (c.State != was || c.Flood != flood) {
+		if err := u.postOrRaise(Post{Kind: DigestPost, Conversation: flood}, flood); err != nil {
+			return err
+		}
+	}
+	if !c.Open() || c.Flood != 0 || flood == 0 && (was == New || was == Taken || was == Waiting) {
+		return nil
+	}
+	return u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID)
 }
 
 // erased refuses what needs the content of a conversation.
@@ -222,7 +242,11 @@ func (u *use) logged(c Conversation, e Event) error {
 // raise makes posts owe a newer drawing.
 func (u *use) raise(which PostsWhere) error {
 	ids, err := u.Raise(which, u.d.holder, u.now.Add(DrawLease))
-	u.raised = append(u.raised, ids...)
+	for _, id := range ids {
+		if !slices.Contains(u.raised, id) {
+			u.raised = append(u.raised, id)
+		}
+	}
 	return err
 }
 

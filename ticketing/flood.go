@@ -19,7 +19,7 @@ const (
 
 // inFlood decides whether a new conversation gets no card of its own.
 func (u *use) inFlood(c *Conversation) error {
-	room, err := u.cardRoom()
+	room, err := u.room(CardPost)
 	if err != nil || room > 0 {
 		return err
 	}
@@ -34,13 +34,13 @@ func (u *use) inFlood(c *Conversation) error {
 	return nil
 }
 
-// cardRoom is how many more cards the group's boards take now.
-func (u *use) cardRoom() (int, error) {
+// room is how many more posts of a kind the group's boards take now: cards, or lines that point to them.
+func (u *use) room(kind PostKind) (int, error) {
 	most := u.group.Flood
 	if most <= 0 || len(u.group.Boards) == 0 {
 		return 1 << 30, nil
 	}
-	posted, err := u.CountPosts(u.group.Boards[0].Name, CardPost, u.now.Add(-floodTime), most)
+	posted, err := u.CountPosts(u.group.Boards[0].Name, kind, u.now.Add(-floodTime), most)
 	return most - posted, err
 }
 
@@ -56,7 +56,7 @@ func (d *Desk) ShowCollected(ctx context.Context, by By, flood ConversationID, a
 	return shown, err
 }
 
-func (u *use) showCollected(q Query) (int, error) {
+func (u *use) showCollected(q Query) (shown int, err error) {
 	q.Collected, q.States = true, []State{New}
 	some, err := u.Conversations(q)
 	if err != nil {
@@ -68,7 +68,7 @@ func (u *use) showCollected(q Query) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if c.Flood == 0 {
+		if c.Flood == 0 || c.State != New {
 			continue // somebody was quicker
 		}
 		if !slices.Contains(floods, c.Flood) {
@@ -81,13 +81,14 @@ func (u *use) showCollected(q Query) (int, error) {
 		if err := u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID); err != nil {
 			return 0, err
 		}
+		shown++
 	}
 	for _, f := range floods {
 		if err := u.raise(PostsWhere{Conversation: f, Kind: DigestPost}); err != nil {
 			return 0, err
 		}
 	}
-	return len(some), nil
+	return shown, nil
 }
 
 // SpamCollected marks as spam what one address sent in a flood and what has no card yet. A hundred
@@ -125,7 +126,7 @@ func (d *Desk) moveCollected(ctx context.Context, by By, flood ConversationID, f
 				}
 				n++
 			}
-			return u.raise(PostsWhere{Conversation: flood, Kind: DigestPost})
+			return nil
 		})
 		if moved += n; err != nil || n == 0 {
 			return moved, err
@@ -158,7 +159,7 @@ func (d *Desk) sweepFlood(ctx context.Context, g Group) (shown int, err error) {
 		return 0, err
 	}
 	err = d.change(ctx, By{Group: g.Name}, func(u *use) error {
-		room, err := u.cardRoom()
+		room, err := u.room(CardPost)
 		if err != nil || room <= 0 {
 			return err
 		}

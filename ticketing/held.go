@@ -19,7 +19,7 @@ func heldFor(m Mail) Reason {
 
 // Admit releases a held mail: it gets a card, as if it had just come.
 func (d *Desk) Admit(ctx context.Context, by By, id ConversationID) (Conversation, error) {
-	return d.moveTo(ctx, by, id, step{move: MoveAdmit}, "", (*use).admitted)
+	return d.moveTo(ctx, by, id, step{move: MoveAdmit}, "", (*use).unheld)
 }
 
 // Discard takes a mail from the held list for good; Undo brings it back there.
@@ -55,21 +55,17 @@ func (d *Desk) DiscardAll(ctx context.Context, by By, reason Reason, upTo Conver
 	}
 }
 
-// HeldMails lists what a group holds, oldest first, from behind a conversation on.
+// HeldMails lists what a group holds, in the order in which it was picked up, from behind a
+// conversation on; 0: from the beginning.
 func (d *Desk) HeldMails(ctx context.Context, group string, after ConversationID, limit int) (held []Conversation, err error) {
+	if after == 0 {
+		after = -1
+	}
 	err = d.store.Read(ctx, func(tx Tx) error {
 		held, err = tx.Conversations(Query{Group: group, States: []State{Held}, After: after, Limit: limit})
 		return err
 	})
 	return held, err
-}
-
-// admitted gives a conversation that was held its card.
-func (u *use) admitted(c *Conversation) error {
-	if err := u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID); err != nil {
-		return err
-	}
-	return u.unheld(c)
 }
 
 // unheld shows that there is one less, or one more.

@@ -464,7 +464,8 @@ func (u *use) receiveAgain(a Arrival, id MailID, s Sighting) error {
 	if !beside(places, a.Ref) || c.Open() || m.Direction == Out || c.JoinedTo != 0 || !c.Erased.IsZero() {
 		return u.process(c, New)
 	}
-	if err := u.wake(&c, "it was put back into "+a.Mailbox); err != nil {
+	unseen := c.unseen()
+	if err := u.wake(&c, "it was put back into "+a.Mailbox); err != nil || unseen || c.Flood != 0 {
 		return err
 	}
 	return u.pointer(c, m)
@@ -615,12 +616,18 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 
 // followUp shows a mail in the thread of its conversation and lets it wake whom it concerns.
 func (u *use) followUp(c Conversation, m Mail) error {
+	answered := m.Direction == Out && m.Wakes()
+	if answered { // first, for it gives a card to what has none
+		if err := u.move(&c, step{move: MoveOutside}, ""); err != nil {
+			return err
+		}
+	}
 	if err := u.inThread(c, Post{Kind: MailPost, Mail: m.ID}, m.ID); err != nil {
 		return err
 	}
 	switch {
-	case m.Direction == Out && m.Wakes():
-		return u.move(&c, step{move: MoveOutside}, "")
+	case answered:
+		return nil
 	case !m.Wakes(): // also the mailbox's own vacation notice in Sent
 		if err := u.SetConversation(c); err != nil {
 			return err
@@ -630,15 +637,12 @@ func (u *use) followUp(c Conversation, m Mail) error {
 		}
 		return u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost})
 	}
-	was := c.State
+	was, unseen := c.State, c.unseen()
 	if err := u.wake(&c, ""); err != nil {
 		return err
 	}
-	switch {
-	case was == Held:
-		return u.admitted(&c)
-	case c.Flood != 0:
-		return nil // its card, when it is shown, has it all
+	if unseen || c.Flood != 0 {
+		return nil // its card, now or when it is shown, has it all
 	}
 	if c.State == New || was == Closed || was == Spam {
 		return u.pointer(c, m)
@@ -656,8 +660,20 @@ func (u *use) wake(c *Conversation, detail string) error {
 	if err != nil {
 		return err
 	}
-	return u.move(c, step{move: MoveMailIn, present: present}, detail)
+	unseen := c.unseen()
+	if unseen { // a flood may also come as answers to what is held
+		if err := u.inFlood(c); err != nil {
+			return err
+		}
+	}
+	if err := u.move(c, step{move: MoveMailIn, present: present}, detail); err != nil || !unseen {
+		return err
+	}
+	return u.unheld(c)
 }
+
+// unseen tells whether a conversation is on the held list, or was only ever there.
+func (c Conversation) unseen() bool { return c.State == Held || c.Outcome == Discarded }
 
 func (u *use) present(id MemberID) (bool, error) {
 	if id == "" {
@@ -667,8 +683,11 @@ func (u *use) present(id MemberID) (bool, error) {
 	return slices.ContainsFunc(all, func(m Member) bool { return m.ID == id }), err
 }
 
-// pointer puts one line at the channel's bottom that points to the card.
+// pointer puts one line at the channel's bottom that points to the card, unless too many stand there.
 func (u *use) pointer(c Conversation, m Mail) error {
+	if room, err := u.room(PointerPost); err != nil || room <= 0 {
+		return err // the card and the queue have it
+	}
 	return u.post(Post{Kind: PointerPost, Conversation: c.ID, Mail: m.ID}, fmt.Sprintf("%d.%d", m.ID, c.Seq))
 }
 

@@ -216,7 +216,7 @@ type Query struct {
 	With            string    // the address that the team talks to, without case
 	Collected       bool      // part of a flood
 	Flood           ConversationID
-	After           ConversationID // only those opened after it
+	After           ConversationID // only those opened after it; -1: all, in that order
 	WaitsAfter      time.Time
 	WaitsUntil      time.Time
 
