@@ -208,7 +208,7 @@ func TestUnquoted(t *testing.T) {
 	for client, list := range attributions {
 		for _, a := range list {
 			line := putName(strings.ReplaceAll(a, "@", "ben@team.example"), "Ben Smith")
-			if !anAddress.MatchString(line) || !strings.Contains(line, "10:00") && !strings.Contains(line, "10.00") || endsInTime.MatchString(line) {
+			if !anAddress.MatchString(line) || !strings.Contains(line, "10:00") && !strings.Contains(line, "10.00") || endsInTime(line) {
 				continue // as good as prose
 			}
 			text := "Yes, that is fine.\n\n" + line + "\n\nShall we come?\n\nOn Tuesday?\n"

@@ -176,7 +176,7 @@ func (c calendar) lines() string {
 		"": "Event", "PUBLISH": "Event", "REQUEST": "Invitation", "CANCEL": "Cancelled", "COUNTER": "Another time is proposed",
 		"DECLINECOUNTER": "The other time is declined", "REFRESH": "The latest version is asked for", "ADD": "Invitation",
 	}[c.method]
-	if c.method == "REPLY" && len(c.attendees) > 0 {
+	if c.method == "REPLY" && len(c.attendees) > 0 && c.attendees[0] != "" {
 		did := map[string]string{"ACCEPTED": "accepts", "DECLINED": "declines", "TENTATIVE": "may come", "DELEGATED": "sends somebody else"}[c.answers[0]]
 		if did == "" {
 			did = "answers"

@@ -78,3 +78,50 @@ func FuzzDecodeWords(f *testing.F) {
 		ReplySubject(s, "[#1]")
 	})
 }
+
+// FuzzCalendar checks that any invitation reads as clean lines, each event with its time at most once.
+func FuzzCalendar(f *testing.F) {
+	ar, err := txtar.ParseFile("testdata/calendar.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, x := range ar.Files {
+		if i := bytes.Index(x.Data, []byte("BEGIN:VCALENDAR")); i >= 0 && !strings.HasSuffix(x.Name, ".want") {
+			f.Add(string(x.Data[i:]))
+		}
+	}
+	f.Add("BEGIN:VEVENT\nDTSTART;TZID=\"a;b:c\":20260305T1400\nDURATION:PT1H\nSUMMARY:a\\n\\, b\nATTENDEE;CN=\"x\u202e\":mailto:a@x.example\nEND:VEVENT\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		c := readCalendar(cleanText(s))
+		for l := range strings.SplitSeq(c.lines(), "\n") {
+			if l != oneLine(l) {
+				t.Errorf("line %q of %q", l, s)
+			}
+		}
+		if len(c.attendees) != len(c.answers) {
+			t.Errorf("%d attendees, %d answers", len(c.attendees), len(c.answers))
+		}
+		if when := c.when(); when != "" && !c.timeIn(when) && !strings.Contains(when, "all day") {
+			t.Errorf("the time is not found in %q", when)
+		}
+	})
+}
+
+// FuzzPhrases checks that what phraseSet looks for first never keeps an expression from matching.
+func FuzzPhrases(f *testing.F) {
+	for _, s := range []string{"Undelivered Mail Returned to Sender", "Mail delivery failed", "Verzögerung bei der Zustellung", "Automatic reply: Urlaub", "Re: Fwd: a", "WG: ſuccess, \u212aézbesíthetetlen",
+		"This is the mail system at host mx", "Delivery to the following recipient failed", "Am Montag schrieb Maria:", "Mit freundlichen Grüßen", "From my iPhone\nSent from my iPhone", "ДОСТАВЛЕНО: 退信", "Confidentiality notice", "-- copy of the message --\n", "Original Message", "Begin forwarded message", "\xff\xfe"} {
+		f.Add(s)
+	}
+	all := []phrases{bounceSubject, delaySubject, successSubject, delayText, bounceOpening, bounceText, copyBelow, failedWord, autoMailer, awaySubject, awayWords, wrote, originalPhrase, forwardPhrase, disclaimer, deviceLine, closing, forwardSubject}
+	for _, p := range spamWords {
+		all = append(all, p)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, p := range all {
+			if set := p(); set.Regexp.MatchString(s) && !set.mayMatch(s) {
+				t.Errorf("%.60s… matches %q", set.String(), s)
+			}
+		}
+	})
+}

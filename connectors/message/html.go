@@ -104,8 +104,8 @@ func entityLen(s string) int {
 func tagLen(s string) int {
 	rest := s[1:]
 	if link, ok := strings.CutPrefix(rest, `a href="`); ok {
-		n := linkLen(link)
-		if n == 0 {
+		n := linkLen(link, "&amp;")
+		if n == 0 || n == len(link) {
 			return 0
 		}
 		end := otherLink
@@ -158,9 +158,9 @@ var linkByte = func() (t [256]bool) {
 	return t
 }()
 
-// linkLen is the length of the address, up to the quotation mark, that a link's attribute holds; 0
-// if it is not of the plainest form.
-func linkLen(s string) int {
+// linkLen is the length of the address that s holds, up to a quotation mark or the end; 0 if it is not
+// of the plainest form. and is how the address has an ampersand.
+func linkLen(s, and string) int {
 	web := strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
 	i := strings.IndexByte(s[:min(len(s), 8)], ':') + 1
 	switch {
@@ -170,7 +170,7 @@ func linkLen(s string) int {
 		for i < len(s) && (s[i] == '-' || s[i] == '.' || '0' <= s[i] && s[i] <= '9' || 'a' <= s[i]|0x20 && s[i]|0x20 <= 'z') {
 			i++
 		}
-		if i == host || i == len(s) || s[i] != '"' && s[i] != '/' && s[i] != '?' {
+		if i == host || i < len(s) && s[i] != '"' && s[i] != '/' && s[i] != '?' {
 			return 0
 		}
 	case strings.HasPrefix(s, "mailto:"), strings.HasPrefix(s, "tel:"):
@@ -192,13 +192,13 @@ func linkLen(s string) int {
 		case c == '?' && !query:
 			query = true
 			i++
-		case c == '&' && query && strings.HasPrefix(s[i:], "&amp;"):
-			i += len("&amp;")
+		case c == '&' && query && strings.HasPrefix(s[i:], and):
+			i += len(and)
 		default:
 			return 0
 		}
 	}
-	return 0
+	return i
 }
 
 const (
@@ -628,6 +628,13 @@ func hiddenStyle(style string) bool {
 // safeLink is a link that may be shown, or "". Browsers read backslashes as slashes and skip
 // blanks and controls: so does this, before it looks at the scheme.
 func safeLink(href string) string {
+	if len(href) <= mostInLink && linkLen(href, "&") == len(href) {
+		return href // nothing in it that parsing would change
+	}
+	return parsedLink(href)
+}
+
+func parsedLink(href string) string {
 	if strings.ContainsFunc(href, func(r rune) bool { return r < ' ' || r > '~' }) {
 		href = oneLine(strings.Map(func(r rune) rune {
 			if r < ' ' || r == utf8.RuneError {
@@ -670,9 +677,6 @@ func safeLink(href string) string {
 		href = scheme + ":" + linkEscapes.Replace(rest)
 	default:
 		return ""
-	}
-	if linkLen(strings.ReplaceAll(href, "&", "&amp;")+`"`) > 0 {
-		return href // of the plainest form: net/url would change no byte
 	}
 	u, err := url.Parse(href)
 	if err != nil {

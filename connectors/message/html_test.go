@@ -174,6 +174,20 @@ func FuzzSettled(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) { checkSettled(t, s) })
 }
 
+// FuzzSafeLink holds the short way for plain links against the parser.
+func FuzzSafeLink(f *testing.F) {
+	for _, s := range []string{"https://x.example", "http://x.example/a?b=1&c=%282%29&amp;d", "https://x.example/?", "mailto:a@x.example?subject=a%20b", "tel:+49-221", "https:///x", "http://x.example:80/", "mailto:", "https://X.example/%zz", `https://x.example/"a`, "https://x.example?a?b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, s := range []string{s, "https://x.example/" + s, "http://" + s, "mailto:" + s, "tel:" + s} {
+			if got, want := safeLink(s), parsedLink(s); got != want {
+				t.Errorf("%q becomes %q, parsed %q", s, got, want)
+			}
+		}
+	})
+}
+
 // checkSettled tells whether settled lets anything made of s pass.
 func checkSettled(t *testing.T, s string) (passed bool) {
 	for _, s := range []string{s, `<a href="https://x.example/` + s + webLink, `<a href="http://` + s + webLink, `<a href="mailto:` + s + otherLink, `<a href="tel:` + s + otherLink, `<td ` + s + `>`, "<" + s + ">"} {

@@ -2,16 +2,170 @@ package message
 
 import (
 	"regexp"
+	"regexp/syntax"
+	"slices"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // phrases is a regular expression of words in many languages, compiled when it is first asked for:
 // all of them together take longer than the rest of the program's start.
-type phrases func() *regexp.Regexp
+type phrases func() phraseSet
 
 func anyOf(expr string) phrases {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+	return sync.OnceValue(func() phraseSet {
+		set := phraseSet{Regexp: regexp.MustCompile(expr)}
+		tree, err := syntax.Parse(expr, syntax.Perl)
+		if err != nil {
+			panic(err) // it has just been compiled
+		}
+		set.begin(needed(tree))
+		return set
+	})
 }
 
 // MatchString is as that of a regexp.Regexp.
-func (p phrases) MatchString(s string) bool { return p().MatchString(s) }
+func (p phrases) MatchString(s string) bool {
+	set := p()
+	return set.mayMatch(s) && set.Regexp.MatchString(s)
+}
+
+// phraseSet is a regular expression and how the words begin of which every match has one. Nearly
+// every text has none, and that is seen a hundred times sooner than the expression says so.
+type phraseSet struct {
+	*regexp.Regexp
+	size   int      // bytes of each beginning, at most 4; 0 if any text may match
+	begins []uint32 // sorted
+	table  []uint64 // bits, by the hash of a beginning
+}
+
+const phraseBits = 14
+
+func phraseHash(w uint32) uint32 { return w * 0x9e3779b1 >> (32 - phraseBits) }
+
+func (p *phraseSet) begin(words []string) {
+	p.size = min(4, shortest(words))
+	if p.size == 0 {
+		return
+	}
+	p.table = make([]uint64, 1<<phraseBits/64)
+	for _, word := range words {
+		var w uint32
+		for _, c := range []byte(word[:p.size]) {
+			w = w<<8 | uint32(c)
+		}
+		p.begins = append(p.begins, w)
+		h := phraseHash(w)
+		p.table[h/64] |= 1 << (h % 64)
+	}
+	slices.Sort(p.begins)
+}
+
+// mayMatch tells whether one of the beginnings stands in s. If not, the expression does not match.
+func (p *phraseSet) mayMatch(s string) bool {
+	if p.size == 0 {
+		return true
+	}
+	w, n, mask := uint32(0), 0, ^uint32(0)>>(32-8*p.size)
+	take := func(c byte) bool {
+		w = (w<<8 | uint32(c)) & mask
+		if n++; n < p.size {
+			return false
+		}
+		h := phraseHash(w)
+		if p.table[h/64]&(1<<(h%64)) == 0 {
+			return false
+		}
+		_, found := slices.BinarySearch(p.begins, w)
+		return found
+	}
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			i++
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			if take(c) {
+				return true
+			}
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+		var b [utf8.UTFMax]byte
+		for _, c := range b[:utf8.EncodeRune(b[:], foldRune(r))] {
+			if take(c) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// needed gives words, folded, of which each text that matches has at least one; none if nothing can
+// be said.
+func needed(re *syntax.Regexp) []string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		folded := make([]rune, len(re.Rune))
+		for i, r := range re.Rune {
+			folded[i] = foldRune(r)
+		}
+		return []string{string(folded)}
+	case syntax.OpCapture, syntax.OpPlus:
+		return needed(re.Sub[0])
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return needed(re.Sub[0])
+		}
+	case syntax.OpAlternate:
+		var all []string
+		for _, sub := range re.Sub {
+			words := needed(sub)
+			if len(words) == 0 {
+				return nil
+			}
+			all = append(all, words...)
+		}
+		return all
+	case syntax.OpConcat:
+		var best []string
+		for _, sub := range re.Sub {
+			words := needed(sub)
+			if was, is := min(4, shortest(best)), min(4, shortest(words)); is > was || is == was && len(words) < len(best) {
+				best = words
+			}
+		}
+		return best
+	}
+	return nil
+}
+
+// shortest is the length of the shortest word, 0 if there is none.
+func shortest(words []string) int {
+	if len(words) == 0 {
+		return 0
+	}
+	n := len(words[0])
+	for _, w := range words {
+		n = min(n, len(w))
+	}
+	return n
+}
+
+// foldRune is one of the letters that are the same to an expression that ignores case.
+func foldRune(r rune) rune {
+	if r < utf8.RuneSelf {
+		return unicode.ToLower(r)
+	}
+	least := r
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		least = min(least, f)
+	}
+	if least < utf8.RuneSelf {
+		return unicode.ToLower(least)
+	}
+	return least
+}

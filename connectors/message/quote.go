@@ -433,7 +433,14 @@ func plainMarkdown(l string) string {
 
 func endsAttribution(l string) bool {
 	l = strings.TrimRight(l, " \u00a0\u200e\u200f")
-	return strings.HasSuffix(l, ":") || l != "" && '0' <= l[len(l)-1] && l[len(l)-1] <= '9' && endsInTime.MatchString(l) || l != "" && l[0] >= '0' && l[0] <= '9' && strings.HasSuffix(l, ">") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
+	return strings.HasSuffix(l, ":") || endsInTime(l) || l != "" && l[0] >= '0' && l[0] <= '9' && strings.HasSuffix(l, ">") || strings.HasSuffix(l, "：") || strings.HasSuffix(l, "----") || strings.HasSuffix(l, "---") && strings.HasPrefix(l, "---")
+}
+
+// endsInTime tells "10:00" and "9.30" at the end of a line.
+func endsInTime(l string) bool {
+	digit := func(c byte) bool { return '0' <= c && c <= '9' }
+	n := len(l)
+	return n >= 4 && digit(l[n-1]) && digit(l[n-2]) && (l[n-3] == ':' || l[n-3] == '.') && digit(l[n-4])
 }
 
 // wroteWords are "wrote" in the languages of today's mail programs, as they stand in attributions.
@@ -450,7 +457,6 @@ var (
 	anAddress        = regexp.MustCompile(`[^\s<>"'(\[]+@[^\s<>"')\]]+\.[^\s<>"')\]]+`)
 	yearOrDate       = regexp.MustCompile(`(?:^|\D)(?:19|20)\d\d(?:\D|$)|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2}\. ?\d{1,2}\. ?\d{2}(?:\D|$)`)
 	bracketedAddress = regexp.MustCompile(`<\s?[^\s<>]+@[^\s<>]+\s?>`)
-	endsInTime       = regexp.MustCompile(`\d{1,2}[:.]\d{2}$`)
 	timeOfDay        = regexp.MustCompile(`\d{1,2}[:.h]\d{2}`)
 	zohoRuler        = regexp.MustCompile(`^-{3,}\s*\S.*-{3,}$`)
 )
