@@ -1,0 +1,59 @@
+package main
+
+// table is what one sub-command measures.
+type table struct {
+	name, about string
+	folder      string // of the Go package
+	runs        []bench
+	figures     []figure
+}
+
+// bench is a benchmark, "Parse" for BenchmarkParse, and its -benchtime.
+type bench struct{ bench, time string }
+
+// measure names what a benchmark prints: "Take bare/s", or "Mail/4 bare/s" of a part.
+type measure struct{ bench, unit string }
+
+// figure is one row: ours beside its floor. Without a floor ours itself has the goal.
+type figure struct {
+	name        string
+	ours, floor measure
+	speed       bool // more is better: of two times the floor is divided by ours
+	goal        float64
+}
+
+var tables = []table{{
+	name: "message", about: "reading mail beside bare go-message, and the memory of a mail of 100 MB",
+	folder: "connectors/message",
+	runs:   []bench{{"Parse", "1000x"}, {"GoMessage", "1000x"}, {"Peak", "2x"}},
+	figures: []figure{
+		{name: "parse, sanitise, cut, classify / bare go-message", ours: measure{"Parse", "ns/op"}, floor: measure{"GoMessage", "ns/op"}, speed: true, goal: 0.40},
+		{name: "peak of 100 MB, in MB", ours: measure{"Peak", "peak-MB"}, goal: 32},
+	},
+}, {
+	name: "store", about: "Take beside the bare UPDATE, a mail with its conversation beside the bare transaction (Postgres)",
+	folder: "store",
+	runs:   []bench{{"DeskTake", "1x"}, {"Take", "1x"}, {"Mail", "1x"}},
+	figures: []figure{
+		{name: "Take, whole, 16 at once", ours: measure{"DeskTake", "ours/s"}, floor: measure{"DeskTake", "bare/s"}, speed: true, goal: 0.3},
+		{name: "a locked change, 16 at once", ours: measure{"Take", "ours/s"}, floor: measure{"Take", "bare/s"}, speed: true, goal: 0.3},
+		{name: "mail and conversation, 1 connection", ours: measure{"Mail/1", "ours/s"}, floor: measure{"Mail/1", "bare/s"}, speed: true, goal: 0.5},
+		{name: "mail and conversation, 4 connections", ours: measure{"Mail/4", "ours/s"}, floor: measure{"Mail/4", "bare/s"}, speed: true, goal: 0.5},
+	},
+}, {
+	name: "press", about: "from a press until another sees it, beside a server that only answers (Mattermost)",
+	folder: "connectors/mattermost",
+	runs:   []bench{{"Press", "100x"}},
+	figures: []figure{
+		{name: "press to all see, median", ours: measure{"Press", "p50-ms"}, floor: measure{"Press", "bare-p50-ms"}, goal: 1.5},
+		{name: "press to all see, 99 of 100", ours: measure{"Press", "p99-ms"}, floor: measure{"Press", "bare-p99-ms"}, goal: 2},
+	},
+}, {
+	name: "start", about: "from start until ready, in ms, warm (Postgres, SQLite)",
+	folder: "deploy/groupmail",
+	runs:   []bench{{"Start", "10x"}},
+	figures: []figure{
+		{name: "start to ready on SQLite, in ms", ours: measure{"Start", "ms/sqlite"}, goal: 200},
+		{name: "start to ready on Postgres, in ms", ours: measure{"Start", "ms/postgres"}, goal: 200},
+	},
+}}
