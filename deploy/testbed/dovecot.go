@@ -42,8 +42,12 @@ type Dovecot struct {
 	token string
 }
 
-// Token is what XOAUTH2 and OAUTHBEARER accept until SetToken.
-const Token = "valid-token"
+// Token is what XOAUTH2 and OAUTHBEARER accept until SetToken; Dovecot takes it
+// for the token of TokenUser.
+const (
+	Token     = "valid-token"
+	TokenUser = "help"
+)
 
 // Quota is a setting for NewDovecot: every mailbox holds that much ("100k").
 // APPEND and COPY beyond it are refused with OVERQUOTA; Deliver is not.
@@ -105,7 +109,7 @@ func NewDovecot(t testing.TB, settings ...string) *Dovecot {
 	).Replace(conf)+strings.Join(settings, "\n")+"\n")
 	if installed.old {
 		d.write("oauth2.conf", dir, "introspection_mode = post\nintrospection_url = "+introspection.URL+
-			"/\nusername_attribute = username\nusername_format = anybody\nactive_attribute = active\nactive_value = true\n")
+			"/\nusername_attribute = username\nactive_attribute = active\nactive_value = true\n")
 	}
 	d.p = process{
 		name: "Dovecot", dir: dir,
@@ -235,7 +239,6 @@ oauth2 {
   introspection_mode = post
   introspection_url = INTROSPECTION/
   username_attribute = username
-  username_validation_format = anybody
   active_attribute = active
   active_value = true
 }
@@ -386,21 +389,19 @@ func (d *Dovecot) SetPassword(password string) {
 	}
 }
 
-// SetToken changes the OAuth2 token of all users; the old one is refused from
-// then on. Open connections stay.
+// SetToken changes the OAuth2 token; the old one is refused from then on. Open connections stay.
 func (d *Dovecot) SetToken(token string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.token = token
 }
 
-// introspect tells Dovecot whether a token is valid (RFC 7662). Our token is
-// everybody's, so username_format makes all names equal for the comparison.
+// introspect tells Dovecot whether a token is valid, and whose it is (RFC 7662).
 func (d *Dovecot) introspect(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprintf(w, `{"active": "%t", "username": "anybody"}`, r.FormValue("token") == d.token)
+	_, _ = fmt.Fprintf(w, `{"active": "%t", "username": %q}`, r.FormValue("token") == d.token, TokenUser)
 }
 
 // Deliver puts a mail into a user's INBOX as a mail server's delivery agent

@@ -211,7 +211,7 @@ func TestDovecotSignIn(t *testing.T) {
 	}
 	bearer := func(token string) func(*imapclient.Client) error {
 		return func(c *imapclient.Client) error {
-			return c.Authenticate(sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: "ann", Token: token}))
+			return c.Authenticate(sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: TokenUser, Token: token}))
 		}
 	}
 	token := func(token string) func(*imapclient.Client) error {
@@ -330,7 +330,7 @@ func plain() sasl.Client { return sasl.NewPlainClient("", "ann", Password) }
 type xoauth2 string
 
 func (x xoauth2) Start() (string, []byte, error) {
-	return "XOAUTH2", []byte("user=ann\x01auth=Bearer " + string(x) + "\x01\x01"), nil
+	return "XOAUTH2", []byte("user=" + TokenUser + "\x01auth=Bearer " + string(x) + "\x01\x01"), nil
 }
 func (xoauth2) Next([]byte) ([]byte, error) { return nil, errors.New("refused") }
 
