@@ -565,12 +565,10 @@ func damaged(t testing.TB, dovecot *testbed.Dovecot) {
 	dovecot.DeliverTo(user, "INBOX", b)
 }
 
-const unpacks = "mail_plugins = zlib\n"
-
 // TestWatchDamagedAlone: a mail is alone in its folder, and Dovecot cannot read it. That another folder
 // can be read proves the mail's fault.
 func TestWatchDamagedAlone(t *testing.T) {
-	dovecot := testbed.NewDovecot(t, unpacks)
+	dovecot := testbed.NewDovecot(t, testbed.Unpacks())
 	damaged(t, dovecot)
 	keeper := mailboxtest.NewKeeper()
 	w := watch(t, mailbox.Config{Since: everythingThere, Poll: 50 * time.Millisecond}, config(t, dovecot.IMAP), keeper)

@@ -74,6 +74,15 @@ quota user {
 }`
 }
 
+// Unpacks is a setting for NewDovecot: mail that lies compressed in its file is
+// unpacked as it is read.
+func Unpacks() string {
+	if dovecot().old {
+		return "mail_plugins = zlib"
+	}
+	return "mail_plugins = mail_compress"
+}
+
 // NewDovecot starts a server. Settings are lines for the end of dovecot.conf,
 // for instance "imap_capability = IMAP4rev1 IDLE" for a server without MOVE.
 func NewDovecot(t testing.TB, settings ...string) *Dovecot {
