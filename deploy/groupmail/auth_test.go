@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +18,8 @@ import (
 	"groupmail/connectors/imap"
 	"groupmail/connectors/smtp"
 	"groupmail/deploy/testbed"
+	"groupmail/store"
+	"groupmail/ticketing"
 )
 
 // provided is a mailbox on real servers that take nothing but a provider's tokens.
@@ -186,5 +190,73 @@ func TestNotices(t *testing.T) {
 	}
 	if text := e.text(end.Add(-25 * 24 * time.Hour)); text != "the client secret ends on 31 January 2027, in 25 days; before that, make a new one" {
 		t.Error(text)
+	}
+}
+
+// TestVaults: wherever tokens are kept, many processes take turns, and what was saved last is there.
+func TestVaults(t *testing.T) {
+	db := func(c store.Config) func(*testing.T) func() oauth.Vault {
+		return func(t *testing.T) func() oauth.Vault {
+			c.Clock, c.Log = ticketing.SystemClock, slog.New(slog.DiscardHandler)
+			st, err := store.Open(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = st.Close() })
+			return func() oauth.Vault { return oauth.InDatabase(st) }
+		}
+	}
+	for name, open := range map[string]func(*testing.T) func() oauth.Vault{
+		"folder": func(t *testing.T) func() oauth.Vault {
+			dir := filepath.Join(t.TempDir(), "made", "when needed")
+			return func() oauth.Vault { return oauth.InFolder(dir) }
+		},
+		"SQLite":   db(store.Config{Path: filepath.Join(t.TempDir(), "groupmail.db")}),
+		"Postgres": func(t *testing.T) func() oauth.Vault { return db(store.Config{URL: testbed.Postgres(t)})(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			process := open(t)
+			const key = "Help desk/ü@example.org/smtp"
+			if v, err := process().Load(t.Context(), key); v != "" || err != nil {
+				t.Errorf("in the beginning there is %q, %v", v, err)
+			}
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					v := process()
+					unlock, err := v.Lock(t.Context(), key)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer unlock()
+					kept, err := v.Load(t.Context(), key)
+					if err == nil {
+						err = v.Save(t.Context(), key, kept+"x")
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if v, err := process().Load(t.Context(), key); v != "xxxxxxxx" || err != nil {
+				t.Errorf("there is %q, %v: two had the lock at once", v, err)
+			}
+			unlock, err := process().Lock(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if _, err := process().Lock(ctx, key); err == nil {
+				t.Error("locked twice")
+			}
+			unlock()
+			if unlock, err = process().Lock(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+			unlock()
+		})
 	}
 }
