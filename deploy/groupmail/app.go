@@ -224,8 +224,11 @@ func (a *App) openMail(clock ticketing.Clock) {
 	nudges := map[string]func(){}
 	for _, g := range a.cfg.Groups {
 		for _, m := range g.Accounts {
-			inbox, sent := a.watch(g.Group, m), a.watchSent(g.Group, m)
-			a.watchers = append(a.watchers, inbox, sent)
+			inbox := a.watch(g.Group, m)
+			a.watchers = append(a.watchers, inbox)
+			if m.From == fromIMAP {
+				a.watchers = append(a.watchers, a.watchSent(g.Group, m))
+			}
 			nudges[m.Name] = inbox.Nudge
 		}
 	}
@@ -250,10 +253,10 @@ func (a *App) openMail(clock ticketing.Clock) {
 }
 
 func (a *App) watch(g ticketing.Group, m MailboxConfig) *mailbox.Watcher {
-	open := func(ctx context.Context) (mailbox.Source, error) { return imap.Open(ctx, a.signIns.imap(m, m.Folder)) }
+	open := func(ctx context.Context) (mailbox.Source, error) { return a.signIns.open(ctx, m) }
 	return mailbox.New(mailbox.Config{
 		Name: m.Name, Since: m.Since, Poll: m.Poll, Done: m.Done, Junk: m.Junk,
-		Parse: message.Options{Tag: g.Tag, Trusted: m.Trusted}, Credentials: a.signIns.stamp(m.IMAP),
+		Parse: message.Options{Tag: g.Tag, Trusted: m.Trusted}, Credentials: a.signIns.stamp(m.reader()),
 	}, open, a.desk, a.log)
 }
 
@@ -571,7 +574,10 @@ func (a *App) Describe(w io.Writer) {
 			boards = append(boards, b.Name)
 		}
 		for _, m := range g.Accounts {
-			fmt.Fprintf(w, "Watching   %s: %s at %s, %s\n", m.Address.Addr, m.Folder, m.IMAP.Host, since(m.Since))
+			fmt.Fprintf(w, "Watching   %s: %s, %s\n", m.Address.Addr, m.place(), since(m.Since))
+			if m.From != fromIMAP {
+				fmt.Fprintf(w, "           %s\n", noSent)
+			}
 		}
 		fmt.Fprintf(w, "Posting    for %s to %s\n", g.Title, strings.Join(boards, ", "))
 	}

@@ -36,7 +36,7 @@ func newSignIns(cfg Config, vault oauth.Vault) *signIns {
 			for _, o := range m.signIns() {
 				c := oauth.Config{
 					Key: o.Key, Provider: o.Provider, ClientID: o.ClientID, SecretEnds: o.Expires, App: o.App,
-					Hint: m.IMAP.User, Cure: "groupmail auth " + m.Name,
+					Hint: m.reader().User, Cure: "groupmail auth " + m.Name,
 				}
 				if o.Secret.Set() {
 					c.Secret = func(context.Context) (string, error) { return o.Secret.Read() }

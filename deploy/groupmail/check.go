@@ -193,7 +193,7 @@ func (s *signIns) try(ctx context.Context, g ticketing.Group, m MailboxConfig) [
 	both.Go(func() { sent, refused = s.sending(ctx, g, m) })
 	read, err := s.reading(ctx, m)
 	both.Wait()
-	if errors.Is(err, account.ErrLogin) && errors.Is(refused, account.ErrLogin) && s.stamp(m.IMAP)() == s.stamp(m.SMTP)() {
+	if errors.Is(err, account.ErrLogin) && errors.Is(refused, account.ErrLogin) && s.stamp(m.reader())() == s.stamp(m.SMTP)() {
 		same := " refuses the same user and password"
 		if m.SMTP.OAuth != nil {
 			same = " wants the same sign-in"
@@ -204,6 +204,9 @@ func (s *signIns) try(ctx context.Context, g ticketing.Group, m MailboxConfig) [
 }
 
 func (s *signIns) reading(ctx context.Context, m MailboxConfig) ([]finding, error) {
+	if m.From != fromIMAP {
+		return s.readingOther(ctx, m)
+	}
 	what := m.Name + ", reading: "
 	r, err := imap.Check(ctx, s.imap(m, m.Folder))
 	if err != nil {

@@ -61,7 +61,10 @@ type GroupConfig struct {
 // MailboxConfig is how mail comes from and goes out through a mailbox.
 type MailboxConfig struct {
 	ticketing.Mailbox
-	IMAP, SMTP Account
+	From       string  // fromIMAP, fromPOP3, fromMbox or fromMaildir
+	IMAP, POP3 Account // the one of From
+	Path       string  // of fromMbox and fromMaildir
+	SMTP       Account
 	Done, Junk ticketing.Fate // of mail whose conversation is closed, or spam
 	Sent       string         // sentAppend, sentServer or sentNone
 	SentFolder string         // empty: the one that the server marks
@@ -128,7 +131,7 @@ func loopback(host string) bool {
 func (c Config) accounts() (all []Account) {
 	for _, g := range c.Groups {
 		for _, m := range g.Accounts {
-			all = append(all, m.IMAP, m.SMTP)
+			all = append(all, m.reader(), m.SMTP)
 		}
 	}
 	return all
@@ -136,7 +139,7 @@ func (c Config) accounts() (all []Account) {
 
 // signIns are those without a password, each once.
 func (m MailboxConfig) signIns() (all []*OAuth) {
-	for _, a := range []Account{m.IMAP, m.SMTP} {
+	for _, a := range []Account{m.reader(), m.SMTP} {
 		if a.OAuth != nil && !slices.Contains(all, a.OAuth) {
 			all = append(all, a.OAuth)
 		}
@@ -174,7 +177,7 @@ func (c Config) secrets() []Secret {
 	}
 	for _, g := range c.Groups {
 		for _, a := range g.Accounts {
-			all = append(all, a.IMAP.Password, a.SMTP.Password)
+			all = append(all, a.reader().Password, a.SMTP.Password)
 			for _, o := range a.signIns() {
 				all = append(all, o.Secret)
 			}

@@ -287,32 +287,20 @@ func (p *configParser) mailbox(s *section, g GroupConfig, index int) MailboxConf
 	m.Since = s.since("since", g.Zone)
 	m.Done = s.fate("done")
 	m.Junk = s.fate("spam")
+	m.Leaves = m.Done == "leave" && m.Junk == "leave"
 	m.Sent = s.choice("sent", sentAppend, sentAppend, sentServer, sentNone)
 	m.SentFolder = s.text("sent_folder", "", "Sent")
 	m.FileSent = m.Sent == sentAppend
-	m.Poll = s.duration("poll", time.Minute, time.Second, 24*time.Hour)
+	p.source(s, &m, g.Name)
+	m.Poll = s.duration("poll", m.Poll, time.Second, 24*time.Hour)
 	m.Trusted = s.texts("trusted", nil, "mx.example.org")
 
-	imap, smtp := s.one("imap"), s.one("smtp")
-	s.missing("imap", `Where is the mail read? Add imap = { host = "imap.example.org", password = "env:NAME" }.`)
+	smtp := s.one("smtp")
 	s.missing("smtp", `How are answers sent? Add smtp = { host = "smtp.example.org" }.`)
-	if imap != nil {
-		imap.where, imap.prefix = s.where, "imap."
-		m.IMAP = p.account(imap, Account{User: m.Address.Addr}, account.IMAP, m.Name)
-		m.Folder = imap.text("folder", "INBOX", "INBOX")
-		if !m.IMAP.Password.Set() && imap.keys["oauth"] == nil {
-			imap.missing("password", `Write "env:NAME" or "file:/path"; Google and Microsoft want oauth instead.`)
-		}
-		imap.end()
-		where := strings.Join([]string{m.IMAP.Host, m.IMAP.User, m.Folder}, "\x00")
-		if before, twice := p.folders[where]; twice && m.IMAP.Host != "" {
-			s.faults.add(imap.line, "%sthe mailbox in line %d reads the same folder %s of %s. Each mail would come twice: remove one.", s.where, before.line, m.Folder, m.IMAP.User)
-		}
-		p.folders[where] = place{s.line, g.Name}
-	}
 	if smtp != nil {
 		smtp.where, smtp.prefix = s.where, "smtp."
-		m.SMTP = p.account(smtp, Account{User: m.IMAP.User, Password: m.IMAP.Password, OAuth: m.IMAP.OAuth}, account.SMTP, m.Name+"/smtp")
+		reads := m.reader()
+		m.SMTP = p.account(smtp, Account{User: reads.User, Password: reads.Password, OAuth: reads.OAuth}, account.SMTP, m.Name+"/smtp")
 		smtp.end()
 	}
 	s.end()

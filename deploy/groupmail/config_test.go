@@ -78,7 +78,7 @@ func TestParseDefaults(t *testing.T) {
 		Tag:      "[#%d]", Overdue: time.Hour, Idle: 48 * time.Hour, Flood: 20, Undo: 30 * time.Second, Zone: time.Local,
 		Keep: ticketing.Keep{Spam: 30 * 24 * time.Hour},
 		Mailboxes: []ticketing.Mailbox{{
-			Name: "Help@example.org", Address: ticketing.Address{Addr: "Help@example.org"}, Folder: "INBOX", FileSent: true,
+			Name: "Help@example.org", Address: ticketing.Address{Addr: "Help@example.org"}, Folder: "INBOX", FileSent: true, Leaves: true,
 		}},
 		Boards: []ticketing.Board{{
 			Name: "mattermost/8xk3y6m1fjgtxk4e5r8wq9b7oh", Platform: "mattermost", Channel: "8xk3y6m1fjgtxk4e5r8wq9b7oh",
@@ -291,4 +291,28 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, data string) {
 		_, _ = Parse([]byte(data))
 	})
+}
+
+// TestSources: each place where mail is read, with its defaults.
+func TestSources(t *testing.T) {
+	for where, want := range map[string]struct {
+		place, folder, smtp, sent string
+		poll                      time.Duration
+	}{
+		`imap = { host = "h", password = "env:P" }`: {"INBOX at h", "INBOX", "help@example.org env:P", sentAppend, time.Minute},
+		`pop3 = { host = "h", password = "env:P" }`: {"POP3 at h", "INBOX", "help@example.org env:P", sentNone, 2 * time.Minute},
+		`mbox = "/var/mail/help"`:                   {"mbox /var/mail/help", "/var/mail/help", " ", sentNone, time.Minute},
+		`maildir = "/home/help/Maildir/"`:           {"maildir /home/help/Maildir", "/home/help/Maildir", " ", sentNone, time.Minute},
+	} {
+		cfg, err := Parse([]byte(strings.Replace(smallest, `imap = { host = "imap.example.org", password = "env:HELP_PASSWORD" }`, where, 1)))
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+			continue
+		}
+		m := cfg.Groups[0].Accounts[0]
+		smtp := strings.ToLower(m.SMTP.User) + " " + m.SMTP.Password.String()
+		if m.place() != want.place || m.Folder != want.folder || smtp != want.smtp || m.Sent != want.sent || m.FileSent != (want.sent == sentAppend) || m.Poll != want.poll {
+			t.Errorf("%s: %s, %s, smtp %q, sent %s, poll %s; want %+v", where, m.place(), m.Folder, smtp, m.Sent, m.Poll, want)
+		}
+	}
 }

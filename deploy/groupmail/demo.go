@@ -145,7 +145,7 @@ func demoConfig(data string, undo time.Duration) Config {
 				}},
 			},
 			Accounts: []MailboxConfig{{
-				Mailbox: box, Done: "leave", Junk: "leave", Sent: sentAppend, Poll: time.Minute, Trusted: []string{"mx.example.org"},
+				Mailbox: box, From: fromIMAP, Done: "leave", Junk: "leave", Sent: sentAppend, Poll: time.Minute, Trusted: []string{"mx.example.org"},
 			}},
 		}},
 	}

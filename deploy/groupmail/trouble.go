@@ -138,7 +138,7 @@ func (a *App) noteBox(ctx context.Context, group, what string, m MailboxConfig, 
 		}
 		x.What = what
 		x = explained(x, h.Err)
-		if cure := m.IMAP.Password.cure(); h.Login && cure != "" {
+		if cure := m.reader().Password.cure(); h.Login && cure != "" {
 			x.Cure = cure
 		}
 		a.troubles.note(ctx, x, "")
