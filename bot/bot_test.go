@@ -164,13 +164,14 @@ func (c *chat) tell() {
 
 // world is a bot at work on a desk with a real store.
 type world struct {
-	t    *testing.T
-	chat *chat
-	desk *ticketing.Desk
-	bot  *Bot
-	n    int
-	skip *atomic.Int64 // nanoseconds that the clock is ahead
-	mail []string      // what was mailed to people of the team: "address: subject"
+	t     *testing.T
+	chat  *chat
+	desk  *ticketing.Desk
+	store *store.Store
+	bot   *Bot
+	n     int
+	skip  *atomic.Int64 // nanoseconds that the clock is ahead
+	mail  []string      // what was mailed to people of the team: "address: subject"
 }
 
 func newWorld(t *testing.T, change func(*chat)) *world {
@@ -196,7 +197,7 @@ func newWorld(t *testing.T, change func(*chat)) *world {
 		Mailboxes: []ticketing.Mailbox{{Name: "help", Address: ticketing.Address{Addr: "help@example.org"}}},
 		Boards:    []ticketing.Board{{Name: "x/board", Platform: "x", Channel: "board"}},
 	}
-	w := &world{t: t, chat: c, skip: skip, desk: ticketing.NewDesk(s, []ticketing.Group{g}, clock, log)}
+	w := &world{t: t, chat: c, skip: skip, store: s, desk: ticketing.NewDesk(s, []ticketing.Group{g}, clock, log)}
 	w.bot = New(Config{Desk: w.desk, Platforms: []Platform{c}, Secret: []byte("secret"), Log: log, Clock: clock,
 		Mail: func(_ context.Context, _ ticketing.Group, to []ticketing.Address, subject, text string) error {
 			w.mail = append(w.mail, to[0].Addr+": "+subject+": "+text)

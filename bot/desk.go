@@ -15,7 +15,7 @@ const (
 	deskEvery  = 10 * time.Second // for what changes by itself: trouble that lasts
 	deskPause  = time.Second      // between two looks after something was done
 	alertEvery = 10 * time.Second
-	alertLease = 8 * time.Second
+	alertLease = 10 * time.Minute // however slow the platforms are: given up as soon as all is told
 )
 
 // deskCard is how the group stands. It is pinned, and shows times, not ages, so that it changes only
@@ -158,12 +158,19 @@ func (b *Bot) keepDesks(ctx context.Context) {
 
 // alert tells the admins of trouble, and the leads of what waits far too long: one process at a time.
 func (b *Bot) alert(ctx context.Context) {
-	held, err := b.Desk.Lease(ctx, "alerts", alertLease)
-	if err != nil || !held {
+	if held, err := b.Desk.Lease(ctx, "alerts", alertLease); err != nil || !held {
 		return // the database's trouble is told by whoever needs it
 	}
-	if err := errors.Join(b.alertAdmins(ctx), b.alertLeads(ctx)); err != nil && ctx.Err() == nil {
+	telling, cancel := context.WithTimeout(ctx, alertLease-time.Minute)
+	defer cancel()
+	err := errors.Join(b.alertAdmins(telling), b.alertLeads(telling))
+	if err != nil && ctx.Err() == nil {
 		b.Log.Error("cannot tell people of trouble; will try again", "err", err)
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drawTime)
+	defer cancel()
+	if err := b.Desk.Unlease(ending, "alerts"); err != nil {
+		b.Log.Warn("nobody tells people of trouble until a lease is over", "lease", alertLease, "err", err)
 	}
 }
 

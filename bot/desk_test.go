@@ -182,6 +182,7 @@ func TestAdminsAreTold(t *testing.T) {
 	ok(w.bot.Desk.RefreshDesks(t.Context()))
 	w.shows(w.posted(ticketing.DeskPost), "Cannot read help@example.org")
 	ok(w.desk.Recovered(t.Context(), "mailbox:help", "14 mails were picked up"))
+	w.skip.Add(int64(6 * time.Minute))
 	alert()
 	alert()
 	if got := told(); len(got) != 2 || !strings.Contains(got[1], "Over: Cannot read help@example.org") || !strings.Contains(got[1], "14 mails were picked up.") {
@@ -203,6 +204,39 @@ func TestAdminsAreTold(t *testing.T) {
 	alert()
 	if len(w.mail) != 1 || !strings.HasPrefix(w.mail[0], "ann@example.com: Cannot read help@example.org: ") || !strings.Contains(w.mail[0], "No mail is lost") {
 		t.Errorf("mailed: %q", w.mail)
+	}
+}
+
+// Nobody else tells people the same while a slow platform is being told; right after it anybody may.
+func TestOneProcessTells(t *testing.T) {
+	w := newWorld(t, nil)
+	other := func() bool {
+		held, err := w.store.Lease(t.Context(), "alerts", "another process", time.Second)
+		if err != nil {
+			t.Error(err)
+		}
+		return held
+	}
+	tried := false
+	w.chat.mu.Lock()
+	w.chat.fault = func(what string) error {
+		if what == "direct" {
+			w.skip.Add(int64(time.Minute))
+			tried = true
+			if other() {
+				t.Error("another process tells people the same")
+			}
+		}
+		return nil
+	}
+	w.chat.mu.Unlock()
+	if err := w.desk.Troubled(t.Context(), ticketing.Trouble{Name: "mailbox:help", Group: "help", What: "Cannot read help@example.org"}); err != nil {
+		t.Fatal(err)
+	}
+	w.skip.Add(int64(2 * time.Hour)) // the lease of the test is over
+	w.bot.alert(t.Context())
+	if !tried || !other() {
+		t.Errorf("told: %v; or nobody else may tell", tried)
 	}
 }
 

@@ -263,6 +263,7 @@ func TestTrouble(t *testing.T) {
 		}
 		o.ok(o.desk.Alerted(t.Context(), d[0]))
 		o.ok(o.desk.Recovered(t.Context(), "mailbox:help", "14 mails picked up"))
+		o.pass(6 * time.Minute)
 		if d = due(); len(d) != 1 || d[0].Over.IsZero() || d[0].Note != "14 mails picked up" {
 			t.Fatalf("not told that it is over: %+v", d)
 		}
@@ -285,6 +286,7 @@ func TestTrouble(t *testing.T) {
 		o.pass(11 * time.Minute)
 		o.ok(o.desk.Alerted(t.Context(), due()[0]))
 		o.ok(o.desk.Recovered(t.Context(), "mailbox:help", ""))
+		o.pass(6 * time.Minute)
 		over := due()[0]
 		o.ok(o.desk.Troubled(t.Context(), down))
 		o.ok(o.desk.Alerted(t.Context(), over))
@@ -303,10 +305,70 @@ func TestTrouble(t *testing.T) {
 			o.ok(o.desk.Alerted(t.Context(), x))
 		}
 		o.ok(o.desk.Recovered(t.Context(), "mailbox:help", ""))
+		o.pass(6 * time.Minute)
 		o.ok(o.desk.Alerted(t.Context(), due()[0]))
 		o.pass(72 * time.Hour)
 		if d := due(); len(d) != 0 {
 			t.Errorf("%+v", d)
+		}
+	})
+}
+
+// What comes and goes is told once, then once a day, and its end once it stays away; what ends while
+// it is being told is not told half.
+func TestTroubleThatComesAndGoes(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		down := Trouble{Name: "mailbox:help", Group: "help", What: "Cannot read help@example.org"}
+		begun, ended := 0, 0
+		tell := func() {
+			t.Helper()
+			due, err := o.desk.Alerts(t.Context())
+			o.ok(err)
+			for _, x := range due {
+				if x.Over.IsZero() {
+					begun++
+				} else {
+					ended++
+				}
+				o.ok(o.desk.Alerted(t.Context(), x))
+			}
+		}
+		for range 60 {
+			o.ok(o.desk.Troubled(t.Context(), down))
+			tell()
+			o.pass(time.Minute)
+			o.ok(o.desk.Recovered(t.Context(), "mailbox:help", ""))
+			tell()
+			o.pass(time.Minute)
+		}
+		if begun != 1 || ended != 0 {
+			t.Errorf("in two hours told %d times of the beginning, %d of the end", begun, ended)
+		}
+		o.pass(5 * time.Minute)
+		tell()
+		tell()
+		if begun != 1 || ended != 1 {
+			t.Errorf("after it told %d times of the beginning, %d of the end", begun, ended)
+		}
+
+		o.ok(o.desk.Troubled(t.Context(), down))
+		o.pass(11 * time.Minute)
+		due, err := o.desk.Alerts(t.Context())
+		o.ok(err)
+		o.ok(o.desk.Recovered(t.Context(), "mailbox:help", "")) // while people are told
+		o.ok(o.desk.Alerted(t.Context(), due[0]))
+		o.pass(6 * time.Minute)
+		tell()
+		if ended != 2 {
+			t.Error("not told of the end of what was told")
+		}
+
+		o.ok(o.desk.Troubled(t.Context(), down))
+		o.ok(o.desk.Recovered(t.Context(), "mailbox:help", ""))
+		o.pass(6 * time.Minute)
+		tell()
+		if all, err := o.desk.Troubles(t.Context()); err != nil || len(all) != 0 || ended != 2 {
+			t.Errorf("not forgotten: %+v, %v", all, err)
 		}
 	})
 }

@@ -22,7 +22,7 @@ type Trouble struct {
 	Soon  bool   // nothing is wrong yet: it will be. Told at once, and once
 	Since time.Time
 	Told  time.Time // when the admins were told last; zero if they never were
-	Over  time.Time // when it ended; zero while it lasts
+	Over  time.Time // when it ended, perhaps only for a moment; zero while it lasts
 	Note  string    // over: what was done since: "14 mails picked up"
 }
 
@@ -31,6 +31,9 @@ const (
 	patience = 10 * time.Minute
 	// remind is how often they are told again while it lasts.
 	remind = 24 * time.Hour
+	// calm is how long nothing is wrong before trouble is over. What comes and goes is one trouble: told
+	// once, neither each time nor never because it never lasts.
+	calm = 5 * time.Minute
 	// settled is how long trouble lasts before the desk card shows it.
 	settled = time.Minute
 )
@@ -40,11 +43,14 @@ func (t Trouble) lasting(now time.Time) bool {
 	return t.Over.IsZero() && (t.Soon || now.Sub(t.Since) >= settled)
 }
 
+// over tells whether it has ended for good.
+func (t Trouble) over(now time.Time) bool { return !t.Over.IsZero() && now.Sub(t.Over) >= calm }
+
 // due tells whether the admins are to be told of it now.
 func (t Trouble) due(now time.Time) bool {
 	switch {
 	case !t.Over.IsZero():
-		return true // that were told of it, and are told of its end
+		return t.over(now) && !t.Told.IsZero() && !t.Soon // who was told of it is told of its end
 	case t.Soon:
 		return t.Told.IsZero()
 	case t.Told.IsZero():
@@ -58,11 +64,11 @@ func (d *Desk) Troubled(ctx context.Context, t Trouble) error {
 	return d.store.Change(ctx, func(tx Tx) error {
 		was, err := trouble(tx, t.Name)
 		switch {
-		case errors.Is(err, ErrNone), err == nil && !was.Over.IsZero():
+		case errors.Is(err, ErrNone), err == nil && was.over(d.clock()):
 			t.Since, t.Told = d.clock(), time.Time{}
 		case err != nil:
 			return err
-		case was.What == t.What && was.Says == t.Says && was.Cure == t.Cure:
+		case was.Over.IsZero() && was.What == t.What && was.Says == t.Says && was.Cure == t.Cure:
 			return nil
 		default:
 			t.Since, t.Told = was.Since, was.Told
@@ -72,7 +78,8 @@ func (d *Desk) Troubled(ctx context.Context, t Trouble) error {
 	})
 }
 
-// Recovered notes that something has no trouble. Those who were told of it will be told so.
+// Recovered notes that something has no trouble. Those who were told of it will be told so, once it
+// stays so for a while.
 func (d *Desk) Recovered(ctx context.Context, name, note string) error {
 	return d.store.Change(ctx, func(tx Tx) error {
 		was, err := trouble(tx, name)
@@ -81,8 +88,6 @@ func (d *Desk) Recovered(ctx context.Context, name, note string) error {
 			return nil
 		case err != nil:
 			return err
-		case was.Told.IsZero(), was.Soon:
-			return tx.EndTrouble(name)
 		}
 		was.Over, was.Note = d.clock(), note
 		return tx.PutTrouble(was)
@@ -101,15 +106,34 @@ func trouble(tx Tx, name string) (Trouble, error) {
 	return all[i], nil
 }
 
-// Alerts lists the trouble that the admins are to be told of now, begun or ended.
+// Alerts lists the trouble that the admins are to be told of now, begun or ended. What has ended and
+// was told to nobody it forgets.
 func (d *Desk) Alerts(ctx context.Context) (due []Trouble, err error) {
+	all, err := d.Troubles(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now := d.clock()
+	for _, t := range all {
+		switch {
+		case t.due(now):
+			due = append(due, t)
+		case t.over(now):
+			if err := d.Alerted(ctx, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return due, nil
+}
+
+// Troubles lists all that is known, also what has ended and is not yet forgotten.
+func (d *Desk) Troubles(ctx context.Context) (all []Trouble, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		due, err = tx.Troubles("")
-		due = slices.DeleteFunc(due, func(t Trouble) bool { return !t.due(now) })
+		all, err = tx.Troubles("")
 		return err
 	})
-	return due, err
+	return all, err
 }
 
 // Alerted notes that the admins were told of t.

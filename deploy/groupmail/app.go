@@ -89,7 +89,7 @@ func Open(ctx context.Context, cfg Config, w Wiring, log *slog.Logger) (_ *App, 
 	}
 	a.desk = ticketing.NewDesk(a.store, cfg.groups(), w.Clock, log)
 	a.clock = w.Clock
-	a.troubles = &troubles{desk: a.desk, log: log, told: map[string]string{}}
+	a.troubles = &troubles{desk: a.desk, clock: w.Clock, log: log, told: map[string]telling{}}
 	if err := a.openPlatforms(ctx, w); err != nil {
 		return nil, err
 	}

@@ -26,15 +26,25 @@ const endingsEvery = time.Hour
 
 // troubles keeps the desk told of what only a person can mend, and of its end.
 type troubles struct {
-	desk *ticketing.Desk
-	log  *slog.Logger
+	desk  *ticketing.Desk
+	clock func() time.Time
+	log   *slog.Logger
 
 	mu   sync.Mutex
-	told map[string]string // what the desk was told last, by name; empty: that nothing is wrong
+	told map[string]telling // what the desk was told last, by name
 }
 
-// note tells the desk what is wrong, or with an empty What that nothing is. What it knows already
-// it is not told again; what could not be told now is told the next time.
+type telling struct {
+	what string // empty: that nothing is wrong
+	at   time.Time
+}
+
+// tellAgain is how often the desk is told what it was told: another process, which reads or sends for
+// the same mailbox at times, may have told it otherwise since.
+const tellAgain = time.Minute
+
+// note tells the desk what is wrong, or with an empty What that nothing is. What it was told
+// just now it is not told again; what could not be told now is told the next time.
 func (t *troubles) note(ctx context.Context, x ticketing.Trouble, since string) {
 	state := ""
 	if x.What != "" {
@@ -42,7 +52,7 @@ func (t *troubles) note(ctx context.Context, x ticketing.Trouble, since string) 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if was, known := t.told[x.Name]; known && was == state {
+	if was, known := t.told[x.Name]; known && was.what == state && t.clock().Sub(was.at) < tellAgain {
 		return
 	}
 	var err error
@@ -57,7 +67,7 @@ func (t *troubles) note(ctx context.Context, x ticketing.Trouble, since string) 
 		}
 		return
 	}
-	t.told[x.Name] = state
+	t.told[x.Name] = telling{state, t.clock()}
 }
 
 // explained fills in what a server's trouble says of itself.
@@ -81,6 +91,9 @@ func (a *App) watchTrouble(ctx context.Context) {
 		a.noteHealth(ctx, marks)
 		if n%int(endingsEvery/troubleEvery) == 0 {
 			a.noteEndings(ctx)
+			if err := a.endStrayTrouble(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("cannot end the trouble of mailboxes that are no longer in the configuration; will try again", "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -109,6 +122,19 @@ func (a *App) noteEndings(ctx context.Context) {
 			a.troubles.note(ctx, x, "")
 		}
 	}
+}
+
+// endStrayTrouble ends the trouble of mailboxes that are no longer in the configuration: nobody else will.
+func (a *App) endStrayTrouble(ctx context.Context) error {
+	all, err := a.desk.Troubles(ctx)
+	for _, t := range all {
+		_, box, _ := strings.Cut(t.Name, ":")
+		box, _, _ = strings.Cut(box, ":")
+		if _, ok := a.cfg.account(strings.TrimSuffix(box, ticketing.SentName(""))); !ok && err == nil && t.Over.IsZero() {
+			err = a.desk.Recovered(ctx, t.Name, "it is no longer in the configuration")
+		}
+	}
+	return err
 }
 
 func (a *App) noteHealth(ctx context.Context, marks map[string]int) {

@@ -112,6 +112,7 @@ func (w *troubled) told(says string) {
 	w.t.Helper()
 	var all string
 	w.eventually("Ann is told: "+says, func() bool {
+		w.ahead.Add(int64(5 * time.Second)) // what has just ended is not told before it stays so
 		var room struct {
 			Messages []chatMessage `json:"messages"`
 		}
