@@ -58,6 +58,23 @@ func TestFloodTaken(t *testing.T) {
 	})
 }
 
+// A button that names no flood, or nobody, touches nothing.
+func TestFloodOfNobody(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		o.setGroup(func(g *Group) { g.Flood = 1 })
+		o.flood(3, maria, "m")
+		_, err := o.desk.SpamCollected(t.Context(), by(ann), o.all()[1].ID, "")
+		o.refused(err, BadInput)
+		_, err = o.desk.SpamCollected(t.Context(), by(ann), 0, maria.Addr)
+		o.refused(err, BadInput)
+		for _, c := range o.all() {
+			if c.State != New {
+				t.Errorf("%+v", c)
+			}
+		}
+	})
+}
+
 // What was discarded from the held list, or is put back into the mailbox while it is there, has a card
 // once it is work after all.
 func TestHeldComesBack(t *testing.T) {
