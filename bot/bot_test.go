@@ -650,7 +650,7 @@ func TestCommands(t *testing.T) {
 		{1, "assign #1 @ann", "✓ Ann has #1."},
 		{0, "close #1 phoned twice", "✓ #1 is closed: phoned twice."},
 		{0, "close #1 again", "#1 was already closed"},
-		{0, "reopen #1", "✓ #1 is taken."},
+		{0, "reopen #1", "✓ #1 is open again, and yours."},
 		{0, "spam #1", "✓ #1 is marked as spam."},
 	} {
 		if got := said(w.command(c.who, c.text)); !strings.Contains(got, c.want) {

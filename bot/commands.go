@@ -292,6 +292,9 @@ func (h *hub) done(in invoked, c ticketing.Conversation, err error, name string)
 	if err != nil {
 		return h.told(err, name, in.caller)
 	}
+	if name == "reopen" {
+		return whisper("✓ " + c.Name() + " is open again, and yours.")
+	}
 	words := map[ticketing.State]string{
 		ticketing.New: "is back for everybody", ticketing.Taken: "is taken", ticketing.Waiting: "waits for the sender",
 		ticketing.Closed: "is closed: " + c.Outcome, ticketing.Spam: "is marked as spam",
@@ -531,6 +534,17 @@ func (h *hub) runShow(ctx context.Context, in invoked) Answer {
 			m.Quote, m.Clipped = clip(mail.Reply, 1000)
 			break
 		}
+	}
+	const recent = 5 // mails, a line each
+	for _, mail := range s.Mails[:min(len(s.Mails), recent)] {
+		mark, who := "✉ ", calledSender(mail)
+		if mail.Direction == ticketing.Out {
+			mark = "↗ "
+			if mail.By != "" {
+				who = s.Named(mail.By).Called()
+			}
+		}
+		m.Lines = append(m.Lines, Line{{Text: mark + ticketing.OneLine(who, 60) + " "}, {Time: when(mail)}, {Text: ": “" + ticketing.OneLine(mail.Reply, 150) + "”"}})
 	}
 	return Answer{Whisper: m}
 }

@@ -33,6 +33,9 @@ func deskCard(dr ticketing.Drawing) Message {
 		m.Tone = Yellow
 		m.Status = Line{{Text: "● " + waitsFor(t.New) + " for somebody", Strong: true}, {Text: " · the first since "}, {Time: t.Oldest}}
 	}
+	if t.Failed > 0 { // said in front: it makes the card red
+		m.Status = append(m.Status, Span{Text: " · "}, Span{Text: "✗ " + plural(t.Failed, "answer") + " could not be sent", Strong: true})
+	}
 	m.Notice = dr.Group.Title + ": " + m.Status[0].Text
 	if len(t.Holders) > 0 {
 		holds := make([]string, len(t.Holders))
@@ -53,7 +56,7 @@ func deskCard(dr ticketing.Drawing) Message {
 	}
 	if t.Failed > 0 {
 		m.Tone = Red
-		m.Lines = append(m.Lines, Line{{Text: "✗ " + plural(t.Failed, "answer") + " could not be sent: see their threads"}})
+		m.Lines = append(m.Lines, Line{{Text: "See the threads of the answers that could not be sent."}})
 	}
 	if t.Asking > 0 {
 		m.Lines = append(m.Lines, Line{{Text: "⏸ " + plural(t.Asking, "answer") + " not sent yet: somebody has to press Send"}})

@@ -137,6 +137,9 @@ func (h *hub) openReply(ctx context.Context, who caller, about ticketing.Convers
 		return whisper(fmt.Sprintf("This mail went to %d addresses, more than a form can show, and none is to be dropped unseen. "+
 			"Answer in the card's thread: there you see them all before it is sent. Or use your mail program: that shows here, too.", n))
 	}
+	if text == "" {
+		text = dr.Stopped
+	}
 	values := map[string]string{"text": text, "to": joined(dr.To), "cc": joined(dr.Cc)}
 	return Answer{Form: h.replyForm(who, dr, values, "")}
 }
@@ -244,6 +247,7 @@ func (h *hub) submitReply(ctx context.Context, who caller, s formState, v map[st
 	})
 	if err == nil {
 		m := progress(r, "")
+		m.Until = r.Due
 		return Answer{Whisper: &m, Aside: true}, nil
 	}
 	var no ticketing.Refusal

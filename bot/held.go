@@ -12,8 +12,8 @@ import (
 // heldWords say why a mail is held, of one and of many.
 var heldWords = map[ticketing.Reason][2]string{
 	ticketing.HeldAutoReply: {"an automatic answer", "automatic answers"},
-	ticketing.HeldBounce:    {"says that a mail was not delivered which I did not send", "say that mails were not delivered which I did not send"},
-	ticketing.HeldUnread:    {"cannot be read", "cannot be read"},
+	ticketing.HeldBounce:    {"a delivery failure of a mail that was not sent from here", "delivery failures of mails that were not sent from here"},
+	ticketing.HeldUnread:    {"a mail that cannot be read", "mails that cannot be read"},
 }
 
 // heldReasons is the order in which they are told.
@@ -35,7 +35,8 @@ func heldCard(dr ticketing.Drawing) Message {
 		switch n := t.HeldFor[r]; n {
 		case 0:
 		case 1:
-			m.Lines = append(m.Lines, Line{{Text: "1 " + strings.TrimPrefix(heldWords[r][0], "an ")}})
+			_, what, _ := strings.Cut(heldWords[r][0], " ")
+			m.Lines = append(m.Lines, Line{{Text: "1 " + what}})
 		default:
 			m.Lines = append(m.Lines, Line{{Text: strconv.Itoa(n) + " " + heldWords[r][1]}})
 		}

@@ -123,6 +123,8 @@ type Message struct {
 	Footer  Line
 	Buttons []Button
 	Files   []Upload // only when posted, never when redrawn
+	// Until is when a whisper is of no more use; where the platform can, it is gone then. Zero: it stays.
+	Until time.Time
 }
 
 // Line is one line made of spans.

@@ -32,6 +32,7 @@ type Draft struct {
 	Owner        Member  // a colleague who has the conversation; zero otherwise
 	Stranger     Address // wrote last, without a part in it: no recipient unless confirmed
 	Replies      []Reply // colleagues' replies that are on their way
+	Stopped      string  // what the member wrote here last, if they stopped it: to go on with
 }
 
 // Draft begins a reply: a new conversation is thereby taken ("Ben is answering"); a colleague's
@@ -92,9 +93,14 @@ func (u *use) draft(c Conversation) (Draft, error) {
 			return dr, err
 		}
 	}
-	replies, err := u.Replies(c.ID, Pending, Sending, Unknown)
+	replies, err := u.Replies(c.ID, Asking, Pending, Sending, Sent, Failed, Unknown, Cancelled)
 	for _, r := range replies {
-		if r.By != u.by.Member.ID {
+		switch {
+		case r.By == u.by.Member.ID:
+			if dr.Stopped = ""; r.State == Cancelled && r.Origin == "" {
+				dr.Stopped = r.Text
+			}
+		case r.State == Pending, r.State == Sending, r.State == Unknown:
 			dr.Replies = append(dr.Replies, r)
 		}
 	}
@@ -411,7 +417,12 @@ func (d *Desk) SendReply(ctx context.Context, by By, id ReplyID) (Reply, error) 
 
 // StopReply stops a reply that has not gone yet.
 func (d *Desk) StopReply(ctx context.Context, by By, id ReplyID) (Reply, error) {
-	return d.withReply(ctx, by, id, stop)
+	return d.withReply(ctx, by, id, func(u *use, c *Conversation, r *Reply) error {
+		if r.State == Failed { // its failure stays to be seen, and its text to be sent again
+			return u.tooLate(*r)
+		}
+		return stop(u, c, r)
+	})
 }
 
 func stop(u *use, c *Conversation, r *Reply) error {

@@ -113,8 +113,8 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 	if owner != "" {
 		c.LastOwner = owner
 	}
-	if to == New && from != New {
-		c.Waits = s.now
+	if to == New && from != New && (s.move != MoveUndo && s.move != MoveAdmit || c.Waits.IsZero()) {
+		c.Waits = s.now // who was hidden by mistake has waited all the time
 	}
 	switch {
 	case to == Closed && from != Closed:

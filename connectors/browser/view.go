@@ -69,6 +69,7 @@ type viewCard struct {
 	Clipped bool         `json:"clipped,omitempty"`
 	Footer  []viewSpan   `json:"footer,omitempty"`
 	Buttons []viewButton `json:"buttons,omitempty"`
+	Until   *time.Time   `json:"until,omitempty"` // of a whisper: it is gone then
 }
 
 type viewSpan struct {
@@ -183,8 +184,12 @@ func (p *Platform) viewWhisper(w *whisper) *viewMessage {
 }
 
 func (p *Platform) viewCard(m *bot.Message, drawing int64) *viewCard {
+	var until *time.Time
+	if !m.Until.IsZero() {
+		until = &m.Until
+	}
 	return &viewCard{
-		Drawing: drawing, Version: m.Version, Notice: clean(m.Notice), Tone: m.Tone,
+		Until: until, Drawing: drawing, Version: m.Version, Notice: clean(m.Notice), Tone: m.Tone,
 		Status: p.viewLine(m.Status), Title: clean(m.Title), Lines: p.viewLines(m.Lines),
 		Quote: clean(m.Quote), Clipped: m.Clipped, Footer: p.viewLine(m.Footer), Buttons: viewButtons(m.Buttons),
 	}

@@ -111,7 +111,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w. Is GroupMail running already? Else choose another port with listen = \"…\"", address, cause(err))
+		return nil, fmt.Errorf("cannot listen on %s: %w. Is GroupMail running already? Else choose another port: listen = \"…\" in the configuration, --listen for the demonstration", address, cause(err))
 	}
 	return l, nil
 }

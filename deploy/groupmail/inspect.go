@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"groupmail/connectors/message"
@@ -78,6 +79,9 @@ func (c *inspectCommand) Run(s streams) error {
 		r := s.in
 		if file != "-" {
 			f, err := os.Open(file)
+			if info, dir := os.Stat(file); dir == nil && info.IsDir() {
+				err = fmt.Errorf("%s is a folder. Name the files in it, like %s/*.eml", file, strings.TrimRight(file, "/"))
+			}
 			if err != nil {
 				fmt.Fprintf(s.err, "groupmail: %v\n", err)
 				failed = true

@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"connectors/browser":    {"ticketing", "bot"},
 	"deploy/groupmail":      {everything},
 	"deploy/testbed":        {},
+	"deploy/benchmark":      {},
 }
 
 const (

@@ -67,6 +67,7 @@ function apply(changes, quietly) {
 			r.whispers.set(m.id, m);
 			if (!known) {
 				say.push("Only you can see this: " + gist(m));
+				if (m.card?.until) setTimeout(() => { if (r.whispers.get(m.id)?.seq === m.seq) act.dismiss(m); }, Math.max(0, new Date(m.card.until) - Date.now()));
 				if (r !== room || document.hidden) r.unread.add(m.id);
 				if (r === room) fresh.whisper = m.id;
 			}
