@@ -26,6 +26,7 @@ var rooms = map[string][]string{
 	"connectors/mattermost": {"ticketing", "bot"},
 	"connectors/browser":    {"ticketing", "bot"},
 	"deploy/groupmail":      {everything},
+	"deploy/benchmark":      {},
 	"deploy/testbed":        {},
 	"deploy/benchmark":      {},
 }
