@@ -98,12 +98,13 @@ func (d *Desk) lookAtNames(ctx context.Context, mailbox string, since Since, box
 		if err != nil || len(box.Names.UIDs) <= few {
 			return err
 		}
+		unknown, err = allUnknown(tx, mailbox, known.Validity, box.Names.UIDs)
+		if err != nil || !unknown {
+			return err
+		}
 		last, err = tx.LastSighting(mailbox)
 		if errors.Is(err, ErrNone) {
-			return nil
-		}
-		if err == nil {
-			unknown, err = allUnknown(tx, mailbox, known.Validity, box.Names.UIDs)
+			unknown, err = false, nil
 		}
 		return err
 	})
