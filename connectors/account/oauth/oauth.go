@@ -380,6 +380,18 @@ func (s *Source) signedIn(ctx context.Context, t *oauth2.Token) error {
 			Cure: "allow the application offline access at the provider; with issuer, add the scope offline_access",
 		}
 	}
+	return s.alone(ctx, func() error {
+		s.grant, s.owed = grant{ID: rand.Text()}, false
+		s.take(t)
+		if err := s.keep(ctx); err != nil {
+			return fmt.Errorf("oauth: keep the tokens: %w", err)
+		}
+		return nil
+	})
+}
+
+// alone runs f while nobody else, in any process, works with these tokens.
+func (s *Source) alone(ctx context.Context, f func() error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -389,10 +401,5 @@ func (s *Source) signedIn(ctx context.Context, t *oauth2.Token) error {
 		return fmt.Errorf("oauth: take the lock of the tokens: %w", err)
 	}
 	defer unlock()
-	s.grant, s.owed = grant{ID: rand.Text()}, false
-	s.take(t)
-	if err := s.keep(ctx); err != nil {
-		return fmt.Errorf("oauth: keep the tokens: %w", err)
-	}
-	return nil
+	return f()
 }

@@ -24,7 +24,7 @@ import (
 // may be nil. An application that signs in as itself needs nobody: it is only tried.
 func (s *Source) SignIn(ctx context.Context, tell func(string), typed <-chan string) error {
 	if s.cfg.App {
-		return s.fresh(ctx)
+		return s.alone(ctx, func() error { return s.renew(ctx) })
 	}
 	starting, cancel := context.WithTimeout(ctx, request)
 	conf, _, err := s.conf(starting)
@@ -43,20 +43,6 @@ func (s *Source) SignIn(ctx context.Context, tell func(string), typed <-chan str
 		return err
 	}
 	return s.signedIn(ctx, t)
-}
-
-// fresh gets a token from the provider, whatever is there.
-func (s *Source) fresh(ctx context.Context) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.leave()
-	unlock, err := s.vault.Lock(ctx, s.cfg.Key)
-	if err != nil {
-		return fmt.Errorf("oauth: take the lock of the tokens: %w", err)
-	}
-	defer unlock()
-	return s.renew(ctx)
 }
 
 // byDevice is for a browser on any device (RFC 8628).
