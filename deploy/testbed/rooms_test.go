@@ -28,7 +28,6 @@ var rooms = map[string][]string{
 	"deploy/groupmail":      {everything},
 	"deploy/benchmark":      {},
 	"deploy/testbed":        {},
-	"deploy/benchmark":      {},
 }
 
 const (
