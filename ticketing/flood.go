@@ -104,7 +104,7 @@ func (d *Desk) UndoSpamCollected(ctx context.Context, by By, flood ConversationI
 
 func (d *Desk) moveCollected(ctx context.Context, by By, flood ConversationID, from string, m Move, state State) (moved int, err error) {
 	const atOnce = 100
-	by.Event = "" // of many use cases; each is harmless when repeated
+	by.Event = ""                 // of many use cases; each is harmless when repeated
 	if flood == 0 || from == "" { // a query without them would find everybody's
 		return 0, refuse(BadInput, "Nobody's mails of a flood are named.")
 	}
