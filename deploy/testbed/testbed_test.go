@@ -324,7 +324,7 @@ func submit(t *testing.T, s *SMTP, mode SMTPMode, auth sasl.Client) error {
 
 const sent = "Subject: one\r\n\r\n.dot\r\nHello\r\n"
 
-func plain() sasl.Client { return sasl.NewPlainClient("", "ann", Password) }
+func plain() sasl.Client { return sasl.NewPlainClient("", TokenUser, Password) }
 
 // xoauth2 is the client's side of XOAUTH2.
 type xoauth2 string
@@ -337,7 +337,7 @@ func (xoauth2) Next([]byte) ([]byte, error) { return nil, errors.New("refused") 
 func TestSMTP(t *testing.T) {
 	for _, mode := range []SMTPMode{PlainText, STARTTLS, ImplicitTLS} {
 		s := NewSMTP(t, mode)
-		for _, auth := range []sasl.Client{plain(), sasl.NewLoginClient("ann", Password), xoauth2(Token)} {
+		for _, auth := range []sasl.Client{plain(), sasl.NewLoginClient(TokenUser, Password), xoauth2(Token)} {
 			if err := submit(t, s, mode, auth); err != nil {
 				t.Errorf("mode %d, %T: %v", mode, auth, err)
 			}
@@ -345,7 +345,7 @@ func TestSMTP(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		m := s.Wait(ctx, 3)[2]
-		if m.User != "ann" || m.From != "ann@example.org" || len(m.To) != 2 || string(m.Raw) != sent || m.TLS != (mode != PlainText) {
+		if m.User != TokenUser || m.From != "ann@example.org" || len(m.To) != 2 || string(m.Raw) != sent || m.TLS != (mode != PlainText) {
 			t.Errorf("mode %d: recorded %+v", mode, m)
 		}
 		for _, auth := range []sasl.Client{sasl.NewPlainClient("", "ann", "wrong"), sasl.NewPlainClient("", "ann", ""), xoauth2("wrong")} {
