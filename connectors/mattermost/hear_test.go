@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,7 +111,8 @@ func TestStall(t *testing.T) {
 	}
 	o.say(o.ann, root, "stalled")
 	proxy.Heal()
-	if got := texts(o.hub.said(t, 1)); got[0] != "new stalled" {
+	// Whether the new connection resumes the old one or catches up depends on what the server still has.
+	if got := texts(o.hub.said(t, 1)); strings.TrimSuffix(got[0], " late") != "new stalled" {
 		t.Errorf("said %q", got)
 	}
 }

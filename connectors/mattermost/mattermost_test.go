@@ -227,7 +227,7 @@ func TestThreadBothWays(t *testing.T) {
 		"message": "@" + strings.ToUpper(o.bot.Username) + ": Dear Maria :smile: ask @" + o.ben.Username + ". *Bye*",
 	}, &said)
 	s := o.hub.said(t, 1)[0]
-	if !s.ToBot || s.Text != "Dear Maria 😄 ask @"+o.ben.Username+". *Bye*" || s.Root != root || s.Message != said.Id ||
+	if !s.ToBot || s.Text != "Dear Maria 😄 ask @"+o.ben.Username+". Bye" || s.Root != root || s.Message != said.Id ||
 		s.Kind != bot.Written || s.Who.ID != o.ann.ID || s.Late || s.At.UnixMilli() != said.CreateAt || len(s.Files) != 1 {
 		t.Fatalf("said: %+v", s)
 	}

@@ -61,6 +61,7 @@ channel = "mail"
 address = "help@example.org"
 name = "help"
 [group.mailbox.imap]
+user = "` + testbed.TokenUser + `"
 ` + at(p.dovecot.IMAP) + `
 [group.mailbox.imap.oauth]
 issuer = "` + p.issuer.URL + `"
