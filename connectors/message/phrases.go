@@ -28,7 +28,7 @@ func anyOf(expr string) phrases {
 // MatchString is as that of a regexp.Regexp.
 func (p phrases) MatchString(s string) bool {
 	set := p()
-	return set.mayMatch(s) && set.Regexp.MatchString(s)
+	return set.mayMatch(s) && set.MatchString(s)
 }
 
 // phraseSet is a regular expression and how the words begin of which every match has one. Nearly

@@ -50,7 +50,7 @@ func TestResult(t *testing.T) {
 		}
 	}
 	delete(rounds[1], measure{"Peak", "peak-MB"})
-	if _, err := sumUp(testTable, rounds); err == nil || !strings.Contains(err.Error(), "BenchmarkPeak printed no peak-MB") {
+	if _, err := sumUp(testTable, rounds); err == nil || !strings.Contains(err.Error(), "the benchmark Peak printed no peak-MB") {
 		t.Errorf("a missing measure: %v", err)
 	}
 }

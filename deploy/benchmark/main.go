@@ -121,7 +121,7 @@ func measureAll(ctx context.Context, t table, rounds int, progress io.Writer) ([
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			if err := cmd.Run(); err != nil {
-				return nil, fmt.Errorf("Benchmark%s of %s failed: %w; a missing server is installed by deploy/test\n%s", b.bench, t.folder, err, out.Bytes())
+				return nil, fmt.Errorf("the benchmark %s of %s failed: %w; a missing server is installed by deploy/test\n%s", b.bench, t.folder, err, out.Bytes())
 			}
 			if err := m.read(&out); err != nil {
 				return nil, err

@@ -47,7 +47,7 @@ func sumUp(t table, rounds []measures) (result, error) {
 		for _, m := range rounds {
 			a, ok := m[f.ours]
 			if !ok {
-				return r, fmt.Errorf("Benchmark%s printed no %s", f.ours.bench, f.ours.unit)
+				return r, fmt.Errorf("the benchmark %s printed no %s", f.ours.bench, f.ours.unit)
 			}
 			ours = append(ours, a)
 			if f.floor == (measure{}) {
@@ -56,7 +56,7 @@ func sumUp(t table, rounds []measures) (result, error) {
 			}
 			b, ok := m[f.floor]
 			if !ok || a == 0 || b == 0 {
-				return r, fmt.Errorf("Benchmark%s printed no %s", f.floor.bench, f.floor.unit)
+				return r, fmt.Errorf("the benchmark %s printed no %s", f.floor.bench, f.floor.unit)
 			}
 			floor = append(floor, b)
 			if f.speed && f.ours.unit == "ns/op" {
