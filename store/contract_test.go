@@ -144,6 +144,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 
 				for range 2 {
 					box := fill[ticketing.BoxMemory](rt)
+					box.Window.Validity = "" // is the box's own: the desk fills it in
 					fatal(rt, tx.SetBox(unique, box))
 					gotBox, err := tx.Box(unique)
 					fatal(rt, err)
