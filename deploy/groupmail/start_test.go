@@ -122,7 +122,7 @@ func startToReady(b *testing.B, program, config, url string) time.Duration {
 		b.Fatal(err)
 	}
 	ready := func() bool {
-		ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(b.Context(), time.Minute) // it listens before it answers
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
