@@ -569,7 +569,7 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 		m.Seq = c.Seq
 	}
 	people := append(slices.Concat(m.To, m.Cc, m.ReplyTo), m.From, m.Author)
-	if m.Direction == In && c.First != 0 && m.Wakes() {
+	if c.First != 0 && m.Asks() {
 		part, err := u.takesPart(c.ID, m.From)
 		if err != nil {
 			return err

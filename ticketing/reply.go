@@ -115,7 +115,7 @@ func (u *use) lastIn(c Conversation) (Mail, error) {
 		return Mail{}, err
 	}
 	for _, m := range mails {
-		if m.Direction == In && m.Wakes() && !m.NewPerson {
+		if m.Asks() && !m.NewPerson {
 			return m, nil
 		}
 	}
