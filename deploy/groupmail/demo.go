@@ -151,25 +151,25 @@ func demoConfig(data string, undo time.Duration) Config {
 	}
 }
 
-// openMail starts the mail servers, and fills the mailbox the first time.
+// openMail starts the mail servers; the first time, it fills the mailbox before.
 func (d *Demo) openMail(ctx context.Context, c DemoConfig) error {
 	dir := filepath.Join(d.data, "mail")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	_, err := os.Stat(dir)
+	switch d.again = err == nil; {
+	case d.again:
+		d.unread = c.Mbox != "" || c.EML != ""
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	default:
+		if d.seeded, err = seedPostOffice(dir, demoTeam.Addr, c.Mbox, c.EML); err != nil {
+			return err
+		}
 	}
 	password, err := demoPassword(filepath.Join(dir, "password"))
 	if err != nil {
 		return err
 	}
-	if d.mail, err = startMail(ctx, dir, demoTeam.Addr, password); err != nil {
-		return err
-	}
-	d.again = !d.mail.empty()
-	if d.again {
-		d.unread = c.Mbox != "" || c.EML != ""
-		return nil
-	}
-	d.seeded, err = d.mail.seed(time.Now(), c.Mbox, c.EML)
+	d.mail, err = startMail(ctx, dir, demoTeam.Addr, password)
 	return err
 }
 

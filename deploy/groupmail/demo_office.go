@@ -104,13 +104,6 @@ func (o *postOffice) close() error {
 	return o.journal.Close()
 }
 
-// empty tells whether nothing was ever delivered.
-func (o *postOffice) empty() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.next == 1
-}
-
 // replay does everything again. A last line that a crash cut off was seen by nobody, and goes.
 func (o *postOffice) replay() error {
 	r := bufio.NewReader(o.journal)

@@ -47,12 +47,30 @@ type seeded struct {
 	skipped []string // files, or places in one, that hold no mail, and why
 }
 
+// seedPostOffice makes the post office in dir, whose team's mailbox holds the samples, or mail of the
+// user's own. It is there whole or, if the process dies meanwhile, not at all.
+func seedPostOffice(dir, team, mboxFile, emlDir string) (seeded, error) {
+	unfinished := dir + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return seeded{}, err
+	}
+	o, err := openPostOffice(unfinished, team)
+	if err != nil {
+		return seeded{}, err
+	}
+	n, err := o.seed(time.Now(), mboxFile, emlDir)
+	if err = errors.Join(err, o.close()); err != nil {
+		return n, errors.Join(err, os.RemoveAll(unfinished))
+	}
+	return n, os.Rename(unfinished, dir)
+}
+
 // seed fills the team's empty mailbox with the samples, or with mail of the user's own.
-func (s *mailServer) seed(now time.Time, mboxFile, emlDir string) (n seeded, err error) {
-	err = s.many(func() error {
+func (o *postOffice) seed(now time.Time, mboxFile, emlDir string) (n seeded, err error) {
+	err = o.many(func() error {
 		if mboxFile == "" && emlDir == "" {
 			for _, one := range sampleMails {
-				if err := s.seedSample(one, now); err != nil {
+				if err := o.seedSample(one, now); err != nil {
 					return err
 				}
 				n.mails++
@@ -60,12 +78,12 @@ func (s *mailServer) seed(now time.Time, mboxFile, emlDir string) (n seeded, err
 			return nil
 		}
 		if mboxFile != "" {
-			if err := s.seedMbox(mboxFile, &n); err != nil {
+			if err := o.seedMbox(mboxFile, &n); err != nil {
 				return err
 			}
 		}
 		if emlDir != "" {
-			if err := s.seedFolder(emlDir, &n); err != nil {
+			if err := o.seedFolder(emlDir, &n); err != nil {
 				return err
 			}
 		}
@@ -77,27 +95,27 @@ func (s *mailServer) seed(now time.Time, mboxFile, emlDir string) (n seeded, err
 	return n, err
 }
 
-func (s *mailServer) seedSample(one sample, now time.Time) error {
+func (o *postOffice) seedSample(one sample, now time.Time) error {
 	b, err := samples.ReadFile("samples/" + one.file)
 	if err != nil {
 		return err
 	}
 	at := now.Add(-one.ago)
 	raw := withCRLF([]byte("Date: " + at.Format(time.RFC1123Z) + "\n" + string(b)))
-	if err := s.add(s.team, "INBOX", at, nil, raw); err != nil || !one.person {
+	if err := o.add(o.team, "INBOX", at, nil, raw); err != nil || !one.person {
 		return err
 	}
 	people := letterOf(raw, op{}).People
 	author := strings.ToLower(people[len(people)-1].Address)
 	if len(people) > 1 { // wrote through the website, and has nothing in Sent
-		_, err = s.userOf(author)
+		_, err = o.userOf(author)
 		return err
 	}
-	return s.add(author, "Sent", at, []imap.Flag{imap.FlagSeen}, raw)
+	return o.add(author, "Sent", at, []imap.Flag{imap.FlagSeen}, raw)
 }
 
 // seedMbox takes the mails of an mbox file, as Thunderbird, mutt and Google's Takeout write it.
-func (s *mailServer) seedMbox(file string, n *seeded) error {
+func (o *postOffice) seedMbox(file string, n *seeded) error {
 	if info, err := os.Stat(file); err != nil {
 		return unreadable("--mbox", file, err)
 	} else if info.IsDir() {
@@ -124,14 +142,14 @@ func (s *mailServer) seedMbox(file string, n *seeded) error {
 		if err != nil {
 			return unreadable("--mbox", file, err)
 		}
-		if err := s.seedOwn(fmt.Sprintf("mail %d of %s", i, file), raw, n); err != nil {
+		if err := o.seedOwn(fmt.Sprintf("mail %d of %s", i, file), raw, n); err != nil {
 			return err
 		}
 	}
 }
 
 // seedFolder takes the files *.eml of a folder, by name.
-func (s *mailServer) seedFolder(dir string, n *seeded) error {
+func (o *postOffice) seedFolder(dir string, n *seeded) error {
 	entries, err := os.ReadDir(dir)
 	if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
 		return fmt.Errorf("--eml %s is a file, and wants a folder of *.eml files. An mbox file goes with --mbox", dir)
@@ -153,7 +171,7 @@ func (s *mailServer) seedFolder(dir string, n *seeded) error {
 			n.skipped = append(n.skipped, unreadable("--eml", file, err).Error())
 			continue
 		}
-		if err := s.seedOwn(file, raw, n); err != nil {
+		if err := o.seedOwn(file, raw, n); err != nil {
 			return err
 		}
 	}
@@ -174,7 +192,7 @@ func readFile(name string) ([]byte, error) {
 var headerLine = regexp.MustCompile(`(?m)^[!-9;-~]+[ \t]*:`)
 
 // seedOwn takes a mail of the user's own, unless it is none.
-func (s *mailServer) seedOwn(where string, raw []byte, n *seeded) error {
+func (o *postOffice) seedOwn(where string, raw []byte, n *seeded) error {
 	skip := ""
 	switch {
 	case len(bytes.TrimSpace(raw)) == 0:
@@ -193,7 +211,7 @@ func (s *mailServer) seedOwn(where string, raw []byte, n *seeded) error {
 	if err != nil || at.After(time.Now()) {
 		at = time.Now()
 	}
-	if err := s.add(s.team, "INBOX", at, nil, raw); err != nil {
+	if err := o.add(o.team, "INBOX", at, nil, raw); err != nil {
 		return err
 	}
 	n.mails++
