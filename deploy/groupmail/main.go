@@ -71,18 +71,19 @@ func run(args []string, s streams) int {
 		return status
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "groupmail: %v\n", err)
-		fmt.Fprintln(s.err, "groupmail help explains the commands.")
-		return 2
+		return wronglyCalled(err, s)
 	}
 	ctx, stop := interruptible()
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(parser)
 	err = command.Run()
+	var called *kong.ParseError
 	switch {
 	case exited:
 		return status
+	case errors.As(err, &called):
+		return wronglyCalled(err, s)
 	case errors.Is(err, errTold):
 		return 1
 	case err != nil:
@@ -90,6 +91,12 @@ func run(args []string, s streams) int {
 		return 1
 	}
 	return 0
+}
+
+func wronglyCalled(err error, s streams) int {
+	fmt.Fprintf(s.err, "groupmail: %v\n", err)
+	fmt.Fprintln(s.err, "groupmail help explains the commands.")
+	return 2
 }
 
 // faultText leaves the lines of a faulty configuration as they are: editors can jump to them.
