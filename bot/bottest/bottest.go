@@ -128,6 +128,7 @@ func Exercise(t *testing.T, env func(t *testing.T) Env) {
 		{"limits", (*bench).limits},
 		{"click", (*bench).click},
 		{"click menu", (*bench).clickMenu},
+		{"click whisper", (*bench).clickWhisper},
 		{"click redraws", (*bench).clickRedraws},
 		{"clicks at once", (*bench).clicksAtOnce},
 		{"forged", (*bench).forged},
@@ -717,6 +718,37 @@ func (b *bench) clickMenu(t *testing.T) {
 		return first(b.hub.Clicks(), func(c bot.Click) bool { return c.Message == id })
 	})
 	if c.Button != "assign" || c.Value != "a" || c.Who.ID != b.Ann.ID {
+		t.Errorf("heard %+v", c)
+	}
+}
+
+// clickWhisper: what a member was told alone has buttons, too, and they are about the board.
+func (b *bench) clickWhisper(t *testing.T) {
+	id := b.post(t, card(1, "New"))
+	b.hub.With(func(h *Hub) {
+		h.OnClick = func(c bot.Click) bot.Answer {
+			if c.Button != "take" {
+				return bot.Answer{}
+			}
+			return bot.Answer{Whisper: &bot.Message{Notice: "Three wait", Lines: []bot.Line{{{Text: "Three wait"}}},
+				Buttons: []bot.Button{{ID: "held", Label: "Next", Value: "3"}}}}
+		}
+	})
+	b.press(t, b.Ben, id, "Take")
+	w := Eventually(t, "a whisper with a button", func() (View, bool) {
+		all, err := b.Hands.Whispers(b.ctx, b.Ben, b.Channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return first(all, func(v View) bool { return shows(v, "Three wait") && len(v.Buttons) == 1 })
+	})
+	if err := b.Hands.Press(b.ctx, b.Ben, b.Channel, w.Message, "Next"); err != nil {
+		t.Fatal(err)
+	}
+	c := Eventually(t, "the press", func() (bot.Click, bool) {
+		return first(b.hub.Clicks(), func(c bot.Click) bool { return c.Button == "held" })
+	})
+	if c.Channel != b.Channel || c.Value != "3" || c.Key != "" || c.Who.ID != b.Ben.ID {
 		t.Errorf("heard %+v", c)
 	}
 }

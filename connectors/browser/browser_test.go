@@ -197,22 +197,37 @@ func shown(m *viewMessage) bottest.View {
 
 // Whispers looks as a window does that was open all the time.
 func (h *hands) Whispers(ctx context.Context, who bot.Person, channel string) ([]bottest.View, error) {
-	p := h.platform()
+	told, err := h.told(ctx, who, channel)
 	var all []bottest.View
+	for _, m := range told {
+		all = append(all, shown(m))
+	}
+	return all, err
+}
+
+func (h *hands) told(ctx context.Context, who bot.Person, channel string) ([]*viewMessage, error) {
+	var all []*viewMessage
 	var news struct{ News []viewChange }
-	if err := h.must(ctx, "GET", "/api/"+who.ID+"/changes?after="+p.mark(0), nil, &news); err != nil {
+	if err := h.must(ctx, "GET", "/api/"+who.ID+"/changes?after="+h.platform().mark(0), nil, &news); err != nil {
 		return nil, err
 	}
 	for _, c := range news.News {
 		if m := c.Message; m != nil && (m.Whisper && m.Room == channel || m.Room == "@"+who.ID) {
-			all = append(all, shown(m))
+			all = append(all, m)
 		}
 	}
 	return all, nil
 }
 
-func (h *hands) Press(ctx context.Context, who bot.Person, _, message, label string) error {
+func (h *hands) Press(ctx context.Context, who bot.Person, channel, message, label string) error {
 	m, err := h.message(ctx, who, message)
+	if err == nil && m == nil {
+		told, fault := h.told(ctx, who, channel)
+		if i := slices.IndexFunc(told, func(m *viewMessage) bool { return m.ID == message }); i >= 0 {
+			m = told[i]
+		}
+		err = fault
+	}
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func (p *Platform) action(ctx context.Context, _ *http.Request, body []byte) (an
 	if err != nil {
 		return p.failed(err, func(s string) any { return whisper(s) }, "trigger of a press")
 	}
-	where := place{user: req.UserId, channel: press.Channel, trigger: req.TriggerId}
+	where := place{user: req.UserId, at: spot{press.Channel, press.About}, trigger: req.TriggerId}
 	if press.User == "" { // a whisper is no message that anybody could look at
 		m, err := p.markedAs(ctx, req.PostId)
 		if is(err, http.StatusNotFound, http.StatusForbidden) || errors.Is(err, errForged) || err == nil && (m.key != press.Key || m.channel != press.Channel) {
@@ -143,7 +143,7 @@ func (p *Platform) action(ctx context.Context, _ *http.Request, body []byte) (an
 	}
 	if choice.Confirm != "" {
 		q := question{
-			User: req.UserId, Channel: press.Channel, Message: where.message, Key: press.Key,
+			User: req.UserId, Channel: press.Channel, About: press.About, Message: where.message, Key: press.Key,
 			Button: choice.ID, Value: choice.Value, Nonce: trigger, Expires: p.clock().Add(confirmLife).Unix(),
 		}
 		err := p.open(ctx, req.TriggerId, model.Dialog{
@@ -161,7 +161,7 @@ func (p *Platform) action(ctx context.Context, _ *http.Request, body []byte) (an
 		return p.failed(err, func(s string) any { return whisper(s) }, "who pressed")
 	}
 	answer := hub.Click(ctx, bot.Click{
-		Event: "press:" + trigger, Who: who.Person, Channel: press.Channel,
+		Event: "press:" + trigger, Who: who.Person, Channel: press.About,
 		Message: where.message, Key: press.Key, Button: choice.ID, Value: choice.Value,
 	})
 	return p.answerPress(ctx, where, answer)
@@ -186,11 +186,20 @@ func chosen(press pressing, req model.PostActionIntegrationRequest) (pressingCho
 
 // place is where somebody did something.
 type place struct {
-	user, channel string
-	message       string   // pressed; empty for a whisper
-	files         []string // of the message
-	root          string   // thread of a command
-	trigger       string
+	user    string
+	at      spot
+	message string   // pressed; empty for a whisper
+	files   []string // of the message
+	root    string   // thread of a command
+	trigger string
+}
+
+// thread is the message pressed if it stands on a board.
+func (w place) thread() string {
+	if w.at.channel != w.at.about {
+		return ""
+	}
+	return w.message
 }
 
 // whisper is an answer to a press; an empty one says nothing.
@@ -224,7 +233,7 @@ func (p *Platform) answerPress(ctx context.Context, where place, a bot.Answer) (
 	if a.Whisper != nil {
 		m := *a.Whisper
 		if pressable(m) { // the server's whisper has no buttons, a direct message has
-			if _, err := p.Direct(ctx, where.user, m); err != nil {
+			if _, err := p.tell(ctx, where.at.about, where.user, m); err != nil {
 				faults = append(faults, err)
 			} else {
 				m.Lines = append(m.Lines[:len(m.Lines):len(m.Lines)], bot.Line{{Text: "(With buttons in your direct messages.)"}})
@@ -235,7 +244,7 @@ func (p *Platform) answerPress(ctx context.Context, where place, a bot.Answer) (
 	if a.Redraw != nil && !p.outdated(where.message, *a.Redraw) {
 		// Server: what is left out of the update is taken away, files included.
 		update := &model.Post{FileIds: where.files}
-		update.SetProps(p.props(ctx, where.channel, *a.Redraw))
+		update.SetProps(p.props(ctx, where.at, *a.Redraw))
 		resp.Update = update
 	}
 	return resp, errors.Join(faults...)
@@ -255,6 +264,7 @@ func pressable(m bot.Message) bool {
 type question struct {
 	User    string `json:"u"`
 	Channel string `json:"c"`
+	About   string `json:"a"`
 	Message string `json:"p,omitempty"`
 	Key     string `json:"k,omitempty"`
 	Button  string `json:"b"`
@@ -284,7 +294,7 @@ func (p *Platform) openForm(ctx context.Context, where place, f bot.Form) error 
 
 func (p *Platform) form(ctx context.Context, where place, f bot.Form) model.Dialog {
 	d := p.view(ctx, bot.Message{Lines: f.Intro}).dialog(f)
-	d.State = p.seal("form", asking{User: where.user, Channel: where.channel, State: f.State})
+	d.State = p.seal("form", asking{User: where.user, Channel: where.at.about, State: f.State})
 	return d
 }
 
@@ -341,7 +351,7 @@ func (p *Platform) submission(ctx context.Context, _ *http.Request, body []byte)
 	}
 	values, _ := json.Marshal(s.Values) // strings only; sorted
 	s.Event = "submit:" + digest(req.State, string(values))
-	return p.answerSubmission(ctx, place{user: a.User, channel: a.Channel}, hub.Submit(ctx, s), say)
+	return p.answerSubmission(ctx, place{user: a.User, at: in(a.Channel)}, hub.Submit(ctx, s), say)
 }
 
 // confirmed is the yes to a question.
@@ -365,12 +375,12 @@ func (p *Platform) confirmed(ctx context.Context, req model.SubmitDialogRequest,
 		return p.failed(err, say, "who confirmed")
 	}
 	a := hub.Click(ctx, bot.Click{
-		Event: "press:" + q.Nonce, Who: who.Person, Channel: q.Channel,
+		Event: "press:" + q.Nonce, Who: who.Person, Channel: q.About,
 		Message: q.Message, Key: q.Key, Button: q.Button, Value: q.Value,
 	})
-	where := place{user: q.User, channel: q.Channel, message: q.Message}
+	where := place{user: q.User, at: spot{q.Channel, q.About}, message: q.Message}
 	if a.Redraw != nil && q.Message != "" {
-		if err := p.Redraw(ctx, q.Channel, q.Message, *a.Redraw); err != nil {
+		if err := p.redraw(ctx, where.at, q.Message, *a.Redraw); err != nil {
 			p.log.Error("redraw after a question", "error", err)
 		}
 	} else if a.Redraw != nil && a.Whisper == nil {
@@ -392,7 +402,7 @@ func (p *Platform) answerSubmission(ctx context.Context, where place, a bot.Answ
 	}
 	var faults []error
 	if a.Whisper != nil && !a.Aside { // a dialog's answer cannot whisper
-		if err := p.Tell(ctx, where.channel, where.message, where.user, *a.Whisper); err != nil {
+		if err := p.Tell(ctx, where.at.about, where.thread(), where.user, *a.Whisper); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -422,7 +432,7 @@ func (p *Platform) sendForm(ctx context.Context, where place, f bot.Form) error 
 		Key: "form:" + rand.Text(), Title: f.Title, Lines: f.Intro,
 		Buttons: []bot.Button{{ID: "form", Label: "Continue", Style: bot.Primary}},
 	}
-	props := p.props(ctx, channel, m)
+	props := p.props(ctx, in(channel), m)
 	for _, a := range props[model.PostPropsAttachments].([]*model.MessageAttachment) { // just made
 		a.Actions[0].Integration = p.integration(pressing{Channel: channel, Key: m.Key, Items: []pressingChoice{{ID: "form"}}, Form: &f})
 	}
@@ -457,7 +467,7 @@ func (p *Platform) command(ctx context.Context, r *http.Request, body []byte) (a
 		return say(starting), nil
 	}
 	defer leave()
-	where := place{user: form.Get("user_id"), channel: form.Get("channel_id"), root: form.Get("root_id"), trigger: form.Get("trigger_id")}
+	where := place{user: form.Get("user_id"), at: in(form.Get("channel_id")), root: form.Get("root_id"), trigger: form.Get("trigger_id")}
 	trigger, err := p.trigger(ctx, where.trigger, where.user)
 	if err != nil {
 		return p.failed(err, say, "trigger of a command")
@@ -467,7 +477,7 @@ func (p *Platform) command(ctx context.Context, r *http.Request, body []byte) (a
 		return p.failed(err, say, "who typed a command")
 	}
 	a := hub.Command(ctx, bot.Command{
-		Event: "command:" + trigger, Who: who.Person, Channel: where.channel, Root: where.root,
+		Event: "command:" + trigger, Who: who.Person, Channel: where.at.about, Root: where.root,
 		Name: strings.TrimPrefix(form.Get("command"), "/"), Text: strings.TrimSpace(plain(form.Get("text"))),
 	})
 	if a.Form != nil {
@@ -480,7 +490,7 @@ func (p *Platform) command(ctx context.Context, r *http.Request, body []byte) (a
 	}
 	// Attachments go through a conversion of <a|b> that cannot be turned off; escape leaves no <.
 	attachment := p.view(ctx, *a.Whisper).attachment(*a.Whisper)
-	attachment.Actions = p.actions(*a.Whisper, where.channel, where.user)
+	attachment.Actions = p.actions(*a.Whisper, where.at, where.user)
 	return &model.CommandResponse{
 		ResponseType: model.CommandResponseTypeEphemeral, SkipSlackParsing: true,
 		Attachments: []*model.MessageAttachment{attachment},

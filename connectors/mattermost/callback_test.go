@@ -239,7 +239,7 @@ func TestNextFormOnOlderServers(t *testing.T) {
 	o.p.api.mu.Lock()
 	o.p.api.version = "10.11.2.x"
 	o.p.api.mu.Unlock()
-	where := place{user: o.ann.ID, channel: o.channel.ID, message: id}
+	where := place{user: o.ann.ID, at: in(o.channel.ID), message: id}
 	answer, err := o.p.answerSubmission(context.Background(), where, bot.Answer{Form: &next}, nil)
 	if b, _ := json.Marshal(answer); err != nil || string(b) != "{}" {
 		t.Errorf("answer: %s, %v", b, err)

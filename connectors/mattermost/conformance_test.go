@@ -221,7 +221,7 @@ func (h *hands) Forge(ctx context.Context, who bot.Person, channel, message, oth
 	if err != nil {
 		return err
 	}
-	its := h.o.p.integration(pressing{Channel: channel, Key: genuine.key, Items: []pressingChoice{{ID: "close", Value: "mail-8"}}})
+	its := h.o.p.integration(pressing{Channel: channel, About: channel, Key: genuine.key, Items: []pressingChoice{{ID: "close", Value: "mail-8"}}})
 	mine := model.PostActionIntegration{URL: its.URL, Context: its.Context}
 	post := &model.Post{ChannelId: channel}
 	post.AddProp(model.PostPropsAttachments, []*model.MessageAttachment{{Text: "x", Actions: []*model.PostAction{{Id: "steal", Type: "button", Name: "x", Integration: &mine}}}})

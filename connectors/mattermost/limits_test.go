@@ -147,7 +147,7 @@ func TestValid(t *testing.T) {
 		for tone := range colours {
 			m.Tone = tone
 			a := p.view(ctx, m).attachment(m)
-			a.Actions = p.actions(m, model.NewId(), "")
+			a.Actions = p.actions(m, in(model.NewId()), "")
 			if err := a.IsValid(); err != nil {
 				t.Errorf("%.99q: %v", text, err)
 			}

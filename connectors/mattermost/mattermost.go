@@ -256,18 +256,23 @@ func (p *Platform) Tell(ctx context.Context, channel, root, member string, m bot
 	if root != "" {
 		m.Lines = append(m.Lines[:len(m.Lines):len(m.Lines)], bot.Line{{Text: "Go to the thread", URL: p.Link(channel, root)}})
 	}
-	_, err := p.Direct(ctx, member, m)
+	_, err := p.tell(ctx, channel, member, m)
 	return err
 }
 
-// Direct implements [bot.Platform].
-func (p *Platform) Direct(ctx context.Context, member string, m bot.Message) (string, error) {
+// tell is a direct message whose buttons are about a channel.
+func (p *Platform) tell(ctx context.Context, about, member string, m bot.Message) (string, error) {
 	channel, err := p.direct(ctx, member)
 	if err != nil {
 		return "", fmt.Errorf("mattermost: direct message to %s: %w", member, err)
 	}
 	m.Root = ""
-	return p.Post(ctx, channel, m)
+	return p.post(ctx, spot{channel, about}, m)
+}
+
+// Direct implements [bot.Platform].
+func (p *Platform) Direct(ctx context.Context, member string, m bot.Message) (string, error) {
+	return p.tell(ctx, "", member, m)
 }
 
 func (p *Platform) direct(ctx context.Context, member string) (string, error) {

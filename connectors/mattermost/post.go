@@ -129,9 +129,9 @@ func (p *Platform) view(ctx context.Context, m bot.Message) view {
 }
 
 // props is everything of a message that can change.
-func (p *Platform) props(ctx context.Context, channel string, m bot.Message) model.StringInterface {
+func (p *Platform) props(ctx context.Context, at spot, m bot.Message) model.StringInterface {
 	a := p.view(ctx, m).attachment(m)
-	a.Actions = p.actions(m, channel, "")
+	a.Actions = p.actions(m, at, "")
 	return model.StringInterface{
 		// The server adds it to what bots post, but not to what they change.
 		model.PostPropsFromBot:     "true",
@@ -140,9 +140,20 @@ func (p *Platform) props(ctx context.Context, channel string, m bot.Message) mod
 	}
 }
 
+// spot is where a message stands, and the channel that its buttons are about. They differ where a
+// member is told in a direct message what belongs to a board.
+type spot struct{ channel, about string }
+
+func in(channel string) spot { return spot{channel, channel} }
+
 // Post implements [bot.Platform]. A repetition within half a minute gives the message that the first
 // attempt made, also if its answer was lost.
 func (p *Platform) Post(ctx context.Context, channel string, m bot.Message) (string, error) {
+	return p.post(ctx, in(channel), m)
+}
+
+func (p *Platform) post(ctx context.Context, at spot, m bot.Message) (string, error) {
+	channel := at.channel
 	me, err := p.me(ctx)
 	if err != nil {
 		return "", err
@@ -158,7 +169,7 @@ func (p *Platform) Post(ctx context.Context, channel string, m bot.Message) (str
 	post := &model.Post{
 		ChannelId: channel, RootId: m.Root, FileIds: first, PendingPostId: pendingID(me.Id, m, 0),
 	}
-	post.SetProps(p.props(ctx, channel, m))
+	post.SetProps(p.props(ctx, at, m))
 	made, err := p.create(ctx, post)
 	if err != nil {
 		return "", p.why(ctx, "post", channel, m.Root, err)
@@ -251,13 +262,17 @@ func (p *Platform) uploadOne(ctx context.Context, channel string, f bot.Upload) 
 // Redraw implements [bot.Platform]. It changes the properties alone: a change of the text would be
 // refused once the server's PostEditTimeLimit has passed.
 func (p *Platform) Redraw(ctx context.Context, channel, message string, m bot.Message) error {
+	return p.redraw(ctx, in(channel), message, m)
+}
+
+func (p *Platform) redraw(ctx context.Context, at spot, message string, m bot.Message) error {
 	if p.outdated(message, m) {
 		return nil
 	}
-	props := p.props(ctx, channel, m)
+	props := p.props(ctx, at, m)
 	made := &model.Post{}
 	if err := p.api.put(ctx, "/posts/"+url.PathEscape(message)+"/patch", &model.PostPatch{Props: &props}, made); err != nil {
-		return p.why(ctx, "redraw", channel, message, err)
+		return p.why(ctx, "redraw", at.channel, message, err)
 	}
 	if me, err := p.me(ctx); err == nil {
 		p.note(made, me.Id)

@@ -274,6 +274,7 @@ func members(m bot.Message) []string {
 // pressing is what a button or menu carries: everything that its HMAC covers.
 type pressing struct {
 	Channel string           `json:"c"`
+	About   string           `json:"a"`           // the board's channel
 	Key     string           `json:"k,omitempty"` // of the message
 	User    string           `json:"u,omitempty"` // the only one who may press; of a whisper
 	Items   []pressingChoice `json:"i"`
@@ -287,13 +288,13 @@ type pressingChoice struct {
 	Confirm string `json:"q,omitempty"`
 }
 
-// actions draws the buttons of m as posted in channel; for is set in a whisper.
-func (p *Platform) actions(m bot.Message, channel, user string) []*model.PostAction {
+// actions draws the buttons of m as posted there; user is set in a whisper.
+func (p *Platform) actions(m bot.Message, at spot, user string) []*model.PostAction {
 	var actions []*model.PostAction
 	action := func(id, kind, label string, items []pressingChoice) *model.PostAction {
 		return &model.PostAction{
 			Id: id, Type: kind, Name: clip(oneLine(label), maxLabel),
-			Integration: p.integration(pressing{Channel: channel, Key: m.Key, User: user, Items: items}),
+			Integration: p.integration(pressing{Channel: at.channel, About: at.about, Key: m.Key, User: user, Items: items}),
 		}
 	}
 	choice := func(b bot.Button) pressingChoice {
