@@ -31,13 +31,13 @@ func (p phrases) MatchString(s string) bool {
 	return set.mayMatch(s) && set.MatchString(s)
 }
 
-// phraseSet is a regular expression and how the words begin of which every match has one. Nearly
-// every text has none, and that is seen a hundred times sooner than the expression says so.
+// phraseSet is a regular expression and the words of which every match has one. Nearly every text has
+// none, and that is seen a hundred times sooner than the expression says so.
 type phraseSet struct {
 	*regexp.Regexp
-	size   int      // bytes of each beginning, at most 4; 0 if any text may match
-	begins []uint32 // sorted
-	table  []uint64 // bits, by the hash of a beginning
+	size  int                 // bytes of how a word begins, at most 4; 0 if any text may match
+	words map[uint32][]string // folded, by how they begin
+	table []uint64            // bits, by the hash of a beginning
 }
 
 const phraseBits = 14
@@ -49,27 +49,29 @@ func (p *phraseSet) begin(words []string) {
 	if p.size == 0 {
 		return
 	}
+	p.words = map[uint32][]string{}
 	p.table = make([]uint64, 1<<phraseBits/64)
 	for _, word := range words {
 		var w uint32
 		for _, c := range []byte(word[:p.size]) {
 			w = w<<8 | uint32(c)
 		}
-		p.begins = append(p.begins, w)
+		p.words[w] = append(p.words[w], word)
 		h := phraseHash(w)
 		p.table[h/64] |= 1 << (h % 64)
 	}
-	slices.Sort(p.begins)
 }
 
-// mayMatch tells whether one of the beginnings stands in s. If not, the expression does not match.
+// mayMatch tells whether one of the words stands in s. If not, the expression does not match.
 func (p *phraseSet) mayMatch(s string) bool {
 	if p.size == 0 {
 		return true
 	}
 	w, n, mask := uint32(0), 0, ^uint32(0)>>(32-8*p.size)
-	take := func(c byte) bool {
+	var from [4]int // where in s the rune begins that each of the last bytes is of
+	take := func(c byte, at int) bool {
 		w = (w<<8 | uint32(c)) & mask
+		from[n%4] = at
 		if n++; n < p.size {
 			return false
 		}
@@ -77,31 +79,43 @@ func (p *phraseSet) mayMatch(s string) bool {
 		if p.table[h/64]&(1<<(h%64)) == 0 {
 			return false
 		}
-		_, found := slices.BinarySearch(p.begins, w)
-		return found
+		rest := s[from[(n-p.size)%4]:]
+		return slices.ContainsFunc(p.words[w], func(word string) bool { return beginsFolded(rest, word) })
 	}
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			i++
 			if 'A' <= c && c <= 'Z' {
 				c += 'a' - 'A'
 			}
-			if take(c) {
+			if take(c, i) {
 				return true
 			}
+			i++
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		i += size
 		var b [utf8.UTFMax]byte
 		for _, c := range b[:utf8.EncodeRune(b[:], foldRune(r))] {
-			if take(c) {
+			if take(c, i) {
 				return true
 			}
 		}
+		i += size
 	}
 	return false
+}
+
+// beginsFolded tells whether s begins with a word that is folded.
+func beginsFolded(s, word string) bool {
+	for _, want := range word {
+		r, size := utf8.DecodeRuneInString(s)
+		if size == 0 || foldRune(r) != want {
+			return false
+		}
+		s = s[size:]
+	}
+	return true
 }
 
 // needed gives words, folded, of which each text that matches has at least one; none if nothing can
