@@ -20,7 +20,8 @@ func anyOf(expr string) phrases {
 		if err != nil {
 			panic(err) // it has just been compiled
 		}
-		set.begin(needed(tree))
+		words, _, _ := needed(tree)
+		set.begin(words)
 		return set
 	})
 }
@@ -119,42 +120,75 @@ func beginsFolded(s, word string) bool {
 }
 
 // needed gives words, folded, of which each text that matches has at least one; none if nothing can
-// be said.
-func needed(re *syntax.Regexp) []string {
+// be said. first tells whether each match begins with one of them, whole whether it is one of them.
+func needed(re *syntax.Regexp) (words []string, first, whole bool) {
 	switch re.Op {
 	case syntax.OpLiteral:
 		folded := make([]rune, len(re.Rune))
 		for i, r := range re.Rune {
 			folded[i] = foldRune(r)
 		}
-		return []string{string(folded)}
-	case syntax.OpCapture, syntax.OpPlus:
+		return []string{string(folded)}, true, true
+	case syntax.OpCapture:
 		return needed(re.Sub[0])
-	case syntax.OpRepeat:
-		if re.Min > 0 {
-			return needed(re.Sub[0])
+	case syntax.OpPlus, syntax.OpRepeat:
+		if re.Op == syntax.OpPlus || re.Min > 0 {
+			words, first, _ = needed(re.Sub[0])
+			return words, first, false
 		}
 	case syntax.OpAlternate:
-		var all []string
+		first, whole = true, true
 		for _, sub := range re.Sub {
-			words := needed(sub)
-			if len(words) == 0 {
-				return nil
+			w, f, all := needed(sub)
+			if len(w) == 0 {
+				return nil, false, false
 			}
-			all = append(all, words...)
+			words, first, whole = append(words, w...), first && f, whole && all
 		}
-		return all
+		return words, first, whole
 	case syntax.OpConcat:
-		var best []string
-		for _, sub := range re.Sub {
-			words := needed(sub)
-			if was, is := min(4, shortest(best)), min(4, shortest(words)); is > was || is == was && len(words) < len(best) {
-				best = words
+		return neededOf(re.Sub)
+	}
+	return nil, false, false
+}
+
+// neededOf is needed for expressions one behind the other. The parser has made au(?:to|sente) of
+// auto|ausente: words are put together again until they are long enough to be rare.
+func neededOf(subs []*syntax.Regexp) (best []string, first, whole bool) {
+	run, atStart := []string{""}, true // words that end where the next expression begins
+	whole = true
+	settle := func(words []string, f bool) {
+		if was, is := min(4, shortest(best)), min(4, shortest(words)); is > was || is == was && len(words) < len(best) {
+			best, first = words, f
+		}
+	}
+	cut := func() {
+		settle(run, atStart)
+		run, atStart, whole = []string{""}, false, false
+	}
+	for _, sub := range subs {
+		words, f, all := needed(sub)
+		if !f {
+			cut()
+			settle(words, false)
+			continue
+		}
+		if len(words) > 1 && shortest(run) >= 4 {
+			cut()
+		}
+		var longer []string
+		for _, w := range run {
+			for _, v := range words {
+				longer = append(longer, w+v)
 			}
 		}
-		return best
+		run = longer
+		if !all {
+			cut()
+		}
 	}
-	return nil
+	settle(run, atStart)
+	return best, first, whole
 }
 
 // shortest is the length of the shortest word, 0 if there is none.
