@@ -1,7 +1,6 @@
 package message
 
 import (
-	"bytes"
 	"net/url"
 	"strings"
 	"sync"
@@ -143,7 +142,7 @@ func spans(attrs string) string {
 			v, ok = strings.CutPrefix(attr, `rowspan="`)
 		}
 		n, closed := strings.CutSuffix(v, `"`)
-		if !ok || !closed || spanNumber([]byte(n)) != n || n == "" {
+		if !ok || !closed || spanNumber(n) != n || n == "" {
 			return ""
 		}
 	}
@@ -241,25 +240,6 @@ var rawText = words(`script style title textarea iframe noembed noframes noscrip
 // closesParagraph are the elements that end an open p.
 var closesParagraph = words(`p div pre blockquote ul ol dl h1 h2 h3 h4 h5 h6 table hr`)
 
-// intern gives the name of a common element without making a string.
-func intern(name []byte) string {
-	if n, ok := commonNames[string(name)]; ok {
-		return n
-	}
-	return string(name)
-}
-
-var commonNames = func() map[string]string {
-	m := map[string]string{}
-	for n := range elements {
-		m[n] = n
-	}
-	for n := range strings.FieldsSeq(`span font center html head body meta link img form input button label section article header footer main nav o:p tt big wbr nobr`) {
-		m[n] = n
-	}
-	return m
-}()
-
 type sanitiser struct {
 	out  strings.Builder
 	open []string
@@ -282,28 +262,16 @@ type openMark struct {
 func simplify(src string, hide bool) (out string, ok bool) {
 	s := sanitiser{hide: hide}
 	s.out.Grow(len(src) + len(src)/8)
-	z := html.NewTokenizer(strings.NewReader(src))
-	for {
-		tt := z.Next()
-		if tt == html.ErrorToken {
-			break
-		}
-		switch tt {
-		case html.TextToken:
+	for t := (tokens{rest: src}); t.next(); {
+		switch t.kind {
+		case textToken:
 			if s.skip == "" {
-				// Raw is Text without its copies: the source is clean, and only & needs undoing.
-				if t := z.Raw(); bytes.IndexByte(t, '&') < 0 {
-					s.escape(t)
-				} else {
-					s.escape([]byte(html.UnescapeString(string(t))))
-				}
+				s.escape(html.UnescapeString(t.text))
 			}
-		case html.StartTagToken, html.SelfClosingTagToken:
-			name, more := z.TagName()
-			s.start(z, intern(name), more, tt == html.SelfClosingTagToken)
-		case html.EndTagToken:
-			name, _ := z.TagName()
-			s.end(intern(name))
+		case startTag:
+			s.start(&t)
+		case endTag:
+			s.end(t.name)
 		}
 	}
 	if s.skip != "" && hide {
@@ -315,16 +283,17 @@ func simplify(src string, hide bool) (out string, ok bool) {
 	return s.out.String(), true
 }
 
-func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool) {
+func (s *sanitiser) start(t *tokens) {
+	name := t.name
 	if s.skip != "" {
-		if name == s.skip && !selfClosing {
+		if name == s.skip && !t.slash {
 			s.deep++
 		}
 		return
 	}
 	how := elements[name]
 	if how == dropAll {
-		empty := noContent[name] || selfClosing && (name == "svg" || name == "math" || name == "xml")
+		empty := noContent[name] || t.slash && (name == "svg" || name == "math" || name == "xml")
 		if !empty && (s.hide || rawText[name]) {
 			s.skip, s.deep = name, 1
 		}
@@ -333,39 +302,38 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 	var href, alt, colspan, rowspan string
 	var mark marking
 	hidden := false
-	if more && !usesAttributes[name] && !mayHide(z.Raw()) {
-		more = false // what the tag says is of no interest
-	}
-	for more {
-		var k, v []byte
-		k, v, more = z.TagAttr()
-		switch string(k) {
+	for _, a := range t.attrs {
+		switch a.name {
 		case "href":
-			if name == "a" && href == "" {
-				href = string(v)
+			if name == "a" {
+				href = a.unescaped()
 			}
 		case "alt":
-			alt = string(v)
+			if name == "img" {
+				alt = a.unescaped()
+			}
 		case "style":
-			style := string(v)
+			style := a.unescaped()
 			hidden = hidden || hiddenStyle(style)
 			if mark == (marking{}) && markable[name] {
 				mark = markOfStyle(name, style)
 			}
 		case "class", "id", "data-marker":
-			if m := markOf(string(v)); m != (marking{}) && markable[name] {
-				mark = m
+			if markable[name] {
+				if m := markOf(a.unescaped()); m != (marking{}) {
+					mark = m
+				}
 			}
 		case "hidden":
 			hidden = true
 		case "colspan":
-			colspan = spanNumber(v)
+			colspan = spanNumber(a.unescaped())
 		case "rowspan":
-			rowspan = spanNumber(v)
+			rowspan = spanNumber(a.unescaped())
 		}
 	}
 	if hidden && s.hide {
-		if !noContent[name] && !selfClosing {
+		if !noContent[name] && !t.slash {
 			s.skip, s.deep = name, 1
 		}
 		return
@@ -373,7 +341,7 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 	switch {
 	case name == "img":
 		if alt = strings.TrimSpace(alt); alt != "" {
-			s.escape([]byte(alt))
+			s.escape(alt)
 		}
 		return
 	case how == voidTag:
@@ -394,7 +362,7 @@ func (s *sanitiser) start(z *html.Tokenizer, name string, more, selfClosing bool
 		}
 		s.closeTo("a", nil)
 		s.out.WriteString(`<a href="`)
-		s.escape([]byte(href))
+		s.escape(href)
 		if strings.HasPrefix(href, "http") {
 			s.out.WriteString(webLink)
 		} else {
@@ -514,7 +482,7 @@ var inertByte = func() (t [256]bool) {
 }()
 
 // escape writes text or an attribute's value. Entities may have brought controls back.
-func (s *sanitiser) escape(t []byte) {
+func (s *sanitiser) escape(t string) {
 	last := 0
 	for i := 0; i < len(t); {
 		for i < len(t) && inertByte[t[i]] {
@@ -539,7 +507,7 @@ func (s *sanitiser) escape(t []byte) {
 		case c < utf8.RuneSelf: // a control
 		default:
 			var r rune
-			r, n = utf8.DecodeRune(t[i:])
+			r, n = utf8.DecodeRuneInString(t[i:])
 			if r == utf8.RuneError && n == 1 {
 				esc = "\ufffd"
 			} else if !unwanted(r) && !isMark(r) {
@@ -547,19 +515,17 @@ func (s *sanitiser) escape(t []byte) {
 				continue
 			}
 		}
-		s.out.Write(t[last:i])
+		s.out.WriteString(t[last:i])
 		s.out.WriteString(esc)
 		i += n
 		last = i
 	}
-	s.out.Write(t[last:])
+	s.out.WriteString(t[last:])
 }
 
-var usesAttributes = words(`a img td th div blockquote hr`)
-
-// mayHide looks, cheaply, for a word in a tag that hiddenStyle or the attribute hidden would need.
-func mayHide(tag []byte) bool {
-	for i, c := range tag {
+// mayHide looks, cheaply, for a word that hiddenStyle would need.
+func mayHide(style string) bool {
+	for i, c := range []byte(style) {
 		var w string
 		switch c | 0x20 {
 		case 'n':
@@ -573,15 +539,15 @@ func mayHide(tag []byte) bool {
 		default:
 			continue
 		}
-		if len(tag)-i >= len(w) && strings.EqualFold(string(tag[i:i+len(w)]), w) {
+		if len(style)-i >= len(w) && strings.EqualFold(style[i:i+len(w)], w) {
 			return true
 		}
 	}
 	return false
 }
 
-func spanNumber(v []byte) string {
-	t := strings.TrimSpace(string(v))
+func spanNumber(v string) string {
+	t := strings.TrimSpace(v)
 	if len(t) == 0 || len(t) > 2 || strings.Trim(t, "0123456789") != "" || t == "0" || t == "1" || t == "00" {
 		return ""
 	}
@@ -591,7 +557,7 @@ func spanNumber(v []byte) string {
 // hiddenStyle tells whether a style makes its element invisible: the preheaders of newsletters, and
 // what spammers hide from people.
 func hiddenStyle(style string) bool {
-	if len(style) < 9 || !mayHide([]byte(style)) {
+	if len(style) < 9 || !mayHide(style) {
 		return false
 	}
 	zeroHeight, clipped := false, false
