@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -155,7 +156,11 @@ func useful(plain, safe string) bool {
 
 // beginsAsHTML tells HTML that is labelled as plain text.
 func beginsAsHTML(t string) bool {
-	t = strings.ToLower(strings.TrimSpace(t[:min(len(t), 300)]))
+	t = strings.TrimSpace(t[:min(len(t), 300)])
+	if !strings.HasPrefix(t, "<") {
+		return false
+	}
+	t = strings.ToLower(t)
 	return strings.HasPrefix(t, "<!doctype html") || strings.HasPrefix(t, "<html")
 }
 
@@ -192,6 +197,9 @@ func enrichedText(t string) string {
 
 // markInline marks the files that the HTML shows.
 func markInline(segs []segment, files []ticketing.Attachment) {
+	if !slices.ContainsFunc(files, func(a ticketing.Attachment) bool { return a.ContentID != "" }) {
+		return
+	}
 	shown := map[string]bool{}
 	for _, s := range segs {
 		for rest := s.html; ; {

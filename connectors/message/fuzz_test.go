@@ -113,7 +113,7 @@ func FuzzPhrases(f *testing.F) {
 		"This is the mail system at host mx", "Delivery to the following recipient failed", "Am Montag schrieb Maria:", "Mit freundlichen Grüßen", "From my iPhone\nSent from my iPhone", "ДОСТАВЛЕНО: 退信", "Confidentiality notice", "-- copy of the message --\n", "Original Message", "Begin forwarded message", "\xff\xfe"} {
 		f.Add(s)
 	}
-	all := []phrases{bounceSubject, delaySubject, successSubject, delayText, bounceOpening, bounceText, copyBelow, failedWord, autoMailer, awaySubject, awayWords, wrote, originalPhrase, forwardPhrase, disclaimer, deviceLine, closing, forwardSubject}
+	all := []phrases{bounceSubject, delaySubject, successSubject, delayText, bounceOpening, bounceText, copyBelow, failedWord, autoMailer, awaySubject, awayWords, wrote, originalPhrase, forwardPhrase, disclaimer, deviceLine, closing, forwardSubject, aboveLine}
 	for _, p := range spamWords {
 		all = append(all, p)
 	}

@@ -20,12 +20,11 @@ import (
 // The output holds no element whose content a browser reads by other rules than the tokenizer
 // here (no foreign content, no raw text, no comments), no attribute but href, rel, target, colspan
 // and rowspan, and is balanced and at most 100 deep: reading it again gives the same.
-func Sanitise(html string) string { return unmarkedHTML(sanitise(html)) }
+func Sanitise(html string) string { return unmarkedHTML(sanitise(cleanText(html))) }
 
-// sanitise is Sanitise with marks where a mail program has named a quote or a signature. What
-// cannot be said to bluemonday is done before it; then bluemonday decides what stays.
+// sanitise is Sanitise of clean text, with marks where a mail program has named a quote or a signature.
+// What cannot be said to bluemonday is done before it; then bluemonday decides what stays.
 func sanitise(html string) string {
-	html = cleanText(html)
 	out, ok := simplify(html, true)
 	if !ok || strings.TrimSpace(out) == "" {
 		// Something hidden or dropped was never closed, or all is hidden: rather show too much than
@@ -727,17 +726,30 @@ func markOfStyle(name, style string) marking {
 
 func isMark(r rune) bool { return 0xfdd0 <= r && r <= 0xfdef }
 
-func hasMarks(s string) bool { return strings.Contains(s, "\xef\xb7") }
+// markBytes are how the UTF-8 of every mark begins.
+const markBytes = "\xef\xb7"
+
+func hasMarks(s string) bool { return strings.Contains(s, markBytes) }
 
 // unmarkedHTML takes the marks away.
 func unmarkedHTML(s string) string {
 	if !hasMarks(s) {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
-		if isMark(r) {
-			return -1
+	var b strings.Builder
+	b.Grow(len(s))
+	for {
+		i := strings.Index(s, markBytes)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
 		}
-		return r
-	}, s)
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if isMark(r) {
+			b.WriteString(s[:i])
+		} else {
+			b.WriteString(s[:i+n])
+		}
+		s = s[i+n:]
+	}
 }

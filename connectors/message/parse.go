@@ -164,7 +164,7 @@ func (w *walker) mail(opt Options) (ticketing.Mail, Details) {
 	m.HTML = html
 	markInline(segs, m.Attachments)
 	if strings.TrimSpace(marked) == "" && len(w.nested) > 0 && !w.hasReport() {
-		marked = w.nested[0].asText()
+		marked = w.inside.asText()
 	}
 	if w.root != nil {
 		marked = withInvitation(marked, w.root)
@@ -238,8 +238,6 @@ type contained struct {
 	subject string
 	id      string
 	from    ticketing.Address
-	date    string
-	text    string // of those that the mail itself holds
 	ours    string
 	to      string // if it is one address
 	nested  []contained
@@ -261,7 +259,6 @@ func (w *walker) contained() contained {
 	w.setHint()
 	c := contained{
 		subject: clip(h.text("subject"), mostSubject),
-		date:    oneLine(h.utf8(h.raw("date"))),
 		from:    first(headerAddresses(h, "from")),
 		ours:    cleanID(h.raw("x-groupmail-id")),
 		nested:  w.nested,
@@ -272,23 +269,21 @@ func (w *walker) contained() contained {
 	if to := headerAddresses(h, "to"); len(to) == 1 {
 		c.to = to[0].Addr
 	}
-	if w.level == 1 {
-		text, _ := w.render(w.segments(w.root))
-		c.text = unmarkedText(text)
-	}
 	return c
 }
 
-// asText shows a contained mail where the mail has no text of its own.
-func (c contained) asText() string {
+// asText shows the contained mail that w has read where the mail has no text of its own.
+func (w *walker) asText() string {
+	c := w.contained()
 	var b strings.Builder
 	if c.from != (ticketing.Address{}) {
 		b.WriteString("From: " + c.from.String() + "\n")
 	}
-	if c.date != "" {
-		b.WriteString("Date: " + c.date + "\n")
+	if date := oneLine(w.head.utf8(w.head.raw("date"))); date != "" {
+		b.WriteString("Date: " + date + "\n")
 	}
-	b.WriteString("Subject: " + c.subject + "\n\n" + c.text)
+	text, _ := w.render(w.segments(w.root))
+	b.WriteString("Subject: " + c.subject + "\n\n" + unmarkedText(text))
 	return strings.TrimRight(b.String(), "\n")
 }
 

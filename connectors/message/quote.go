@@ -465,13 +465,16 @@ var (
 // surely one, good without them.
 func isAttribution(s string) (ok, sure bool) {
 	s = latinDigits(strings.TrimRight(s, " \u00a0\u200e\u200f"))
-	verb := wrote.MatchString(s)
 	address := anAddress.MatchString(s)
 	year := yearOrDate.MatchString(s)
 	clock := timeOfDay.MatchString(s)
 	begins := attributionOpener.FindStringIndex(s)
 	opens := begins != nil && begins[0] == 0
 	words := len(strings.Fields(s))
+	if strings.HasSuffix(s, ":") && opens && year && clock && address {
+		return true, true // whatever the words for "wrote"
+	}
+	verb := wrote.MatchString(s)
 	if zohoRuler.MatchString(s) {
 		return verb, verb && (address || year || strings.Contains(s, ": ---"))
 	}
@@ -593,21 +596,13 @@ func answerAbove(l string) bool {
 	if len(l) > 200 {
 		return false
 	}
-	l = strings.ToLower(l)
-	if strings.Contains(l, "above this line") || strings.Contains(l, "above the line") {
-		for _, w := range []string{"reply", "write", "type", "respond", "answer"} {
-			if strings.Contains(l, w) {
-				return true
-			}
-		}
-	}
-	for _, w := range []string{"oberhalb dieser linie", "oberhalb dieser zeile", "über dieser zeile", "über dieser linie", "au-dessus de cette ligne", "encima de esta línea", "sopra questa linea", "sopra questa riga", "boven deze regel", "boven deze lijn"} {
-		if strings.Contains(l, w) {
-			return true
-		}
-	}
-	return false
+	return aboveLine.MatchString(l)
 }
+
+const answerWords = `(?:reply|write|type|respond|answer)`
+
+var aboveLine = anyOf(`(?i)` + answerWords + `.*above th(?:is|e) line|above th(?:is|e) line.*` + answerWords +
+	`|(?:oberhalb|über) dieser (?:linie|zeile)|au-dessus de cette ligne|encima de esta línea|sopra questa (?:linea|riga)|boven deze (?:regel|lijn)`)
 
 // phraseOf takes the dashes off a ruler with words in it: "-----Original Message-----".
 func phraseOf(l string) (phrase string, ruled bool) {
@@ -682,7 +677,11 @@ func cutDisclaimer(lines []string) []string {
 	if len(lines)-begin > 30 {
 		return lines
 	}
-	if p := strings.Join(strings.Fields(strings.Join(lines[begin:], " ")), " "); len(p) < 90 || len(p) > 4000 || !disclaimer.MatchString(p) {
+	p := strings.Join(lines[begin:], " ")
+	if strings.Contains(p, "  ") || strings.ContainsFunc(p, func(r rune) bool { return r != ' ' && unicode.IsSpace(r) }) {
+		p = strings.Join(strings.Fields(p), " ")
+	}
+	if p = strings.TrimSpace(p); len(p) < 90 || len(p) > 4000 || !disclaimer.MatchString(p) {
 		return lines
 	}
 	return trimEmpty(lines[:begin])

@@ -23,6 +23,7 @@ type walker struct {
 	parts  int
 	files  []ticketing.Attachment
 	nested []contained
+	inside *walker // that read the first of them
 	looked *int    // contained mails that were looked into, at all levels
 	packed segment // the text in a winmail.dat
 	sealed string  // how the mail is encrypted, if it is
@@ -471,6 +472,9 @@ func (w *walker) endFile(p *part) {
 		p.into.end()
 		p.inner.finish()
 		c := p.inner.contained()
+		if len(w.nested) == 0 {
+			w.inside = p.inner
+		}
 		w.nested = append(w.nested, c)
 		p.into, p.inner = nil, nil
 		if w.files[p.file].Name == "" {
