@@ -150,6 +150,26 @@ func ofEncoding(e encoding.Encoding) *charset {
 	}}
 }
 
+// ofBytes decodes bytes each of which is a character.
+func ofBytes(character func(byte) rune) func([]byte) string {
+	var table [256]rune
+	for c := range table {
+		table[c] = character(byte(c))
+	}
+	return func(b []byte) string {
+		var s strings.Builder
+		s.Grow(len(b) + len(b)/4)
+		for _, c := range b {
+			if r := table[c]; r < utf8.RuneSelf {
+				s.WriteByte(byte(r))
+			} else {
+				s.WriteRune(r)
+			}
+		}
+		return s.String()
+	}
+}
+
 var (
 	charsetsOnce sync.Once
 	charsets     map[string]*charset
@@ -166,24 +186,16 @@ func fillCharsets() {
 		}
 	}
 	single := func(m *charmap.Charmap, labels string) {
-		cs := ofEncoding(m)
-		cs.single = true
-		add(cs, labels)
+		add(&charset{ascii: true, single: true, decode: ofBytes(m.DecodeByte)}, labels)
 	}
 	// Where ISO 8859 has C1 controls, which no text holds, Windows has quotes and dashes and the euro.
 	iso := func(m, windows *charmap.Charmap, labels string) {
-		add(&charset{ascii: true, single: true, decode: func(b []byte) string {
-			var s strings.Builder
-			s.Grow(len(b) + len(b)/4)
-			for _, c := range b {
-				if 0x80 <= c && c < 0xa0 {
-					s.WriteRune(windows.DecodeByte(c))
-				} else {
-					s.WriteRune(m.DecodeByte(c))
-				}
+		add(&charset{ascii: true, single: true, decode: ofBytes(func(c byte) rune {
+			if 0x80 <= c && c < 0xa0 {
+				return windows.DecodeByte(c)
 			}
-			return s.String()
-		}}, labels)
+			return m.DecodeByte(c)
+		})}, labels)
 	}
 	add(&charset{ascii: true, unicode: true, decode: mendUTF8},
 		"utf8 utf8mb4 unicode11utf8 unicode20utf8 unicode utf8n utfutf8 cputf8 cp65001 65001 utf charsetutf8")
