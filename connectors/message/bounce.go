@@ -265,7 +265,7 @@ var (
 
 // beforeOriginal cuts off the copy of what did not arrive.
 func beforeOriginal(text string) string {
-	if at := copyBelow().FindStringIndex(text); at != nil && strings.TrimSpace(text[:at[0]]) != "" {
+	if at := copyBelow().compiled().FindStringIndex(text); at != nil && strings.TrimSpace(text[:at[0]]) != "" {
 		return text[:at[0]]
 	}
 	return text

@@ -9,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// phrases is a regular expression of words in many languages, compiled when it is first asked for:
-// all of them together take longer than the rest of the program's start.
+// phrases is a regular expression of words in many languages, parsed when it is first asked for, and
+// compiled when a text may match: all of them together take longer than the rest of the program's start.
 type phrases func() phraseSet
 
 func anyOf(expr string) phrases {
 	return sync.OnceValue(func() phraseSet {
-		set := phraseSet{Regexp: regexp.MustCompile(expr)}
+		set := phraseSet{compiled: sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })}
 		tree, err := syntax.Parse(expr, syntax.Perl)
 		if err != nil {
-			panic(err) // it has just been compiled
+			panic(err)
 		}
 		words, _, _ := needed(tree)
 		set.begin(words)
@@ -29,16 +29,16 @@ func anyOf(expr string) phrases {
 // MatchString is as that of a regexp.Regexp.
 func (p phrases) MatchString(s string) bool {
 	set := p()
-	return set.mayMatch(s) && set.MatchString(s)
+	return set.mayMatch(s) && set.compiled().MatchString(s)
 }
 
 // phraseSet is a regular expression and the words of which every match has one. Nearly every text has
 // none, and that is seen a hundred times sooner than the expression says so.
 type phraseSet struct {
-	*regexp.Regexp
-	size  int                 // bytes of how a word begins, at most 4; 0 if any text may match
-	words map[uint32][]string // folded, by how they begin
-	table []uint64            // bits, by the hash of a beginning
+	compiled func() *regexp.Regexp
+	size     int                 // bytes of how a word begins, at most 4; 0 if any text may match
+	words    map[uint32][]string // folded, by how they begin
+	table    []uint64            // bits, by the hash of a beginning
 }
 
 const phraseBits = 14
