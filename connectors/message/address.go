@@ -241,7 +241,7 @@ func (p *addressParser) end(comma bool) {
 	}
 	if p.carry != "" {
 		if p.angle != "" && a.Addr != "" && !p.quoted {
-			name = p.carry + ", " + name
+			name = strings.TrimRight(p.carry+", "+name, ", ")
 		} else {
 			p.add(ticketing.Address{Name: cleanName(p.carry)})
 		}

@@ -67,10 +67,16 @@ func (w *walker) segments(p *part) []segment {
 					html = joinText(html, "<p>"+htmlOf(s.plain)+"</p>", "\n")
 				}
 			}
-			if strings.TrimSpace(one.plain) == "" {
-				one.plain = plain
+			// Of two that say the same the last HTML is the best, and the first plain text; but what
+			// programs call alternatives may be one text and another.
+			if strings.TrimSpace(one.plain) == "" || k.kind.value == "text/plain" && !says(one.plain, plain) && !says(plain, one.plain) {
+				one.plain = joinText(one.plain, plain, "\n\n")
 			}
-			if strings.TrimSpace(html) != "" {
+			switch {
+			case strings.TrimSpace(html) == "":
+			case one.html != "" && !sameText(strippedText(Sanitise(clip(one.html, 20000))), html) && !sameText(strippedText(Sanitise(clip(html, 20000))), one.html):
+				one.html = joinText(one.html, html, "\n")
+			default:
 				one.html = html
 			}
 		}
@@ -79,8 +85,13 @@ func (w *walker) segments(p *part) []segment {
 	return nil
 }
 
-// sameText tells whether HTML says what the plain text says, by their letters.
+// sameText tells whether HTML says what the plain text says.
 func sameText(plain, rich string) bool {
+	return says(strippedText(Sanitise(clip(rich, 20000))), plain)
+}
+
+// says tells whether a text begins with what another one says, by their letters.
+func says(whole, part string) bool {
 	letters := func(s string) string {
 		return strings.Map(func(r rune) rune {
 			if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -89,8 +100,8 @@ func sameText(plain, rich string) bool {
 			return -1
 		}, s)
 	}
-	p := letters(clip(plain, 2000))
-	return len(p) > 0 && strings.HasPrefix(letters(strippedText(Sanitise(clip(rich, 20000)))), p)
+	p := letters(clip(part, 2000))
+	return len(p) > 0 && strings.HasPrefix(letters(clip(whole, 20000)), p)
 }
 
 func joinText(a, b, sep string) string {
@@ -138,21 +149,20 @@ func (w *walker) render(segs []segment) (text, html string) {
 
 // useful tells whether a plain alternative says what the HTML says.
 func useful(plain, safe string) bool {
-	p := strings.TrimSpace(plain)
-	if p == "" {
+	p := strings.TrimFunc(plain, invisible)
+	if !strings.ContainsFunc(p, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
 		return false
 	}
-	if len(p) > 600 {
-		return true
-	}
-	l := strings.ToLower(p)
-	for _, s := range []string{"html", "browser", "view this email", "view this message", "email client", "mail client", "mailprogramm", "e-mail-programm", "navegador", "navigateur"} {
-		if strings.Contains(l, s) {
-			return len(strippedText(safe)) < 2*len(p)
-		}
-	}
-	return true
+	return len(p) > 600 || !pointer.MatchString(p) || len(strippedText(safe)) < 2*len(p)
 }
+
+// pointer matches what programs write into a plain part that only leads to the HTML one. People
+// write such words, too.
+var pointer = anyOf(`(?i)html|browser|(?:e-?)?mail client|view (?:this|the|it|online)|(?:can(?:no|['’])?t|unable to) (?:see|view|read|display)|(?:online|web)[- ]?version|multi-?part message|mime format|click here|` +
+	`mail-?programm|klicken sie|nicht (?:richtig|korrekt) (?:angezeigt|dargestellt)|online[- ]ansicht|` +
+	`navigateur|messagerie|en ligne|s['’]affiche|visualis|navegador|en línea|no (?:puede|puedes) ver|cliente de correo|cliente de e-?mail|` +
+	`programma di posta|client di posta|e-?mailprogramma|niet goed (?:weergegeven|leesbaar)|bekijk|przegląd|nie wyświetla|program(?:u)? pocztow|webbläsare|nettleser|visas inte|vises ikke|selaim|prohlížeč|böngésző|tarayıcı|` +
+	`браузер|отображается|веб-верси|онлайн|переглядач|почтовый клиент|浏览器|瀏覽器|客户端|无法(?:正常)?(?:查看|显示|阅读)|無法(?:正常)?(?:檢視|顯示)|ブラウザ|表示(?:されない|できない)|브라우저|보이지 않|المتصفح|דפדפן`)
 
 // beginsAsHTML tells HTML that is labelled as plain text.
 func beginsAsHTML(t string) bool {

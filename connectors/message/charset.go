@@ -420,6 +420,9 @@ func guess(b []byte) string {
 			high++
 		}
 	}
+	if cs := asian(sample, high); cs != nil {
+		return cs.decode(b)
+	}
 	fallback := charsetOf("windows-1252")
 	all, err := chardet.NewTextDetector().DetectAll(sample)
 	if err != nil {
@@ -437,7 +440,7 @@ func guess(b []byte) string {
 	})
 	for _, r := range all {
 		cs := charsetOf(r.Charset)
-		if cs == nil || cs.unicode || r.Confidence < 10 {
+		if cs == nil || cs.unicode || r.Confidence < 10 || cs.single && strings.ContainsRune(cs.decode(sample), utf8.RuneError) {
 			continue
 		}
 		switch {
@@ -464,6 +467,48 @@ func guess(b []byte) string {
 		}
 	}
 	return fallback.decode(b)
+}
+
+// asian finds the East Asian charset as which text is full of that language's commonest characters;
+// statistics need more text than a subject has. nil is none.
+func asian(sample []byte, high int) *charset {
+	if high < 4 {
+		return nil
+	}
+	var best *charset
+	most := 0
+	for _, l := range commonest {
+		cs := charsetOf(l.charset)
+		t := cs.decode(sample)
+		hits, letters := 0, 0
+		for _, r := range t {
+			switch {
+			case r == utf8.RuneError:
+				letters += 4
+			case r < 0x80:
+			default:
+				letters++
+				if strings.ContainsRune(l.characters, r) {
+					hits++
+				}
+			}
+		}
+		if share := hits * 100 / max(letters, 1); hits > 1 && share >= 30 && share > most {
+			best, most = cs, share
+		}
+	}
+	return best
+}
+
+const kana = "あいうえおかがきくけこさしすせそただちつてでとどなにのはばひふへほまみめもやよらりるれろわをんっょゅゃアイウエオカクグコサシスセソタチッテトドナニノハバフプマミムメラリルレロンー、。の件様日本会議定予お知"
+
+// commonest are the characters that stand in nearly every text of a language.
+var commonest = []struct{ charset, characters string }{
+	{"gb18030", "的一是不了在人有我他这为之大来以个中上们到说国和地也子时道出而要于就下得可你年生自会那后能对着事其里所去行过家十用发天如然作方成者多日都三小军二无同么经法当起与好看学进种将还分此心前面又定见只主没公从您请谢关通知议问回复，。！？："},
+	{"big5", "的一是不了在人有我他這為之大來以個中上們到說國和地也子時道出而要於就下得可你年生自會那後能對著事其裡所去行過家十用發天如然作方成者多日都三小軍二無同麼經法當起與好看學進種將還分此心前面又定見只主沒公從您請謝關通知議問回覆嗎，。！？："},
+	{"shift_jis", kana},
+	{"euc-jp", kana},
+	{"euc-kr", "이다는의가을를에하고니요안녕세습한지로서은들도시어기있해사대인일수자나리그아보정주게과여부장것만제으문신회오전원공상조스"},
 }
 
 func nonLatin(charset string) bool {

@@ -135,7 +135,11 @@ func looksBase64(p []byte) bool {
 	if d.decode(p) != nil || d.Close() != nil {
 		return false
 	}
-	t := b.Bytes()
+	return looksText(b.Bytes())
+}
+
+// looksText tells whether the beginning of something is text in UTF-8.
+func looksText(t []byte) bool {
 	for len(t) > 0 && !utf8.FullRune(t[max(0, len(t)-4):]) {
 		t = t[:len(t)-1]
 	}

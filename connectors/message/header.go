@@ -3,6 +3,8 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -543,6 +545,8 @@ func parseDate(s string) time.Time {
 	}
 	d := dateReader{month: -1, hour: -1}
 	s = dropComments(strings.ToValidUTF8(clip(decodeWords(s), 300), ""))
+	s = looseColon.ReplaceAllString(s, ":")
+	s = asianDate.ReplaceAllString(s, "$1-$2-$3 ")
 	for _, f := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t,;\"'()\u00a0\u202f", r) }) {
 		if !d.token(f) {
 			break
@@ -550,6 +554,11 @@ func parseDate(s string) time.Time {
 	}
 	return d.time()
 }
+
+var (
+	looseColon = regexp.MustCompile(`\s*:\s*`) // blanks may stand there, RFC 5322 §4.3
+	asianDate  = regexp.MustCompile(`(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]`)
+)
 
 // dateReader takes the words of a date in whatever order they come; what it does not know it skips.
 type dateReader struct {
@@ -729,7 +738,10 @@ func sane(t time.Time) bool { return t.Year() >= 1969 && t.Year() < 2200 }
 // mail programs write it into Date although they must not. -1 is none.
 func monthOf(s string) int {
 	s = strings.ToLower(strings.Trim(s, "."))
-	if len(s) < 3 || len(s) > 12 {
+	if n, ok := figureMonth(s); ok {
+		return n - 1
+	}
+	if len(s) < 3 || len(s) > 24 {
 		return -1
 	}
 	for i, m := range [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"} {
@@ -741,6 +753,19 @@ func monthOf(s string) int {
 		return n - 1
 	}
 	return -1
+}
+
+// figureMonth reads 3月 and 三月.
+func figureMonth(s string) (int, bool) {
+	n, ok := strings.CutSuffix(s, "月")
+	if !ok {
+		n, ok = strings.CutSuffix(s, "월")
+	}
+	if i := slices.Index([]string{"一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二"}, n); ok && i >= 0 {
+		return i + 1, true
+	}
+	f := figure(n)
+	return f, ok && 1 <= f && f <= 12
 }
 
 var foreignMonths = map[string]int{
@@ -756,6 +781,10 @@ var foreignMonths = map[string]int{
 	"okt": 10, "oktober": 10, "octobre": 10, "octubre": 10, "ott": 10, "ottobre": 10, "out": 10, "outubro": 10, "paź": 10, "października": 10,
 	"novembre": 11, "noviembre": 11, "novembro": 11, "lis": 11, "listopada": 11,
 	"dez": 12, "dezember": 12, "déc": 12, "décembre": 12, "dic": 12, "diciembre": 12, "dicembre": 12, "dezembro": 12, "gru": 12, "grudnia": 12, "desember": 12,
+	"янв": 1, "января": 1, "фев": 2, "февр": 2, "февраля": 2, "мар": 3, "март": 3, "марта": 3, "апр": 4, "апреля": 4, "май": 5, "мая": 5, "июн": 6, "июня": 6,
+	"июл": 7, "июля": 7, "авг": 8, "августа": 8, "сен": 9, "сент": 9, "сентября": 9, "окт": 10, "октября": 10, "ноя": 11, "нояб": 11, "ноября": 11, "дек": 12, "декабря": 12,
+	"ιαν": 1, "φεβ": 2, "μαρ": 3, "απρ": 4, "μαϊ": 5, "μαΐ": 5, "ιουν": 6, "ιουλ": 7, "αυγ": 8, "σεπ": 9, "οκτ": 10, "νοε": 11, "δεκ": 12,
+	"oca": 1, "ocak": 1, "şub": 2, "şubat": 2, "mart": 3, "nis": 4, "nisan": 4, "mayıs": 5, "haz": 6, "haziran": 6, "tem": 7, "temmuz": 7, "ağu": 8, "ağustos": 8, "eyl": 9, "eylül": 9, "eki": 10, "ekim": 10, "kas": 11, "kasım": 11, "ara": 12, "aralık": 12,
 }
 
 func zoneOf(s string) (*time.Location, bool) {
@@ -782,7 +811,7 @@ func zoneOf(s string) (*time.Location, bool) {
 		return time.FixedZone("", sec), true
 	}
 	hours, ok := map[string]int{"Z": 0, "GMT": 0, "UTC": 0, "UT": 0, "WET": 0, "BST": 1, "CET": 1, "MEZ": 1, "WEST": 1, "CEST": 2, "MESZ": 2, "MEST": 2, "MET": 1, "EET": 2, "EEST": 3, "MSK": 3,
-		"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10, "AEDT": 11}[s]
+		"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "JST": 9, "KST": 9, "HKT": 8, "HST": -10, "AKST": -9, "AKDT": -8, "NZST": 12, "NZDT": 13, "SGT": 8, "AEST": 10, "AEDT": 11}[s]
 	if !ok {
 		return nil, false
 	}

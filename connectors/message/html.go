@@ -2,6 +2,7 @@ package message
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -246,6 +247,9 @@ type sanitiser struct {
 	skip string // element being dropped with its content
 	deep int    // of the same name inside it
 
+	pre     string // element whose style says that blanks and line ends count
+	preDeep int    // of the same name inside it
+
 	marked []openMark // of the elements in open
 }
 
@@ -265,7 +269,12 @@ func simplify(src string, hide bool) (out string, ok bool) {
 		switch t.kind {
 		case textToken:
 			if s.skip == "" {
-				s.escape(html.UnescapeString(t.text))
+				text := html.UnescapeString(t.text)
+				if s.pre != "" {
+					s.preformatted(text)
+				} else {
+					s.escape(text)
+				}
 			}
 		case startTag:
 			s.start(&t)
@@ -300,7 +309,7 @@ func (s *sanitiser) start(t *tokens) {
 	}
 	var href, alt, colspan, rowspan string
 	var mark marking
-	hidden := false
+	hidden, pre := false, false
 	for _, a := range t.attrs {
 		switch a.name {
 		case "href":
@@ -314,6 +323,7 @@ func (s *sanitiser) start(t *tokens) {
 		case "style":
 			style := a.unescaped()
 			hidden = hidden || hiddenStyle(style)
+			pre = pre || strings.Contains(style, "white-space") && preStyle.MatchString(style)
 			if mark == (marking{}) && markable[name] {
 				mark = markOfStyle(name, style)
 			}
@@ -336,6 +346,14 @@ func (s *sanitiser) start(t *tokens) {
 			s.skip, s.deep = name, 1
 		}
 		return
+	}
+	switch {
+	case s.pre == name && name != "p":
+		s.preDeep++
+	case s.pre == name && !pre: // the end tag was left out
+		s.pre = ""
+	case s.pre == "" && pre && !noContent[name] && !t.slash:
+		s.pre, s.preDeep = name, 1
 	}
 	switch {
 	case name == "img":
@@ -394,6 +412,11 @@ func (s *sanitiser) end(name string) {
 			}
 		}
 		return
+	}
+	if name == s.pre {
+		if s.preDeep--; s.preDeep == 0 {
+			s.pre = ""
+		}
 	}
 	if elements[name] != keepTags {
 		if name == "br" { // browsers take </br> for <br>
@@ -520,6 +543,27 @@ func (s *sanitiser) escape(t string) {
 		last = i
 	}
 	s.out.WriteString(t[last:])
+}
+
+var preStyle = regexp.MustCompile(`\bwhite-space(?:-collapse)?\s*:\s*(?:pre|break-spaces)`)
+
+// preformatted writes text of which blanks and line ends count, in the means of HTML without styles.
+func (s *sanitiser) preformatted(t string) {
+	if strings.TrimSpace(t) == "" && strings.Contains(t, "\n") {
+		s.escape(t) // between two elements
+		return
+	}
+	first := true
+	for l := range strings.SplitSeq(strings.ReplaceAll(t, "\t", "    "), "\n") {
+		if !first {
+			s.tag("<", "br")
+		}
+		first = false
+		if rest, ok := strings.CutPrefix(l, " "); ok {
+			l = "\u00a0" + rest
+		}
+		s.escape(strings.ReplaceAll(l, "  ", " \u00a0"))
+	}
 }
 
 // mayHide looks, cheaply, for a word that hiddenStyle would need.

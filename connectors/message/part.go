@@ -111,14 +111,14 @@ func (p *part) name() string {
 }
 
 // roleOf tells text for people from files. A text with a name is a file, except the mail's first;
-// what stands second in a report is evidence.
+// the text that stands second in a report is evidence.
 func (w *walker) roleOf(p *part) role {
 	if p.shown.value == "attachment" || strings.Contains(p.head.lower("content-transfer-encoding"), "uue") {
 		return file
 	}
 	named := p.name() != ""
 	alternative := p.parent != nil && p.parent.kind.value == "multipart/alternative"
-	report := p.parent != nil && p.parent.kind.value == "multipart/report" && len(p.parent.kids) > 1
+	report := p.parent != nil && p.parent.kind.value == "multipart/report" && len(p.parent.kids) > 1 && w.texts > 0
 	switch p.kind.value {
 	case "text/x-amp-html", "text/watch-html":
 		if alternative {

@@ -256,10 +256,23 @@ func (c *collector) mend() {
 	strays := c.strays
 	c.strays = nil
 	for _, s := range strays {
-		if t := bytes.TrimSpace(s.text); len(c.fields) > 0 && bytes.IndexByte(t, ':') < 0 {
+		if t := bytes.TrimSpace(s.text); len(c.fields) > 0 && bytes.IndexByte(t, ':') < 0 && !c.whole(t) {
 			c.goOn(append([]byte{' '}, t...))
 		}
 	}
+}
+
+// whole tells whether the last field is complete without a line of words below it: a date, or an
+// address to which the line adds none.
+func (c *collector) whole(line []byte) bool {
+	f := c.fields[len(c.fields)-1]
+	switch f.name {
+	case "date", "message-id", "mime-version", "content-transfer-encoding":
+		return true
+	case "from", "to", "cc", "sender", "reply-to", "return-path", "references", "in-reply-to":
+		return bytes.IndexByte(f.value, '@') >= 0 && bytes.IndexByte(line, '@') < 0
+	}
+	return false
 }
 
 func (c *collector) add(name string, value []byte) {

@@ -16,9 +16,7 @@ type cms struct {
 	over   bool
 	sealed bool // encrypted
 
-	in    *splitter
-	inner reading
-	begun bool
+	inside *entity
 }
 
 const mostCMSHead = 4 << 10
@@ -151,35 +149,21 @@ func (c *cms) piece(b []byte) (whole bool) {
 // text takes content: a MIME entity, which is read in the place of the file that it is in.
 func (c *cms) text(b []byte) {
 	w := c.w
-	if !c.begun {
-		c.begun = true
+	if c.inside == nil {
 		kid := &part{parent: c.of.parent}
 		if kid.parent == nil {
 			w.root = &part{role: multi, head: c.of.head, kind: mediaType{value: "multipart/mixed"}, kids: []*part{c.of}}
 			kid.parent = w.root
 		}
 		kid.parent.kids = append(kid.parent.kids, kid)
-		c.inner = reading{ahead: kid, header: &collector{limit: partHeader}, unpacked: w.unpacked + 1}
-		c.in = newSplitter(lineBuffer, func(l line) bool {
-			if w.header != nil {
-				w.headerLine(l)
-			} else {
-				w.bodyLine(l)
-			}
-			return true
-		})
+		c.inside = w.within(reading{ahead: kid, header: &collector{limit: partHeader}})
 	}
-	w.reading, c.inner = c.inner, w.reading
-	c.in.feed(b)
-	w.reading, c.inner = c.inner, w.reading
+	c.inside.feed(b)
 }
 
 func (c *cms) end() {
-	if c.begun {
-		c.w.reading, c.inner = c.inner, c.w.reading
-		c.in.end()
-		c.w.endReading()
-		c.w.reading, c.inner = c.inner, c.w.reading
+	if c.inside != nil {
+		c.inside.end()
 	}
 	if c.sealed {
 		c.w.sealed = "S/MIME"

@@ -57,6 +57,39 @@ type reading struct {
 	unpacked int           // files around, in each other
 }
 
+// entity is a MIME entity, or the parts of one, that stands encoded in the mail: it is read by the
+// walker itself, from where in is.
+type entity struct {
+	w  *walker
+	in reading
+	by *splitter
+}
+
+func (w *walker) within(in reading) *entity {
+	in.unpacked = w.unpacked + 1
+	return &entity{w: w, in: in, by: newSplitter(lineBuffer, func(l line) bool {
+		if w.header != nil {
+			w.headerLine(l)
+		} else {
+			w.bodyLine(l)
+		}
+		return true
+	})}
+}
+
+func (e *entity) feed(b []byte) {
+	e.w.reading, e.in = e.in, e.w.reading
+	e.by.feed(b)
+	e.w.reading, e.in = e.in, e.w.reading
+}
+
+func (e *entity) end() {
+	e.w.reading, e.in = e.in, e.w.reading
+	e.by.end()
+	e.w.endReading()
+	e.w.reading, e.in = e.in, e.w.reading
+}
+
 func newWalker() *walker {
 	w := &walker{plain: mostText, html: mostText, looked: new(int)}
 	w.header = &collector{top: true, limit: mostHeader}
@@ -195,6 +228,11 @@ func (w *walker) begin(p *part) {
 		}
 		w.beginFile(p)
 	}
+	w.decode(p)
+}
+
+// decode readies a leaf for its content.
+func (w *walker) decode(p *part) {
 	to := writerFunc(func(b []byte) error { return w.content(p, b) })
 	if w.out == nil {
 		w.out = bufio.NewWriterSize(to, 4<<10)
@@ -207,6 +245,10 @@ func (w *walker) begin(p *part) {
 // content takes decoded bytes of a leaf.
 func (w *walker) content(p *part, b []byte) error {
 	switch p.role {
+	case ignored:
+		if p.unpack != nil {
+			p.unpack.feed(b)
+		}
 	case body:
 		if w.want != nil {
 			return nil
@@ -363,6 +405,9 @@ func (w *walker) text(p *part, text, end []byte) {
 // beforeParts keeps a multipart's preamble, and finds boundaries that were not announced: a line
 // of two hyphens and something, with a part's header below it.
 func (w *walker) beforeParts(p *part, l line) {
+	if l.start && len(p.kept) == 0 && w.encodedParts(p, l) {
+		return
+	}
 	if p.maybe != "" && l.start {
 		name, _, ok := headerLine(l.text)
 		if ok && strings.HasPrefix(name, "content-") || len(l.text) == 0 && len(p.bounds) == 0 {
@@ -381,6 +426,33 @@ func (w *walker) beforeParts(p *part, l line) {
 		w.plain -= n
 		p.kept = append(append(p.kept, l.text...), l.end...)
 	}
+}
+
+// encodedParts tells by the first line of a multipart whether all of it was encoded, although that
+// is not allowed (RFC 2045 §6.4), and reads it decoded. Most that state an encoding have none.
+func (w *walker) encodedParts(p *part, l line) bool {
+	const most = 3 // in each other
+	t := bytes.TrimRight(l.text, " \t")
+	if w.unpacked >= most || len(t) == 0 {
+		return false
+	}
+	switch e := p.head.lower("content-transfer-encoding"); {
+	case strings.Contains(e, "base64"):
+		if !pureBase64(t) || len(t) < 20 || !looksText(looseBase64(string(t))) {
+			return false
+		}
+	case strings.Contains(e, "quoted"):
+		if !bytes.HasPrefix(t, []byte("--")) || !bytes.Contains(t, []byte("=3D")) {
+			return false
+		}
+	default:
+		return false
+	}
+	w.open = w.open[:len(w.open)-1]
+	w.leaf = &part{role: ignored, head: p.head, unpack: w.within(reading{open: []*part{p}})}
+	w.decode(w.leaf)
+	w.text(w.leaf, l.text, l.end)
+	return true
 }
 
 // boundary handles a line that delimits parts (RFC 2046 §5.1.1): of the innermost multipart that it
@@ -456,6 +528,9 @@ func (w *walker) endLeaf() {
 	p.dec.Close()
 	w.out.Flush()
 	if p.role == ignored {
+		if p.unpack != nil {
+			p.unpack.end()
+		}
 		return
 	}
 	if f := p.dec.fault(); f != "" {
