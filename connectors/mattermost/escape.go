@@ -63,7 +63,7 @@ func escapeLine(b *strings.Builder, line string, span, more bool) {
 		case ':':
 			// https://, mailto:x, :smile: — but not 14:03 or "Re: x".
 			switch {
-			case end && more, continues(next) && emoji(line[i:]):
+			case end && more, continues(next) && emojiCode(line[i:]):
 				entity(b, r)
 			case !continues(next), digit(next) && clock(line[:i], span):
 				b.WriteByte(':')
@@ -138,8 +138,8 @@ func www(s string) bool {
 	return len(s) >= 3 && strings.EqualFold(s[len(s)-3:], "www")
 }
 
-// emoji tells whether s, which begins with a colon, begins with :something:.
-func emoji(s string) bool {
+// emojiCode tells whether s, which begins with a colon, begins with :something:.
+func emojiCode(s string) bool {
 	word := strings.TrimLeftFunc(s[1:], func(r rune) bool { return asciiWord(r) || strings.ContainsRune("_+-", r) })
 	return strings.HasPrefix(word, ":")
 }

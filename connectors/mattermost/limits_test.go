@@ -13,6 +13,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/hearing"
 	"groupmail/deploy/testbed"
 )
 
@@ -70,7 +71,7 @@ func TestRateLimit(t *testing.T) {
 			if limited.After <= 0 || limited.After > 2*time.Second {
 				t.Fatalf("after %s", limited.After)
 			}
-			pause(ctx, limited.After)
+			hearing.Pause(ctx, limited.After)
 		default:
 			t.Fatal(err)
 		}

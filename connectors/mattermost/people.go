@@ -11,6 +11,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/connectors/emoji"
 )
 
 // people remembers accounts for a while; the websocket says when one has changed.
@@ -118,7 +119,7 @@ func (p *Platform) heard(ctx context.Context, me *model.User, message string) (t
 	if rest, ok := cutMention(text, me.Username); ok {
 		text, toBot = rest, true
 	}
-	text = strings.TrimSpace(unmark(text, emojiCodes))
+	text = strings.TrimSpace(unmark(text, emoji.Replace))
 	var handles []string
 	eachMention(text, func(handle string) string {
 		if len(handles) < mentionsMost {
@@ -192,43 +193,3 @@ func eachMention(text string, f func(handle string) string) string {
 
 // handleRune tells whether r may be in a username. Server: model.IsValidUsername.
 func handleRune(r rune) bool { return asciiWord(r) || r == '.' || r == '-' || r == '_' }
-
-// emojiCodes turns :smile: into the emoji itself; codes of a server's own emoji stay.
-func emojiCodes(text string) string {
-	if strings.Count(text, ":") < 2 {
-		return text
-	}
-	parts := strings.Split(text, ":")
-	var b strings.Builder
-	b.WriteString(parts[0])
-	for i := 1; i < len(parts); i++ {
-		before := parts[i-1]
-		if i < len(parts)-1 && (before == "" || !asciiWord(rune(before[len(before)-1]))) { // not in 12:100:00
-			if e := emojiFor(parts[i]); e != "" {
-				b.WriteString(e)
-				i++
-				b.WriteString(parts[i])
-				continue
-			}
-		}
-		b.WriteByte(':')
-		b.WriteString(parts[i])
-	}
-	return b.String()
-}
-
-func emojiFor(name string) string {
-	points := model.SystemEmojis[name] // "1f469-1f3fb-200d-2695-fe0f"
-	if points == "" || name == "" {
-		return ""
-	}
-	var b strings.Builder
-	for hex := range strings.SplitSeq(points, "-") {
-		var r rune
-		if _, err := fmt.Sscanf(hex, "%x", &r); err != nil {
-			return ""
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}

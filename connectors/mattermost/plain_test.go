@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"pgregory.net/rapid"
+
+	"groupmail/connectors/emoji"
 )
 
 func TestUnmark(t *testing.T) {
@@ -35,7 +37,7 @@ func TestUnmark(t *testing.T) {
 		{"| a | *b* |\n|---|---|\n| 1 | 2 |", "| a | b |\n|---|---|\n| 1 | 2 |"},
 		{"", ""},
 	} {
-		if got := unmark(c[0], emojiCodes); got != c[1] {
+		if got := unmark(c[0], emoji.Replace); got != c[1] {
 			t.Errorf("%q is read as\n%q, want\n%q", c[0], got, c[1])
 		}
 	}

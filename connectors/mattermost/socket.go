@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,12 +17,10 @@ import (
 )
 
 const (
-	pingEvery  = 3 * time.Second
-	deadAfter  = 10 * time.Second // without a sign of life
-	dialTime   = 10 * time.Second
-	maxFrame   = 16 << 20
-	firstPause = 100 * time.Millisecond
-	longPause  = 15 * time.Second
+	pingEvery = 3 * time.Second
+	deadAfter = 10 * time.Second // without a sign of life
+	dialTime  = 10 * time.Second
+	maxFrame  = 16 << 20
 )
 
 // frame is what comes over the websocket: an event, or the answer to one of our pings.
@@ -131,28 +128,5 @@ func (s *session) connection(ctx context.Context, base *url.URL, token string, r
 			s.next++
 			event(f)
 		}
-	}
-}
-
-// backoff waits longer from time to time, and never as long as others do.
-type backoff struct{ n int }
-
-func (b *backoff) reset() { b.n = 0 }
-
-func (b *backoff) next() time.Duration {
-	d := min(firstPause<<min(b.n, 16), longPause)
-	b.n++
-	return d/2 + rand.N(d/2+1)
-}
-
-// pause returns false if ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
