@@ -86,7 +86,7 @@ func (c *chat) Redraw(_ context.Context, _, message string, m Message) error {
 	return c.begin("redrawn")
 }
 
-func (c *chat) Find(_ context.Context, _, key string, _ time.Time) (string, error) {
+func (c *chat) Find(_ context.Context, _, _, key string, _ time.Time) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.begin("find"); err != nil {

@@ -361,13 +361,13 @@ func buttons(dr ticketing.Drawing) []Button {
 	c := dr.Conversation
 	v := id(c)
 	take := Button{ID: "take", Label: "Take", Style: Primary, Value: v}
-	reply := Button{ID: "reply", Label: "Reply", Value: v}
+	reply := Button{ID: "reply", Label: "Reply", Value: v, Opens: true}
 	release := Button{ID: "release", Label: "Release", Value: v}
-	finish := Button{ID: "close", Label: "Close", Value: v}
+	finish := Button{ID: "close", Label: "Close", Value: v, Opens: true}
 	spam := Button{ID: "spam", Label: "Spam", Style: Danger, Value: v, Confirm: "Mark this as spam? It is hidden here for everybody, and Undo brings it back."}
 	read := Button{ID: "read", Label: "Read", Value: v}
-	assign := Button{ID: "assign", Label: "Assign…", Value: v}
-	handOver := Button{ID: "assign", Label: "Hand over…", Value: v}
+	assign := Button{ID: "assign", Label: "Assign…", Value: v, Opens: true}
+	handOver := Button{ID: "assign", Label: "Hand over…", Value: v, Opens: true}
 	more := func(all ...Button) Button {
 		if c.Mentions != 0 && c.Open() {
 			all = append(all, Button{ID: "join", Label: fmt.Sprintf("Join #%d", c.Mentions), Value: v})

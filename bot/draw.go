@@ -263,7 +263,7 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 	}
 	if p.Message == "" && (!fresh || p.Want != 1) {
 		// An earlier attempt may have reached the platform though we never heard of it.
-		if p.Message, err = platform.Find(ctx, dr.Board.Channel, p.Key, p.Made.Add(-time.Minute)); err != nil {
+		if p.Message, err = platform.Find(ctx, dr.Board.Channel, dr.Root, p.Key, p.Made.Add(-time.Minute)); err != nil {
 			return false, err
 		}
 	}

@@ -166,7 +166,7 @@ func digestCard(dr ticketing.Drawing) Message {
 		Buttons: []Button{
 			{ID: "showmore", Label: "Show 10 more", Value: id(dr.Conversation), Style: Primary},
 			{ID: "collected", Label: "List", Value: id(dr.Conversation)},
-			{Label: "More…", Menu: []Button{{ID: "floodspam", Label: "Spam: all of one sender…", Value: id(dr.Conversation)}}},
+			{Label: "More…", Menu: []Button{{ID: "floodspam", Label: "Spam: all of one sender…", Value: id(dr.Conversation), Opens: true}}},
 		},
 	}
 	for _, w := range d.Writers {

@@ -25,9 +25,10 @@ type Platform interface {
 	// Pin keeps a message of the bot's where everybody finds it. It is harmless when done twice.
 	// ErrGone: the message was deleted.
 	Pin(ctx context.Context, channel, message string) error
-	// Find returns the id of the bot's message with this key posted not before since, or "" if there
-	// is none: it is asked before anything is posted a second time.
-	Find(ctx context.Context, channel, key string, since time.Time) (message string, err error)
+	// Find returns the id of the bot's message with this key posted not before since, in the thread of
+	// root or, if root is empty, in the channel itself; "" if there is none. It is asked before anything
+	// is posted a second time.
+	Find(ctx context.Context, channel, root, key string, since time.Time) (message string, err error)
 	// Tell says something to one member alone: a whisper under root (or in the channel if root is
 	// empty) where the platform lets bots whisper unasked, else a direct message.
 	Tell(ctx context.Context, channel, root, member string, m Message) error
@@ -88,6 +89,21 @@ type Hub interface {
 	Complete(ctx context.Context, c Command) []Completion
 	// Commands are the declared commands, for registration with the platform.
 	Commands() []CommandInfo
+	// Boards are the channels that belong to groups, on this platform.
+	Boards() []string
+	// Page is a member's own page, for platforms that have one.
+	Page(ctx context.Context, who Person) Page
+}
+
+// Page is what concerns one member, in all channels where they are one.
+type Page struct{ Sections []Section }
+
+// Section is a part of a page. Its messages' buttons are about Channel.
+type Section struct {
+	Channel string
+	Title   string
+	Lines   []Line // said before the messages
+	Items   []Message
 }
 
 // Person is somebody's account on a platform.
@@ -163,6 +179,7 @@ type Button struct {
 	Style   Style
 	Confirm string   // asked first, where the platform can
 	URL     string   // opens this instead of calling the bot
+	Opens   bool     // pressing it is answered with a form, unless it is refused
 	Menu    []Button // not empty: opens a menu of these; no ID then. Only the last button of a message
 }
 

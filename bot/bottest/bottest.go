@@ -349,17 +349,17 @@ func (b *bench) postAndFind(t *testing.T) {
 	if strings.Contains(v.Text, m.Key) || strings.Contains(v.Text, "mail-7") {
 		t.Errorf("people see what is not for them: %s", v.Text)
 	}
-	found, err := b.Platform.Find(b.ctx, b.Channel, m.Key, before)
+	found, err := b.Platform.Find(b.ctx, b.Channel, "", m.Key, before)
 	if err != nil || found != id {
 		t.Errorf("Find = %q, %v; want %q", found, err, id)
 	}
 	for what, find := range map[string]func() (string, error){
-		"another key": func() (string, error) { return b.Platform.Find(b.ctx, b.Channel, newKey(), before) },
+		"another key": func() (string, error) { return b.Platform.Find(b.ctx, b.Channel, "", newKey(), before) },
 		"a part of the key": func() (string, error) {
-			return b.Platform.Find(b.ctx, b.Channel, m.Key[:len(m.Key)-1], before)
+			return b.Platform.Find(b.ctx, b.Channel, "", m.Key[:len(m.Key)-1], before)
 		},
 		"later": func() (string, error) {
-			return b.Platform.Find(b.ctx, b.Channel, m.Key, time.Now().Add(time.Hour))
+			return b.Platform.Find(b.ctx, b.Channel, "", m.Key, time.Now().Add(time.Hour))
 		},
 	} {
 		if got, err := find(); err != nil || got != "" {
@@ -373,13 +373,13 @@ func (b *bench) postAndFind(t *testing.T) {
 	if err := b.Platform.Redraw(b.ctx, b.Channel, reply, line); err != nil {
 		t.Errorf("Redraw: %v", err)
 	}
-	if found, err := b.Platform.Find(b.ctx, b.Channel, line.Key, before); err != nil || found != reply {
+	if found, err := b.Platform.Find(b.ctx, b.Channel, id, line.Key, before); err != nil || found != reply {
 		t.Errorf("Find of a thread's line = %q, %v; want %q", found, err, reply)
 	}
 	// A person who writes the key is not the bot.
 	fake := newKey()
 	b.say(t, b.Ben, "", "key "+fake)
-	if found, err := b.Platform.Find(b.ctx, b.Channel, fake, before); err != nil || found != "" {
+	if found, err := b.Platform.Find(b.ctx, b.Channel, "", fake, before); err != nil || found != "" {
 		t.Errorf("Find takes a person's message for the bot's: %q, %v", found, err)
 	}
 	if link := b.Platform.Link(b.Channel, id); !strings.HasPrefix(link, "http") || !strings.Contains(link, id) {
@@ -463,11 +463,11 @@ func (b *bench) gone(t *testing.T) {
 	if err := b.Platform.Redraw(b.ctx, b.Channel, id, m); !errors.Is(err, bot.ErrGone) {
 		t.Errorf("Redraw of a deleted message: %v, want ErrGone", err)
 	}
-	if found, err := b.Platform.Find(b.ctx, b.Channel, m.Key, time.Now().Add(-time.Hour)); err != nil || found != "" {
+	if found, err := b.Platform.Find(b.ctx, b.Channel, "", m.Key, time.Now().Add(-time.Hour)); err != nil || found != "" {
 		t.Errorf("Find of a deleted message = %q, %v", found, err)
 	}
 	again := b.post(t, m)
-	if found, err := b.Platform.Find(b.ctx, b.Channel, m.Key, time.Now().Add(-time.Hour)); err != nil || found != again {
+	if found, err := b.Platform.Find(b.ctx, b.Channel, "", m.Key, time.Now().Add(-time.Hour)); err != nil || found != again {
 		t.Errorf("Find of what was posted anew = %q, %v; want %q", found, err, again)
 	}
 }
@@ -540,7 +540,7 @@ func (b *bench) filesUp(t *testing.T) {
 	if id, err := b.Platform.Post(b.ctx, b.Channel, m); !errors.Is(err, broken) {
 		t.Errorf("Post with a file that cannot be opened = %q, %v", id, err)
 	}
-	if found, _ := b.Platform.Find(b.ctx, b.Channel, m.Key, time.Now().Add(-time.Hour)); found != "" {
+	if found, _ := b.Platform.Find(b.ctx, b.Channel, "", m.Key, time.Now().Add(-time.Hour)); found != "" {
 		t.Errorf("it was posted all the same")
 	}
 }
@@ -802,7 +802,7 @@ func (b *bench) clickRedraws(t *testing.T) {
 		// Where two writes may land in any order, the platform has drawn anew by now.
 		b.see(t, b.Ann, id, "the card still closed", func(v View) bool { return shows(v, "Closed") })
 	}
-	if found, err := b.Platform.Find(b.ctx, b.Channel, m.Key, time.Now().Add(-time.Hour)); err != nil || found != id {
+	if found, err := b.Platform.Find(b.ctx, b.Channel, "", m.Key, time.Now().Add(-time.Hour)); err != nil || found != id {
 		t.Errorf("Find after the redraws = %q, %v", found, err)
 	}
 }

@@ -22,6 +22,8 @@ type Hub struct {
 	// OnSaid returns an error where the bot would not have kept what was said.
 	OnSaid   func(bot.Said) error
 	Declared []bot.CommandInfo
+	Channels []string // of the boards
+	OnPage   func(bot.Person) bot.Page
 
 	mu          sync.Mutex
 	clicks      []bot.Click
@@ -175,6 +177,19 @@ func (h *Hub) Complete(_ context.Context, c bot.Command) []bot.Completion {
 
 // Commands implements [bot.Hub].
 func (h *Hub) Commands() []bot.CommandInfo { return h.Declared }
+
+// Boards implements [bot.Hub].
+func (h *Hub) Boards() []string { return h.Channels }
+
+// Page implements [bot.Hub].
+func (h *Hub) Page(_ context.Context, who bot.Person) bot.Page {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.OnPage == nil {
+		return bot.Page{}
+	}
+	return h.OnPage(who)
+}
 
 // Clicks are the presses heard, in order; so are the methods after it of what else was heard.
 func (h *Hub) Clicks() []bot.Click { h.mu.Lock(); defer h.mu.Unlock(); return slices.Clone(h.clicks) }

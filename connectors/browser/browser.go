@@ -262,7 +262,7 @@ func (p *Platform) Pin(_ context.Context, channel, message string) error {
 }
 
 // Find implements [bot.Platform].
-func (p *Platform) Find(_ context.Context, channel, key string, since time.Time) (string, error) {
+func (p *Platform) Find(_ context.Context, channel, _, key string, since time.Time) (string, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	r, ok := p.rooms[channel]

@@ -444,10 +444,10 @@ func TestJournalIsCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatalf("cut by %d: %v", cut, err)
 		}
-		if found, err := p.Find(t.Context(), "help", "one", time.Time{}); err != nil || found != id {
+		if found, err := p.Find(t.Context(), "help", "", "one", time.Time{}); err != nil || found != id {
 			t.Errorf("cut by %d: Find = %q, %v", cut, found, err)
 		}
-		if found, _ := p.Find(t.Context(), "help", "two", time.Time{}); found != "" {
+		if found, _ := p.Find(t.Context(), "help", "", "two", time.Time{}); found != "" {
 			t.Errorf("cut by %d: half a message was found", cut)
 		}
 		if err := p.Redraw(t.Context(), "help", id, bot.Message{Key: "one", Version: 2, Title: "older"}); err != nil {
@@ -466,7 +466,7 @@ func TestJournalIsCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after a repair: %v", err)
 		}
-		if found, _ := p.Find(t.Context(), "help", "two", time.Time{}); found == "" {
+		if found, _ := p.Find(t.Context(), "help", "", "two", time.Time{}); found == "" {
 			t.Errorf("what was posted after the repair is gone")
 		}
 		_ = p.Close()

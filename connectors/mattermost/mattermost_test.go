@@ -59,11 +59,11 @@ func TestPostRedrawFind(t *testing.T) {
 	for i := range perPage + 5 { // more than a page on top of it
 		o.say(o.ann, "", fmt.Sprint("chat ", i))
 	}
-	found, err := o.p.Find(ctx, o.channel.ID, "post-1", began)
+	found, err := o.p.Find(ctx, o.channel.ID, "", "post-1", began)
 	if err != nil || found != id {
 		t.Errorf("Find: %q, %v", found, err)
 	}
-	found, err = o.p.Find(ctx, o.channel.ID, "post-2", began)
+	found, err = o.p.Find(ctx, o.channel.ID, "", "post-2", began)
 	if err != nil || found != "" {
 		t.Errorf("Find nothing: %q, %v", found, err)
 	}
@@ -107,7 +107,7 @@ func TestGone(t *testing.T) {
 		if _, err = o.p.Members(ctx, channel); what != "archived" && !errors.Is(err, bot.ErrNoChannel) {
 			t.Errorf("members, %s: %v", what, err)
 		}
-		if _, err = o.p.Find(ctx, channel, "x", time.Now()); what != "public" && what != "archived" && !errors.Is(err, bot.ErrNoChannel) {
+		if _, err = o.p.Find(ctx, channel, "", "x", time.Now()); what != "public" && what != "archived" && !errors.Is(err, bot.ErrNoChannel) {
 			t.Errorf("find, %s: %v", what, err)
 		}
 	}

@@ -312,8 +312,8 @@ func (p *Platform) Pin(ctx context.Context, channel, message string) error {
 	return nil
 }
 
-// Find implements [bot.Platform].
-func (p *Platform) Find(ctx context.Context, channel, key string, since time.Time) (string, error) {
+// Find implements [bot.Platform]. The server lists threads with their channel.
+func (p *Platform) Find(ctx context.Context, channel, _, key string, since time.Time) (string, error) {
 	me, err := p.me(ctx)
 	if err != nil {
 		return "", err

@@ -1,0 +1,85 @@
+package bot
+
+import (
+	"context"
+
+	"groupmail/ticketing"
+)
+
+// How many conversations a page shows of each kind.
+const (
+	pageMine  = 10
+	pageQueue = 15
+)
+
+// Boards implements Hub.
+func (h *hub) Boards() []string {
+	var all []string
+	for _, g := range h.Desk.Groups() {
+		for _, b := range g.Boards {
+			if b.Platform == h.p.Name() {
+				all = append(all, b.Channel)
+			}
+		}
+	}
+	return all
+}
+
+// Page implements Hub: for each group of a member what they have, and then what waits, longest first.
+func (h *hub) Page(ctx context.Context, who Person) Page {
+	var page Page
+	for _, g := range h.Desk.Groups() {
+		for _, b := range g.Boards {
+			if b.Platform != h.p.Name() {
+				continue
+			}
+			c, err := h.caller(ctx, b.Channel, who, "")
+			if err != nil {
+				continue // no member there, or nobody knows
+			}
+			page.Sections = append(page.Sections, h.pageOf(ctx, c)...)
+			break // the group's other boards show the same
+		}
+	}
+	if len(page.Sections) == 0 {
+		page.Sections = []Section{{Title: "Nothing to show", Lines: []Line{{{Text: "Join the channel of a team whose mail I bring, and what you have and what waits is listed here."}}}}}
+	}
+	return page
+}
+
+func (h *hub) pageOf(ctx context.Context, c caller) []Section {
+	mine, err := h.Desk.Mine(ctx, c.group.Name, c.board.Name, c.by.Member.ID, pageMine+1, 0)
+	var free []ticketing.Listed
+	if err == nil {
+		free, err = h.Desk.Queue(ctx, c.group.Name, c.board.Name, "", pageQueue+1, 0)
+	}
+	if err != nil {
+		return []Section{{Channel: c.board.Channel, Title: c.group.Title, Lines: []Line{{{Text: h.say(err, "page", c)}}}}}
+	}
+	return []Section{
+		h.pageSection(c, c.group.Title+": you have", "You have nothing.", "mine", mine, pageMine, func(v string) []Button {
+			return []Button{{ID: "reply", Label: "Reply", Value: v, Opens: true}, {ID: "release", Label: "Release", Value: v}, {ID: "close", Label: "Close", Value: v, Opens: true}}
+		}),
+		h.pageSection(c, c.group.Title+": waits for somebody", "Nothing waits for somebody.", "queue", free, pageQueue, func(v string) []Button {
+			return []Button{{ID: "take", Label: "Take", Value: v}, {ID: "reply", Label: "Reply", Value: v, Opens: true}}
+		}),
+	}
+}
+
+func (h *hub) pageSection(c caller, title, none, command string, all []ticketing.Listed, most int, buttons func(value string) []Button) Section {
+	s := Section{Channel: c.board.Channel, Title: title}
+	if len(all) == 0 {
+		s.Lines = []Line{{{Text: none}}}
+	}
+	if len(all) > most {
+		s.Lines = []Line{{{Text: "The first " + plural(most, "conversation") + "; all are listed by "}, {Text: "/" + CommandName + " " + command, Code: true}, {Text: " in the channel."}}}
+		all = all[:most]
+	}
+	for i, l := range all {
+		s.Items = append(s.Items, Message{
+			Notice: ticketing.OneLine(l.With.Called()+": "+l.Subject, 150),
+			Lines:  h.listLines(all[i:i+1], false), Buttons: buttons(id(l.Conversation)),
+		})
+	}
+	return s
+}
