@@ -20,6 +20,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 )
 
 const (
@@ -147,8 +148,8 @@ func (p *Platform) action(ctx context.Context, _ *http.Request, body []byte) (an
 			Button: choice.ID, Value: choice.Value, Nonce: trigger, Expires: p.clock().Add(confirmLife).Unix(),
 		}
 		err := p.open(ctx, req.TriggerId, model.Dialog{
-			CallbackId: "confirm", Title: clipBytes(oneLine(choice.Label), maxDialogTitle),
-			IntroductionText: escape(choice.Confirm), SubmitLabel: clip(oneLine(choice.Label), maxLabel),
+			CallbackId: "confirm", Title: plain.ClipBytes(plain.Line(choice.Label), maxDialogTitle),
+			IntroductionText: escape(choice.Confirm), SubmitLabel: plain.Clip(plain.Line(choice.Label), maxLabel),
 			State: p.seal("question", q),
 		})
 		if err != nil {
@@ -392,10 +393,10 @@ func (p *Platform) confirmed(ctx context.Context, req model.SubmitDialogRequest,
 // answerSubmission turns an answer into what a dialog does after it was sent.
 func (p *Platform) answerSubmission(ctx context.Context, where place, a bot.Answer, say func(string) any) (any, error) {
 	if len(a.Errors) > 0 {
-		resp := &model.SubmitDialogResponse{Error: plain(a.Errors[""]), Errors: map[string]string{}}
+		resp := &model.SubmitDialogResponse{Error: plain.Text(a.Errors[""]), Errors: map[string]string{}}
 		for name, text := range a.Errors {
 			if name != "" {
-				resp.Errors[name] = plain(text)
+				resp.Errors[name] = plain.Text(text)
 			}
 		}
 		return resp, nil
@@ -478,7 +479,7 @@ func (p *Platform) command(ctx context.Context, r *http.Request, body []byte) (a
 	}
 	a := hub.Command(ctx, bot.Command{
 		Event: "command:" + trigger, Who: who.Person, Channel: where.at.about, Root: where.root,
-		Name: strings.TrimPrefix(form.Get("command"), "/"), Text: strings.TrimSpace(plain(form.Get("text"))),
+		Name: strings.TrimPrefix(form.Get("command"), "/"), Text: strings.TrimSpace(plain.Text(form.Get("text"))),
 	})
 	if a.Form != nil {
 		if err := p.openForm(ctx, where, *a.Form); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 )
 
 // Finding is one thing that Check looked at.
@@ -365,7 +366,7 @@ func inShort(err error) string {
 	case err == nil:
 		return "something unexpected answers"
 	case errors.As(err, &refusal) && refusal.Message != "":
-		return strings.TrimRight(oneLine(refusal.Message), ".")
+		return strings.TrimRight(plain.Line(refusal.Message), ".")
 	case errors.As(err, &op):
 		return op.Err.Error()
 	case errors.As(err, &at):

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"groupmail/bot/plain"
 )
 
 // What Mattermost's clients make of text, and why [escape] is as it is. There are three parsers: the
@@ -24,7 +26,7 @@ import (
 // nothing, and reads as it was. Space around each line goes: at the beginning it would make code of
 // the line, at the end a break.
 func escape(text string) string {
-	lines := strings.Split(plain(text), "\n")
+	lines := strings.Split(plain.Text(text), "\n")
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/4)
 	for i, line := range lines {
@@ -39,7 +41,7 @@ func escape(text string) string {
 // escapeSpan makes a piece of a line inert, whatever stands before it and, if more, behind it.
 func escapeSpan(text string, more bool) string {
 	var b strings.Builder
-	escapeLine(&b, strings.ReplaceAll(plain(text), "\n", " "), true, more)
+	escapeLine(&b, strings.ReplaceAll(plain.Text(text), "\n", " "), true, more)
 	return b.String()
 }
 
@@ -146,7 +148,7 @@ func emojiCode(s string) bool {
 
 // code shows text as it was typed, in one line.
 func code(text string) string {
-	text = oneLine(text)
+	text = plain.Line(text)
 	if text == "" {
 		return ""
 	}
@@ -168,7 +170,7 @@ func code(text string) string {
 
 // strong shows text strong.
 func strong(text string) string {
-	if text = oneLine(text); text == "" {
+	if text = plain.Line(text); text == "" {
 		return ""
 	}
 	return "**" + escapeSpan(text, false) + "**"
@@ -180,7 +182,7 @@ func link(text, address string) string {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return escapeSpan(text, true)
 	}
-	if text = oneLine(text); text == "" {
+	if text = plain.Line(text); text == "" {
 		text = u.Host
 	}
 	var b strings.Builder
@@ -205,51 +207,4 @@ func quote(text string) string {
 		return ""
 	}
 	return "> " + strings.ReplaceAll(escape(text), "\n", "\n> ")
-}
-
-// plain is text without what no reader wants to meet: NUL and other controls, marks that turn the
-// direction of writing, and what is not UTF-8.
-func plain(text string) string {
-	text = strings.ToValidUTF8(text, "\ufffd")
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case r == '\r', r == '\u2028', r == '\u2029', r == '\u2424', r == '\u0085':
-			return '\n'
-		case r == '\t', r == '\u00a0':
-			return ' '
-		case unicode.IsControl(r),
-			r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069',
-			r == '\u200e', r == '\u200f', r == '\u061c', r == '\ufeff',
-			r >= 0xe0000 && r <= 0xe007f:
-			return -1
-		}
-		return r
-	}, text)
-}
-
-// oneLine is plain text in one line, without space around it.
-func oneLine(text string) string { return strings.Join(strings.Fields(plain(text)), " ") }
-
-// clip cuts text to at most n runes, the mark of the cut included.
-func clip(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
-		return text
-	}
-	r := []rune(text)
-	return strings.TrimRightFunc(string(r[:max(n-1, 0)]), unicode.IsSpace) + "…"
-}
-
-// clipBytes cuts text to at most n bytes, the mark of the cut included.
-func clipBytes(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	n -= len("…")
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return strings.TrimRightFunc(text[:max(n, 0)], unicode.IsSpace) + "…"
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/shared/markdown"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 )
 
 // nasty is what people, and others, put into mail.
@@ -155,7 +156,7 @@ func inert(t *testing.T, text, escaped string) {
 
 // readable is text without what no reader sees: space, and the mark that splits mentions.
 func readable(text string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(plain(text), "\u200b", "")), " ")
+	return strings.Join(strings.Fields(strings.ReplaceAll(plain.Text(text), "\u200b", "")), " ")
 }
 
 func TestEscape(t *testing.T) {
@@ -205,7 +206,7 @@ func FuzzEscape(f *testing.F) {
 		}
 		inert(t, a, escape(a))
 		v := view{zone: time.UTC, now: time.Unix(0, 0)}
-		inert(t, oneLine(a)+oneLine(b), v.line(bot.Line{{Text: oneLine(a)}, {Text: oneLine(b)}}))
+		inert(t, plain.Line(a)+plain.Line(b), v.line(bot.Line{{Text: plain.Line(a)}, {Text: plain.Line(b)}}))
 	})
 }
 
@@ -235,7 +236,7 @@ func TestMarkup(t *testing.T) {
 				t.Errorf("%q as code is %q: %q and %q", text, c, found, read)
 			}
 		}
-		if oneLine(text) == "" {
+		if plain.Line(text) == "" {
 			continue
 		}
 		found, _ := tree(link(text, "https://x.org/?a=1&b=2"))
@@ -246,13 +247,13 @@ func TestMarkup(t *testing.T) {
 }
 
 func TestClip(t *testing.T) {
-	if got := clip("äöüß", 3); got != "äö…" {
+	if got := plain.Clip("äöüß", 3); got != "äö…" {
 		t.Error(got)
 	}
-	if got := clipBytes("äöüß", 7); got != "äö…" {
+	if got := plain.ClipBytes("äöüß", 7); got != "äö…" {
 		t.Error(got)
 	}
-	if got := clipBytes("abc", 3); got != "abc" {
+	if got := plain.ClipBytes("abc", 3); got != "abc" {
 		t.Error(got)
 	}
 }

@@ -429,6 +429,8 @@ func (h *hub) SetCursor(_ context.Context, channel, cursor string) error {
 
 func (h *hub) Complete(context.Context, bot.Command) []bot.Completion { return nil }
 
+func (h *hub) Boards() []string                          { return nil }
+func (h *hub) Page(context.Context, bot.Person) bot.Page { return bot.Page{} }
 func (h *hub) Commands() []bot.CommandInfo {
 	return []bot.CommandInfo{{Name: "mail", Hint: "[help]", Description: "The shared mailbox"}}
 }

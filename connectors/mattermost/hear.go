@@ -12,6 +12,7 @@ import (
 
 	"groupmail/bot"
 	"groupmail/bot/hearing"
+	"groupmail/bot/plain"
 )
 
 // sinceMost is how many posts the server's list of changes holds at most.
@@ -232,7 +233,7 @@ func (p *Platform) said(ctx context.Context, me *model.User, u hearing.Utterance
 			}
 		}
 		for _, f := range infos {
-			said.Files = append(said.Files, bot.File{ID: f.Id, Name: oneLine(f.Name), Type: f.MimeType, Size: f.Size})
+			said.Files = append(said.Files, bot.File{ID: f.Id, Name: plain.Line(f.Name), Type: f.MimeType, Size: f.Size})
 		}
 	}
 	return said, true, nil

@@ -14,6 +14,7 @@ import (
 
 	"groupmail/bot"
 	"groupmail/bot/hearing"
+	"groupmail/bot/plain"
 	"groupmail/deploy/testbed"
 )
 
@@ -160,7 +161,7 @@ func TestValid(t *testing.T) {
 			{Name: "a", Label: text, Help: text, Kind: bot.Short, Value: text},
 			{Name: "b", Label: text, Help: text, Kind: bot.Check, Value: "true"},
 			{Name: "c", Label: text, Help: text, Kind: bot.Select, Value: "?", Options: []bot.Option{{Value: "x", Label: "X"}}},
-			{Name: "d", Label: text, Help: text, Kind: bot.Long, Value: clipBytes(text, maxLong)},
+			{Name: "d", Label: text, Help: text, Kind: bot.Long, Value: plain.ClipBytes(text, maxLong)},
 		}}
 		d := p.form(ctx, place{}, f)
 		if err := d.IsValid(); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 )
 
 // Name is the platform's word in the configuration and in member ids.
@@ -176,7 +177,7 @@ func (p *Platform) Channel(ctx context.Context, channel string) (bot.Channel, er
 	}
 	p.remember(ctx, c)
 	return bot.Channel{
-		ID: c.Id, Title: plain(c.DisplayName),
+		ID: c.Id, Title: plain.Text(c.DisplayName),
 		Private: c.Type != model.ChannelTypeOpen, Guests: stats.GuestCount > 0,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 	"groupmail/connectors/emoji"
 )
 
@@ -36,7 +37,7 @@ const (
 func (c *people) keep(u *model.User, now time.Time) person {
 	who := person{
 		Person: bot.Person{
-			ID: u.Id, Handle: u.Username, Name: oneLine(u.GetDisplayName(model.ShowNicknameFullName)),
+			ID: u.Id, Handle: u.Username, Name: plain.Line(u.GetDisplayName(model.ShowNicknameFullName)),
 			Guest: u.IsGuest(), Email: u.Email,
 		},
 		bot: u.IsBot, seen: now,
@@ -115,7 +116,7 @@ func (p *Platform) names(ctx context.Context, ids []string) map[string]person {
 // heard turns what a person typed into what a reader sees, as plain text: marks go, mentions become
 // names, emoji codes become emoji. toBot tells whether it began with our mention, which is then gone.
 func (p *Platform) heard(ctx context.Context, me *model.User, message string) (text string, toBot bool, err error) {
-	text = strings.TrimSpace(plain(message))
+	text = strings.TrimSpace(plain.Text(message))
 	if rest, ok := cutMention(text, me.Username); ok {
 		text, toBot = rest, true
 	}

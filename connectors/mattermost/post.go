@@ -15,6 +15,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 )
 
 const (
@@ -236,7 +237,7 @@ func (p *Platform) uploadOne(ctx context.Context, channel string, f bot.Upload) 
 			return '_'
 		}
 		return r
-	}, clip(oneLine(f.Name), 200))
+	}, plain.Clip(plain.Line(f.Name), 200))
 	if strings.Trim(name, ". ") == "" {
 		name = "file"
 	}

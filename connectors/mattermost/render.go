@@ -9,6 +9,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 )
 
 // A message is one attachment, whose text holds nearly everything: it is the one place where links
@@ -66,7 +67,7 @@ func (v view) text(m bot.Message) string {
 	if s := v.line(m.Status); s != "" {
 		before = append(before, s)
 	}
-	if s := strong(clip(oneLine(m.Title), maxLine)); s != "" {
+	if s := strong(plain.Clip(plain.Line(m.Title), maxLine)); s != "" {
 		if m.Tone == bot.GreyStruck {
 			s = "~~" + s + "~~"
 		}
@@ -81,7 +82,7 @@ func (v view) text(m bot.Message) string {
 	var links []string
 	for _, b := range m.Buttons {
 		if b.URL != "" {
-			links = append(links, link(clip(oneLine(b.Label), maxLabel), b.URL))
+			links = append(links, link(plain.Clip(plain.Line(b.Label), maxLabel), b.URL))
 		}
 	}
 	if len(links) > 0 {
@@ -91,7 +92,7 @@ func (v view) text(m bot.Message) string {
 	head = clipLines(head, maxText/2)
 	text := paragraphs(head, v.quote(m.Quote, m.Clipped, maxText-runes(head)-runes(tail)), tail)
 	if text == "" { // it would show as an empty box
-		text = escape(clip(m.Notice, maxText/4))
+		text = escape(plain.Clip(m.Notice, maxText/4))
 	}
 	return text
 }
@@ -154,7 +155,7 @@ func runes(s string) int { return utf8.RuneCountInString(s) }
 func (v view) line(l bot.Line) string {
 	var b strings.Builder
 	for i, s := range l {
-		text := clip(s.Text, maxLine)
+		text := plain.Clip(s.Text, maxLine)
 		more := i < len(l)-1
 		switch {
 		case s.URL != "":
@@ -214,7 +215,7 @@ func (v view) bare(l bot.Line) (text string, ok bool) {
 		}
 		ok = ok && s.URL == "" && !s.Strong && !s.Code
 	}
-	return oneLine(b.String()), ok
+	return plain.Line(b.String()), ok
 }
 
 func (v view) member(s bot.Span) string {
@@ -246,16 +247,16 @@ func (v view) time(s bot.Span) string {
 
 // notice is what notifications show.
 func (v view) notice(m bot.Message) string {
-	s := oneLine(m.Notice)
+	s := plain.Line(m.Notice)
 	for _, l := range append([]bot.Line{m.Status, {{Text: m.Title}}}, m.Lines...) {
 		if s == "" {
 			s, _ = v.bare(l)
 		}
 	}
 	if s == "" {
-		s = oneLine(clip(m.Quote, maxNotice))
+		s = plain.Line(plain.Clip(m.Quote, maxNotice))
 	}
-	return clip(s, maxNotice)
+	return plain.Clip(s, maxNotice)
 }
 
 // members are those whose names m shows.
@@ -293,7 +294,7 @@ func (p *Platform) actions(m bot.Message, at spot, user string) []*model.PostAct
 	var actions []*model.PostAction
 	action := func(id, kind, label string, items []pressingChoice) *model.PostAction {
 		return &model.PostAction{
-			Id: id, Type: kind, Name: clip(oneLine(label), maxLabel),
+			Id: id, Type: kind, Name: plain.Clip(plain.Line(label), maxLabel),
 			Integration: p.integration(pressing{Channel: at.channel, About: at.about, Key: m.Key, User: user, Items: items}),
 		}
 	}
@@ -312,7 +313,7 @@ func (p *Platform) actions(m bot.Message, at spot, user string) []*model.PostAct
 			var options []*model.PostActionOptions
 			for _, o := range b.Menu {
 				items = append(items, choice(o))
-				options = append(options, &model.PostActionOptions{Text: clip(oneLine(o.Label), maxLabel), Value: o.ID})
+				options = append(options, &model.PostActionOptions{Text: plain.Clip(plain.Line(o.Label), maxLabel), Value: o.ID})
 			}
 			a := action("menu", model.PostActionTypeSelect, b.Label, items)
 			a.Options = options
@@ -345,9 +346,9 @@ func (v view) dialog(f bot.Form) model.Dialog {
 	}
 	d := model.Dialog{
 		CallbackId:       "form",
-		Title:            clipBytes(oneLine(f.Title), maxDialogTitle),
-		IntroductionText: paragraphs(strings.Join(intro, "\n"), v.quote(clip(f.Quote, maxIntroQuote), runes(f.Quote) > maxIntroQuote, maxText)),
-		SubmitLabel:      clip(oneLine(f.Submit), maxLabel),
+		Title:            plain.ClipBytes(plain.Line(f.Title), maxDialogTitle),
+		IntroductionText: paragraphs(strings.Join(intro, "\n"), v.quote(plain.Clip(f.Quote, maxIntroQuote), runes(f.Quote) > maxIntroQuote, maxText)),
+		SubmitLabel:      plain.Clip(plain.Line(f.Submit), maxLabel),
 	}
 	if d.Title == "" {
 		d.Title = "GroupMail"
@@ -360,9 +361,9 @@ func (v view) dialog(f bot.Form) model.Dialog {
 
 func element(f bot.FormField) model.DialogElement {
 	e := model.DialogElement{
-		Name: f.Name, DisplayName: clipBytes(oneLine(f.Label), maxFieldLabel),
-		HelpText: clipBytes(oneLine(f.Help), maxFieldHelp), Optional: !f.Required,
-		Default: plain(f.Value),
+		Name: f.Name, DisplayName: plain.ClipBytes(plain.Line(f.Label), maxFieldLabel),
+		HelpText: plain.ClipBytes(plain.Line(f.Help), maxFieldHelp), Optional: !f.Required,
+		Default: plain.Text(f.Value),
 	}
 	if e.DisplayName == "" {
 		e.DisplayName = f.Name
@@ -372,12 +373,12 @@ func element(f bot.FormField) model.DialogElement {
 		// The server counts bytes, but only to complain in its log; people count characters, and
 		// what they typed is not to be lost.
 		e.Type, e.MaxLength = "textarea", limit(f.Max, maxLong)
-		e.Default = clip(e.Default, e.MaxLength)
+		e.Default = plain.Clip(e.Default, e.MaxLength)
 	case bot.Select:
 		e.Type = "select"
 		found := false
 		for _, o := range f.Options {
-			e.Options = append(e.Options, &model.PostActionOptions{Text: clip(oneLine(o.Label), maxLabel), Value: o.Value})
+			e.Options = append(e.Options, &model.PostActionOptions{Text: plain.Clip(plain.Line(o.Label), maxLabel), Value: o.Value})
 			found = found || o.Value == f.Value
 		}
 		e.Default = f.Value
@@ -385,18 +386,18 @@ func element(f bot.FormField) model.DialogElement {
 			e.Default = ""
 		}
 	case bot.Check:
-		e.Type, e.Placeholder = "bool", clipBytes(oneLine(f.Label), model.DialogElementBoolMaxLength)
+		e.Type, e.Placeholder = "bool", plain.ClipBytes(plain.Line(f.Label), model.DialogElementBoolMaxLength)
 		e.Default = "false"
 		if f.Value == "true" {
 			e.Default = "true"
 		}
 	default:
-		e.Type, e.Default = "text", oneLine(f.Value)
+		e.Type, e.Default = "text", plain.Line(f.Value)
 		e.MaxLength = limit(f.Max, maxLong)
 		if len(e.Default) > maxShort { // the server has no text field for so much
 			e.Type = "textarea"
 		}
-		e.Default = clipBytes(clip(e.Default, e.MaxLength), maxLong)
+		e.Default = plain.ClipBytes(plain.Clip(e.Default, e.MaxLength), maxLong)
 	}
 	return e
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/plain"
 )
 
 // SetupConfig says what a server shall look like.
@@ -258,7 +259,7 @@ func (s *setup) noChannel(ctx context.Context, name string) error {
 		names = append(names, t.Name)
 	}
 	slices.Sort(names)
-	return Remedy{fmt.Errorf("there is no team %q; there are: %s", team, clip(strings.Join(names, ", "), 300)), do}
+	return Remedy{fmt.Errorf("there is no team %q; there are: %s", team, plain.Clip(strings.Join(names, ", "), 300)), do}
 }
 
 // account makes the bot, or brings it to life again.
@@ -356,7 +357,7 @@ func (s *setup) declare(ctx context.Context, team string, info bot.CommandInfo, 
 		TeamId: team, Trigger: strings.ToLower(info.Name), Method: model.CommandMethodPost,
 		URL: s.cfg.Callback + Path + "commands", Username: s.cfg.Username,
 		AutoComplete: true, AutoCompleteHint: info.Hint, AutoCompleteDesc: info.Description,
-		DisplayName: "GroupMail", Description: clipBytes(info.Description, 128),
+		DisplayName: "GroupMail", Description: plain.ClipBytes(info.Description, 128),
 	}
 	if old == nil {
 		var made model.Command
