@@ -14,7 +14,6 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
-	"groupmail/bot/plain"
 	"groupmail/deploy/testbed"
 )
 
@@ -185,7 +184,7 @@ func TestUnreachable(t *testing.T) {
 	secure := httptest.NewTLSServer(answer(http.StatusOK, "", ""))
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	defer secure.Close()
-	page := plain.Text(answer(http.StatusOK, "", "<!DOCTYPE html>"))
+	page := plain(answer(http.StatusOK, "", "<!DOCTYPE html>"))
 	for _, test := range []struct{ what, url, says, do string }{
 		{"no scheme", "chat.example.org", "is no http or https address", "https://chat.example.org"},
 		{"host and port alone", "chat.example.org:8065", "is no http or https address", "https://chat.example.org"},
@@ -193,11 +192,11 @@ func TestUnreachable(t *testing.T) {
 		{"http for https", strings.Replace(secure.URL, "https", "http", 1), "refuses http", "https://"},
 		{"https for http", strings.Replace(page, "http", "https", 1), "does not speak https", "http://"},
 		{"unknown authority", secure.URL, "authority that is not known here", "SSL_CERT_FILE"},
-		{"elsewhere", plain.Text(answer(http.StatusMovedPermanently, "https://new.example.org/api/v4/system/ping", "")), "leads elsewhere: https://new.example.org", "Write the address"},
+		{"elsewhere", plain(answer(http.StatusMovedPermanently, "https://new.example.org/api/v4/system/ping", "")), "leads elsewhere: https://new.example.org", "Write the address"},
 		{"a web page", page, "not as a Mattermost server", "browser"},
 		{"a channel's page", page + "/team/channels/help", "not as a Mattermost server", page + "?"},
-		{"another service", plain.Text(answer(http.StatusNotFound, "", "404")), "not as a Mattermost server", "browser"},
-		{"a proxy alone", plain.Text(answer(http.StatusBadGateway, "", "")), "502 Bad Gateway", "proxy"},
+		{"another service", plain(answer(http.StatusNotFound, "", "404")), "not as a Mattermost server", "browser"},
+		{"a proxy alone", plain(answer(http.StatusBadGateway, "", "")), "502 Bad Gateway", "proxy"},
 		{"nobody", "http://127.0.0.1:1", "nobody listens there", "host and port"},
 	} {
 		_, err := Setup(context.Background(), SetupConfig{URL: test.url, AdminToken: "x", Callback: "http://localhost:8420", Channels: []string{"a/b"}})
