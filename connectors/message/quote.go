@@ -24,6 +24,7 @@ func reply(text string, forward bool) string {
 	} else {
 		q.lines = strings.Split(whole, "\n")
 	}
+	q.plainQuotes()
 	q.drop = make([]bool, len(q.lines))
 	q.find()
 	kept := cutSignature(q.kept())
@@ -35,6 +36,30 @@ func reply(text string, forward bool) string {
 		return whole
 	}
 	return strings.TrimRight(out, " \t\n")
+}
+
+// plainQuotes takes the initials off quoted lines, which The Bat! and others write: "MK> Monday?".
+func (q *quoteFinder) plainQuotes() {
+	quoted := false // or it may begin here
+	for i, l := range q.lines {
+		rest, ok := cutInitials(l)
+		if ok && quoted {
+			q.lines[i] = ">" + rest
+			continue
+		}
+		if t := strings.TrimSpace(l); t != "" {
+			quoted = strings.HasSuffix(t, ":") || strings.HasSuffix(t, "：")
+		}
+	}
+}
+
+// cutInitials gives what stands behind "MK>" at the beginning of a line.
+func cutInitials(l string) (rest string, ok bool) {
+	name, rest, ok := strings.Cut(strings.TrimPrefix(l, " "), ">")
+	if !ok || name == "" || len(name) > 8 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsUpper(r) }) {
+		return "", false
+	}
+	return rest, true
 }
 
 // takeMarks gives the lines without marks, and the marks that stand before each of them.
@@ -122,7 +147,7 @@ func (q *quoteFinder) find() {
 			q.cut = i
 			q.finishBlocks(blocks, size, true)
 			return
-		case originalMark(l), q.headerBlock(i):
+		case originalMark(l), q.headerBlock(i), q.notesBlock(i):
 			if q.textAbove(i) {
 				q.cut = i
 				q.finishBlocks(blocks, size, true)
@@ -522,9 +547,9 @@ var headerLabels = func() map[string]byte {
 	m := map[string]byte{}
 	for kind, labels := range map[byte]string{
 		'f': "from|von|de|da|van|od|feladó|от|från|fra|lähettäjä|kimden|gönderen|від|από|发件人|寄件者|寄件人|差出人|보낸 사람|expéditeur|expediteur|remitente|mittente|afzender|remetente|nadawca|absender|отправитель|odesílatel|odosielateľ|pošiljatelj|de la|dari|từ|מאת|من|送信者|desde|saatja|no|nuo|보낸사람|expedido por",
-		'd': "sent|date|gesendet|datum|envoyé|envoyé le|envoye|enviado|enviado el|enviada|enviada em|fecha|data|inviato|verzonden|wysłano|wysłane|data wysłania|elküldve|küldve|dátum|отправлено|дата|skickat|sendt|lähetetty|päiväys|gönderildi|tarih|odesláno|odoslané|poslano|trimis|dată|εστάλη|ημερομηνία|发送时间|发送日期|日期|寄件日期|傳送時間|送信日時|日時|보낸 날짜|날짜|надіслано|изпратено|dato|päivämäärä|gesendet am|date d'envoi|dikirim|ngày|đã gửi|נשלח|تاريخ|saadetud|nosūtīts|išsiųsta|enviat|enviat el|보낸 시간|寄件時間|data|dátum odoslania",
+		'd': "sent|date|gesendet|datum|envoyé|envoyé le|envoye|enviado|enviado el|enviada|enviada em|fecha|data|inviato|verzonden|wysłano|wysłane|data wysłania|elküldve|küldve|dátum|отправлено|дата|skickat|sendt|lähetetty|päiväys|gönderildi|tarih|odesláno|odoslané|poslano|trimis|dată|εστάλη|ημερομηνία|发送时间|发送日期|日期|寄件日期|傳送時間|送信日時|日時|보낸 날짜|날짜|надіслано|изпратено|dato|päivämäärä|gesendet am|date d'envoi|dikirim|ngày|đã gửi|נשלח|تاريخ|التاريخ|تم الإرسال|تاريخ الإرسال|أُرسلت|أرسلت|saadetud|nosūtīts|išsiųsta|enviat|enviat el|보낸 시간|寄件時間|data|dátum odoslania",
 		't': "to|an|à|a|para|aan|do|címzett|кому|komu|za|per a|kam|adressaat|ke|tới|받는사람|catre|till|til|vastaanottaja|kime|alıcı|komu|către|προς|收件人|收件者|宛先|받는 사람|destinataire|destinatario|ontvanger|destinatário|adresat|empfänger|pro|до|za|prima|kepada|đến|אל|إلى|naar|получатель",
-		's': "subject|betreff|objet|asunto|oggetto|onderwerp|assunto|temat|tárgy|тема|ämne|emne|aihe|konu|předmět|predmet|subiect|θέμα|主题|主題|标题|件名|제목|subjekt|tema|subyek|perihal|chủ đề|נושא|موضوع|objecte|assumpte|относно|zadeva|主旨|teema|tēma|υπόθεση",
+		's': "subject|betreff|objet|asunto|oggetto|onderwerp|assunto|temat|tárgy|тема|ämne|emne|aihe|konu|předmět|predmet|subiect|θέμα|主题|主題|标题|件名|제목|subjekt|tema|subyek|perihal|chủ đề|נושא|موضوع|الموضوع|objecte|assumpte|относно|zadeva|主旨|teema|tēma|υπόθεση",
 		'c': "cc|kopie|copie|copia|kopia|cc:|копия|kopio|bilgi|másolat|抄送|副本|참조|reply-to|antwort an|importance|priority|wichtigkeit|attachments|anlagen|répondre à|responder a|dw|kopi|cópia|másolatot kap|organization",
 	} {
 		for l := range strings.SplitSeq(labels, "|") {
@@ -567,6 +592,7 @@ func (q *quoteFinder) headerBlock(i int) bool {
 	}
 	seen := map[byte]bool{kind: true}
 	other := 0
+	told := tellsWho(value) // or when, as people's "From: floor 3" does not
 	for j := i + 1; j < len(q.lines) && j < i+14; j++ {
 		l := strings.TrimSpace(q.lines[j])
 		if l == "" {
@@ -575,6 +601,7 @@ func (q *quoteFinder) headerBlock(i int) bool {
 			}
 			continue
 		}
+		told = told || tellsWho(l)
 		if k, _ := headerLabel(l); k != 0 {
 			seen[k] = true
 			other = 0
@@ -582,11 +609,36 @@ func (q *quoteFinder) headerBlock(i int) bool {
 			break
 		}
 	}
-	return seen['f'] && (seen['d'] || seen['t']) && (seen['s'] || seen['t'] && seen['d'])
+	return told && seen['f'] && (seen['d'] || seen['t']) && (seen['s'] || seen['t'] && seen['d'])
+}
+
+// tellsWho tells whether a line of a header names an address or a date.
+func tellsWho(l string) bool {
+	return anAddress.MatchString(l) || yearOrDate.MatchString(latinDigits(l))
+}
+
+// notesBlock tells whether line i begins the header of Lotus Notes: sender and time on lines without
+// labels, then labels and values on lines of their own.
+func (q *quoteFinder) notesBlock(i int) bool {
+	if len(q.lines[i]) > 160 || !strings.Contains(q.lines[i], "@") || !anAddress.MatchString(q.lines[i]) {
+		return false
+	}
+	at, labels := 0, map[byte]bool{}
+	for j := i + 1; j < len(q.lines) && at < 9; j++ {
+		l := strings.TrimSpace(plainMarkdown(q.lines[j]))
+		if l == "" {
+			continue
+		}
+		if at++; at == 1 && (len(l) > 40 || !yearOrDate.MatchString(l) || !timeOfDay.MatchString(l)) {
+			return false
+		}
+		labels[headerLabels[strings.ToLower(l)]] = true
+	}
+	return labels['t'] && labels['s']
 }
 
 var (
-	originalPhrase = anyOf(`(?i)^(?:original[ -]?(?:message|mail|e-?mail|nachricht|appointment)|reply message|antwort nachricht|ursprüngliche (?:nachricht|mail|e-?mail)|originalnachricht|urspr\. nachricht|message d['’]origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|origineel bericht|mensagem original|(?:oryginalna wiadomość|wiadomość oryginalna)|eredeti üzenet|исходное сообщение|оригинальное сообщение|původní (?:zpráva|e-?mail)|pôvodná správa|ursprungligt meddelande|originalmeddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|orijinal (?:ileti|mesaj)|özgün ileti|mesaj original|mesajul original|αρχικό μήνυμα|оригинално съобщение|початкове повідомлення|izvorna poruka|izvirno sporočilo|原始(?:邮件|郵件)|元のメッセージ|원본 메시지|missatge original|pesan asli|הודעה מקורית|الرسالة الأصلية)$`)
+	originalPhrase = anyOf(`(?i)^(?:original|replied message|mail original|original[ -]?(?:message|mail|e-?mail|nachricht|appointment)|reply message|antwort nachricht|ursprüngliche (?:nachricht|mail|e-?mail)|originalnachricht|urspr\. nachricht|message d['’]origine|message original|mensaje original|messaggio originale|oorspronkelijk bericht|origineel bericht|mensagem original|(?:oryginalna wiadomość|wiadomość oryginalna)|eredeti üzenet|исходное сообщение|оригинальное сообщение|původní (?:zpráva|e-?mail)|pôvodná správa|ursprungligt meddelande|originalmeddelande|oprindelig (?:meddelelse|besked)|opprinnelig melding|alkuperäinen viesti|orijinal (?:[iİ]leti|mesaj)|özgün [iİ]leti|mesaj original|mesajul original|αρχικό μήνυμα|оригинално съобщение|(?:початкове|оригінальне|вихідне) повідомлення|izvorna poruka|izvirno sporočilo|原始(?:邮件|郵件)|元のメッセージ|원본 메시지|missatge original|pesan asli|הודעה מקורית|الرسالة الأصلية)$`)
 
 	forwardPhrase = anyOf(`(?i)^(?:(?:begin )?forwarded (?:message|by .*|mail|email)|weitergeleitete nachricht|anfang der weitergeleiteten (?:nachricht|e-?mail)|message (?:transféré|réexpédié|transmis)|début du message (?:réexpédié|transféré)|mensaje reenviado|inicio del mensaje reenviado|messaggio inoltrato|inizio messaggio inoltrato|inizio del messaggio inoltrato|doorgestuurd bericht|begin doorgestuurd bericht|mensagem (?:encaminhada|reencaminhada)|início da mensagem (?:encaminhada|reencaminhada)|(?:przekazana wiadomość|wiadomość przekazana|treść przekazanej wiadomości)|továbbított (?:üzenet|levél)|пересылаемое сообщение|перенаправленное сообщение|начало переадресованного сообщения|vidarebefordrat (?:meddelande|mail)|videresendt (?:meddelelse|besked|melding)|välitetty viesti|přeposlaná zpráva|preposlaná správa|iletilmiş mesaj|iletilen mesaj|mesaj redirecționat|προωθημένο μήνυμα|препратено съобщение|переслане повідомлення|转发的邮件|轉寄郵件|転送メッセージ|전달된 메시지)\s*:?$`)
 )
@@ -606,7 +658,7 @@ var aboveLine = anyOf(`(?i)` + answerWords + `.*above th(?:is|e) line|above th(?
 
 // phraseOf takes the dashes off a ruler with words in it: "-----Original Message-----".
 func phraseOf(l string) (phrase string, ruled bool) {
-	l = plainMarkdown(l)
+	l = strings.ReplaceAll(plainMarkdown(l), "&nbsp;", " ")
 	p := strings.Trim(l, "-_=— \u00a0*>")
 	return p, strings.HasPrefix(l, "--") || strings.HasPrefix(l, "__") || strings.HasPrefix(l, "==") || strings.HasPrefix(l, "——")
 }
@@ -717,11 +769,11 @@ func blank(lines []string) bool {
 	return true
 }
 
-const devices = `(?:i-?(?:phon|pad|pod)\w*|android\w*|blackberry|galaxy|samsung\w*|huawei|xiaomi|redmi|oneplus|nokia|pixel|motorola|xperia|windows(?:[ -]?(?:phone|mail|10|11))?|mobile?|mobil\w*|mobiele?|móvil|cellulare|telefon\w*|téléphone|telefoon|telemóvel|celular|komórki|(?:cell ?|my )?phone|smart-?phone\w*|smartfon\w*|tablet\w*|handy|handheld|outlook|yahoo|gmail|proton ?mail|aol|mail\.ru|tuta(?:nota)?|mailbird|spark|superhuman|k-9|fairemail|bluemail|edison|zoho|airmail|mac|macbook|айфона?|телефона|смартфона|почты|gmx|web\.de|t-online|orange|free|laposte|myMail|wp|o2|onet)`
+const devices = `(?:i-?(?:phon|pad|pod)\w*|android\w*|blackberry|galaxy|samsung\w*|huawei|xiaomi|redmi|oneplus|nokia|pixel|motorola|xperia|windows(?:[ -]?(?:phone|mail|10|11))?|mobile?|mobil\w*|mobiele?|móvil|cellulare|telefon\w*|téléphone|telefoon|telemóvel|celular|komórki|(?:cell ?|my )?phone|apple watch|smart-?phone\w*|smartfon\w*|tablet\w*|handy|handheld|outlook|yahoo|gmail|proton ?mail|aol|mail\.ru|tuta(?:nota)?|mailbird|spark|superhuman|k-9|fairemail|bluemail|edison|zoho|airmail|mac|macbook|айфона?|телефона|смартфона|почты|gmx|web\.de|t-online|orange|free|laposte|myMail|wp|o2|onet)`
 
 var deviceLine = anyOf(`(?i)^(?:` +
 	`sent (?:from|via|with|using|by)\b.*\b` + devices + `\b.*|` +
-	`(?:get|download) outlook for \S+.*|outlook (?:für|pour|para|per|voor|dla) .*|(?:holen sie sich|laden sie|obtenir|télécharger|obtener|descargar|obtenha o|obter o|baixar o|scarica|ottieni|pobierz(?: program)?|download) outlook .*|outlook voor \S+ downloaden|az? outlook .* beszerzése|скачать outlook.*|` +
+	`(?:get|download) outlook for \S+.*|(?:skaffa|hent|skaff deg|hanki|získat|získejte|descărcați|obțineți|отримати|завантажити|λήψη του|获取|下载|取得|下載|تنزيل|الحصول على|קבל את) .*\boutlook\b.*|(?:ios|android).*outlook.*(?:入手|받기|edinin|取得)|取得 .*outlook|.*\boutlook\b.*<?https?://aka\.ms/\S*|outlook (?:für|pour|para|per|voor|dla) .*|(?:holen sie sich|laden sie|obtenir|télécharger|obtener|descargar|obtenha o|obter o|baixar o|scarica|ottieni|pobierz(?: program)?|download) outlook .*|outlook voor \S+ downloaden|az? outlook .* beszerzése|скачать outlook.*|` +
 	`(?:el)?küldve .*\b` + devices + `.*|(?:von|vom|aus|mit)\b.*\b` + devices + `\b.*(?:gesendet|geschickt|verschickt|versandt|versendet|getippt).*|(?:gesendet|geschickt|verschickt) (?:von|vom|mit|aus|über)\b.*\b` + devices + `\b.*|diese nachricht wurde von meinem .* gesendet.*|` +
 	`envoyé (?:de|depuis|à partir|avec|via)\b.*\b` + devices + `\b.*|` +
 	`enviado (?:desde|con|de|do|pelo|a partir|via|com)\b.*\b` + devices + `\b.*|` +
@@ -731,7 +783,7 @@ var deviceLine = anyOf(`(?i)^(?:` +
 	`.*\b` + devices + `.*(?:küldve|elküldve|küldöm|gönderildi)\.?|` +
 	`отправлено (?:с|из|от)\s.*|надіслано (?:з|із)\s.*|изпратено от .*|` +
 	`(?:skickat|sendt|sent) (?:från|fra) (?:min|mitt|mit) .*\b` + devices + `\b.*|lähetetty .*` + devices + `.*|odesláno z .*|odoslané z .*|poslan[oa] (?:s|z|sa|iz) .*` + devices + `.*|trimis de pe .*|στάλθηκε από .*|` +
-	`发自我的.*|發自我的.*|從我的 ?.* ?傳送|从我的.*发送|.*から送信|나의 .*에서 보냄|내 .*에서 보냄|đã gửi từ .*|dikirim dari .*|أُرسلت من .*|תם נשלח.*|נשלח מ.*|تم الإرسال من .*|ส่งจาก.*|saadetud minu .*|išsiųsta iš .*|nosūtīts no .*|enviat des .*` + devices + `.*` +
+	`发自我的.*|發自我的.*|從我的 ?.* ?傳送|从我的.*发送|.*から送信|나의 .*에서 보냄|내 .*에서 보냄|đã gửi từ .*|dikirim dari .*|أُرسلت من .*|תם נשלח.*|נשלח מ.*|(?:تم الإرسال|مُ?رسل[ةه]?) من .*|ส่งจาก.*|saadetud minu .*|išsiųsta iš .*|nosūtīts no .*|enviat des .*` + devices + `.*` +
 	`)$`)
 
 var closing = anyOf(`(?i)^(?:(?:with |my |our |many |very )?(?:best|kind|kindest|warm|warmest|friendly)(?: personal)? (?:regards|wishes)|(?:best )?regards|(?:thanks|thank you|many thanks)(?: and|,|, and| &)? (?:best |kind )?regards|all (?:the|my) best|best|warmly|respectfully|with (?:best|kind) regards|rgds|br|kr|yours(?: sincerely| faithfully| truly)?|sincerely(?: yours)?|cheers|` +
@@ -744,8 +796,8 @@ var closing = anyOf(`(?i)^(?:(?:with |my |our |many |very )?(?:best|kind|kindest
 	`pozdrawiam(?: serdecznie)?|z poważaniem|(?:serdecznie )?pozdrawiam|z wyrazami szacunku|serdeczne pozdrowienia|` +
 	`(?:szívélyes )?üdvözlettel|tisztelettel|üdv|üdvözlet|` +
 	`с уважением|с наилучшими пожеланиями|всего доброго|з повагою|` +
-	`(?:med )?(?:vänliga|venlig|vennlig|bästa|bedste|beste|de bedste) (?:hälsningar|hälsning|hilsen|hilsner)|mvh|hälsningar|hilsen|ystävällisin terveisin|terveisin|` +
-	`s pozdravem|s přátelským pozdravem|s pozdravom|saygılarımla|saygılar|cu stimă|cu respect|με εκτίμηση|φιλικά|parhain terveisin|vänligen|з найкращими побажаннями|iyi çalışmalar|selamlar|saludos atentos|bestens|בברכה|בכבוד רב|مع (?:أطيب )?التحيات|تحياتي|مع خالص التحية|此致|敬礼|此致敬礼|祝好|顺祝商祺|敬具|trân trọng|thân mến|salam|hormat kami|hormat saya|s úctou|hezký den|med venlig hilsen|с поздрав|s poštovanjem|lep pozdrav|lp)$`)
+	`(?:med )?(?:vänliga?|venlig|vennlig|bästa|bedste|beste|de bedste) (?:hälsningar|hälsning|hilsen|hilsner)|mvh|hälsningar|hilsen|ystävällisin terveisin|terveisin|` +
+	`s pozdravem|s přátelským pozdravem|s pozdravom|saygılarımla|saygılar|cu stimă|cu respect|με εκτίμηση|φιλικά|parhain terveisin|vänligen|з найкращими побажаннями|iyi çalışmalar|selamlar|saludos atentos|bestens|בברכה|בכבוד רב|مع (?:أطيب )?التحيات|تحياتي|مع خالص التحية|此致|敬礼|此致敬礼|敬上|謹啟|此致 敬禮|祝好|よろしくお願い(?:いた|致)?します|顺祝商祺|敬具|trân trọng|thân mến|salam|hormat kami|hormat saya|s úctou|hezký den|med venlig hilsen|с поздрав|s poštovanjem|lep pozdrav|lp)$`)
 
 // cutClosing cuts a closing phrase with a name and a few short lines below it, at the end of the
 // text. A phrase alone stays, and so does one with prose below.
@@ -753,7 +805,7 @@ func cutClosing(lines []string) []string {
 	const most = 8
 	n := len(lines)
 	for i := n - 1; i > 0 && i >= n-2*most; i-- {
-		l := strings.TrimRight(plainMarkdown(strings.TrimSpace(lines[i])), " ,.!;")
+		l := strings.TrimRight(plainMarkdown(strings.TrimSpace(lines[i])), " ,.!;。、，！")
 		if len(l) > 60 || !closing.MatchString(l) {
 			continue
 		}
