@@ -238,7 +238,8 @@ func (w *walker) bounced(m *ticketing.Mail, r report, s sender) bool {
 	case machineAddress(m.From):
 		return opening
 	}
-	return subject && opening
+	// people write of parcels in the same words, but not to whom and with what reply
+	return subject && opening && (anAddress.MatchString(words) || replyIn(words) >= 0)
 }
 
 var (

@@ -198,6 +198,47 @@ func TestParts(t *testing.T) {
 }
 
 // TestTime reads mails of a megabyte or two that are made to be slow.
+// TestManyRecipients: a list that is too long, in bytes or in addresses, is cut between two addresses,
+// and the fault says so; a long list within the bounds is whole.
+func TestManyRecipients(t *testing.T) {
+	list := func(n int, domain string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "\r\n p%d@%s,", i, domain)
+		}
+		return strings.TrimSuffix(b.String(), ",")
+	}
+	for _, c := range []struct {
+		field, value string
+		whole        int // addresses, if none is missing
+	}{
+		{"To", list(1500, "team.example"), 1500},
+		{"To", list(mostAddresses+1, "t.example"), 0},
+		{"Cc", list(mostAddresses+500, "t.example"), 0},
+		{"Cc", list(mostFieldBytes/60, "a-domain-with-a-name-of-some-fifty-letters.in-all.example"), 0},
+	} {
+		m := Parse(strings.NewReader("From: a@x.example\r\n"+c.field+":"+c.value+"\r\nSubject: s\r\n\r\nx"), Options{})
+		got := m.To
+		if c.field == "Cc" {
+			got = m.Cc
+		}
+		for i, a := range got {
+			if a.Name != "" || !strings.HasPrefix(a.Addr, fmt.Sprintf("p%d@", i)) || !strings.HasSuffix(a.Addr, ".example") {
+				t.Fatalf("%s: recipient %d is %v", c.field, i, a)
+			}
+		}
+		switch said := strings.Contains(m.Fault, "not all recipients could be read: "+strings.ToLower(c.field)); {
+		case c.whole > 0 && (said || len(got) != c.whole):
+			t.Errorf("%s: %d of %d, fault %q", c.field, len(got), c.whole, m.Fault)
+		case c.whole == 0 && (!said || len(got) < 900):
+			t.Errorf("%s: %d, fault %q", c.field, len(got), m.Fault)
+		}
+		if m.Subject != "s" || m.Text != "x" {
+			t.Errorf("%s: subject %q, text %q", c.field, m.Subject, m.Text)
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	if testing.Short() || racing {
 		t.Skip("it measures")

@@ -2,6 +2,7 @@ package message
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,6 +25,7 @@ func reply(text string, forward bool) string {
 	} else {
 		q.lines = strings.Split(whole, "\n")
 	}
+	q.openArmor()
 	q.plainQuotes()
 	q.drop = make([]bool, len(q.lines))
 	q.find()
@@ -36,6 +38,28 @@ func reply(text string, forward bool) string {
 		return whole
 	}
 	return strings.TrimRight(out, " \t\n")
+}
+
+// openArmor takes the cleartext signature of OpenPGP off what was signed (RFC 9580 §7).
+func (q *quoteFinder) openArmor() {
+	in := slices.Index(q.lines, "-----BEGIN PGP SIGNED MESSAGE-----")
+	if in < 0 || q.marks != nil || !blank(q.lines[:in]) {
+		return
+	}
+	begin := in + 1
+	for begin < len(q.lines) && strings.TrimSpace(q.lines[begin]) != "" { // "Hash: SHA256"
+		begin++
+	}
+	signature := slices.Index(q.lines, "-----BEGIN PGP SIGNATURE-----")
+	end := slices.Index(q.lines, "-----END PGP SIGNATURE-----")
+	if signature < begin || end < signature {
+		return
+	}
+	var out []string
+	for _, l := range q.lines[begin:signature] {
+		out = append(out, strings.TrimPrefix(l, "- "))
+	}
+	q.lines, q.mended = append(out, q.lines[end+1:]...), true
 }
 
 // plainQuotes takes the initials off quoted lines, which The Bat! and others write: "MK> Monday?".
