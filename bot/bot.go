@@ -39,6 +39,7 @@ type Bot struct {
 	platforms map[string]Platform
 	draw      *drawers
 	people    *presence
+	untold    untold        // alert's
 	stirred   chan struct{} // something was done: the desk cards may be out of date
 	running   sync.WaitGroup
 }
@@ -48,7 +49,7 @@ func New(cfg Config) *Bot {
 	if cfg.Clock == nil {
 		cfg.Clock = ticketing.SystemClock
 	}
-	b := &Bot{Config: cfg, platforms: map[string]Platform{}, stirred: make(chan struct{}, 1)}
+	b := &Bot{Config: cfg, platforms: map[string]Platform{}, untold: untold{}, stirred: make(chan struct{}, 1)}
 	for _, p := range cfg.Platforms {
 		b.platforms[p.Name()] = p
 	}

@@ -22,7 +22,7 @@ func (h *hub) Click(ctx context.Context, c Click) Answer {
 	}
 	value, err := strconv.ParseInt(c.Value, 10, 64)
 	if err != nil && !press.named {
-		return whisper("This button is broken: it says nothing about what it is for.")
+		return whisper(broken)
 	}
 	// The card that was pressed is drawn by the answer, if it is ours to draw.
 	var held *slot
@@ -47,6 +47,8 @@ func (h *hub) Click(ctx context.Context, c Click) Answer {
 	}
 	return answer
 }
+
+const broken = "This button is broken: it says nothing about what it is for."
 
 // press is what a button does.
 type press struct {

@@ -15,6 +15,7 @@ const (
 	deskEvery  = 10 * time.Second // for what changes by itself: trouble that lasts
 	deskPause  = time.Second      // between two looks after something was done
 	alertEvery = 10 * time.Second
+	seldom     = time.Hour // at most this long after it could not be told
 	alertLease = 10 * time.Minute // however slow the platforms are: given up as soon as all is told
 )
 
@@ -186,8 +187,13 @@ func (b *Bot) alertAdmins(ctx context.Context) error {
 	for _, t := range due {
 		g, ok := b.Desk.Group(t.Group)
 		if ok {
-			if err := b.tell(ctx, g, g.TroubleGoesTo(), alertMessage(g, t)); err != nil {
+			told, err := b.untold.try("admins:"+t.Name, b.Clock(), func() error {
+				return b.tell(ctx, g, g.TroubleGoesTo(), alertMessage(g, t))
+			})
+			if err != nil {
 				errs = append(errs, err)
+			}
+			if !told {
 				continue
 			}
 		}
@@ -226,13 +232,38 @@ func (b *Bot) alertLeads(ctx context.Context) error {
 			Lines:  []Line{{{Text: "▲ " + text, Strong: true}, {Text: " · the first since "}, {Time: e.Oldest}}},
 			Footer: Line{{Text: e.Group.Title}},
 		}
-		if err := b.tell(ctx, e.Group, e.Group.Leads, m); err != nil {
+		told, err := b.untold.try("leads:"+e.Group.Name, b.Clock(), func() error { return b.tell(ctx, e.Group, e.Group.Leads, m) })
+		if err != nil {
 			errs = append(errs, err)
+		}
+		if !told {
 			continue
 		}
 		errs = append(errs, b.Desk.Escalated(ctx, e))
 	}
 	return errors.Join(errs...)
+}
+
+// untold is what could not be told, by name: it is tried less and less often.
+type untold map[string]struct {
+	times int
+	next  time.Time
+}
+
+// try tells, unless that failed a moment ago.
+func (u untold) try(what string, now time.Time, tell func() error) (told bool, err error) {
+	was := u[what]
+	if now.Before(was.next) {
+		return false, nil
+	}
+	if err := tell(); err != nil {
+		was.times++
+		was.next = now.Add(min(alertEvery<<min(was.times, 10), seldom))
+		u[what] = was
+		return false, err
+	}
+	delete(u, what)
+	return true, nil
 }
 
 // tell sends a direct message to those of a group's people whom a list names; where none can be

@@ -276,3 +276,35 @@ func TestAFailureIsToldToWhoeverAnswered(t *testing.T) {
 	w.shows(card, "The answer did not arrive: maria@example.net: mailbox full (5.2.2)")
 	w.shows(card, "Taken by Ann")
 }
+
+// Whom nobody can reach is tried less and less often.
+func TestAdminsThatCannotBeReached(t *testing.T) {
+	w := newWorld(t, func(c *chat) {
+		c.fault = func(what string) error {
+			if what == "direct" {
+				return errors.New("chat is down")
+			}
+			return nil
+		}
+	})
+	w.bot.Mail = nil
+	if err := w.desk.Troubled(t.Context(), ticketing.Trouble{Name: "mailbox:help", Group: "help", What: "Cannot read help@example.org"}); err != nil {
+		t.Fatal(err)
+	}
+	w.skip.Store(int64(11 * time.Minute))
+	for range 12 * 60 {
+		_ = w.bot.alertAdmins(t.Context())
+		w.skip.Add(int64(time.Minute))
+	}
+	w.chat.mu.Lock()
+	tries := w.chat.calls["direct"]
+	w.chat.fault = nil
+	w.chat.mu.Unlock()
+	if tries < 12 || tries > 20 {
+		t.Errorf("tried %d times in twelve hours", tries)
+	}
+	w.skip.Add(int64(time.Hour))
+	if err := w.bot.alertAdmins(t.Context()); err != nil || len(w.chat.told) != 1 {
+		t.Errorf("told: %q, %v", w.chat.told, err)
+	}
+}

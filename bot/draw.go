@@ -153,13 +153,10 @@ func (d *drawers) failedBefore(id ticketing.PostID) int {
 	return d.failed[id]
 }
 
-func (d *drawers) failures(id ticketing.PostID, failed bool) int {
+// failedAgain counts a failure of a post's; drawn forgets them.
+func (d *drawers) failedAgain(id ticketing.PostID) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !failed {
-		delete(d.failed, id)
-		return 0
-	}
 	d.failed[id]++
 	return d.failed[id]
 }
@@ -325,20 +322,19 @@ func (b *Bot) noteDrawn(ctx context.Context, dr ticketing.Drawing, message strin
 // undrawn gives a post up for a while, longer each time.
 func (b *Bot) undrawn(ctx context.Context, id ticketing.PostID, why error) {
 	var limited Limited
-	pause, lost := time.Second<<min(b.draw.failures(id, true), 8), ticketing.NotLost
+	var pause time.Duration
+	lost := ticketing.NotLost
 	switch {
-	case errors.Is(why, errWaits):
-		b.draw.failures(id, false)
+	case errors.Is(why, errWaits): // this and the next say nothing of the post: what failed before stays counted
 		pause = -1
 	case errors.As(why, &limited):
-		b.draw.failures(id, false)
 		pause = limited.After
 	case errors.Is(why, ErrGone):
-		lost = b.afterLoss(ctx, id)
-		if lost != ticketing.NotLost {
-			pause = 0
+		if lost = b.afterLoss(ctx, id); lost == ticketing.NotLost {
+			pause = time.Second << min(b.draw.failedAgain(id), 8)
 		}
 	default:
+		pause = time.Second << min(b.draw.failedAgain(id), 8)
 		b.Log.Warn("cannot draw; will try again", "post", id, "in", pause, "err", why)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

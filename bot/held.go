@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"groupmail/ticketing"
 )
@@ -72,6 +73,10 @@ func (h *hub) heldAfter(ctx context.Context, who caller, after ticketing.Convers
 	if err != nil {
 		return whisper(h.say(err, "held", who))
 	}
+	newest, err := h.Desk.NewestHeld(ctx, who.group.Name) // what comes from now on nobody has decided about
+	if err != nil {
+		return whisper(h.say(err, "held", who))
+	}
 	from := ticketing.OneLine(c.With.Called(), 80)
 	if from == "" {
 		from = "unknown sender"
@@ -100,8 +105,8 @@ func (h *hub) heldAfter(ctx context.Context, who caller, after ticketing.Convers
 	m.Buttons = append(m.Buttons, Button{Label: "More…", Menu: []Button{
 		{ID: "read", Label: "Read", Value: id(c)},
 		{
-			ID: "discardall", Label: "Discard all like this", Value: string(c.HeldFor), Style: Danger,
-			Confirm: "Discard all held mails of this kind? They stay in the mailbox, and in the log.",
+			ID: "discardall", Label: "Discard all like this", Value: fmt.Sprintf("%d %s", newest, c.HeldFor), Style: Danger,
+			Confirm: "Discard all mails of this kind that are held by now? They stay in the mailbox, and in the log.",
 		},
 	}})
 	return Answer{Whisper: m}
@@ -126,15 +131,21 @@ func (h *hub) pressDiscard(ctx context.Context, who caller, c Click, id int64) A
 
 // pressDiscardAll discards in the background: it may take longer than a platform waits.
 func (h *hub) pressDiscardAll(ctx context.Context, who caller, c Click, _ int64) Answer {
-	reason := ticketing.Reason(c.Value)
-	newest, err := h.Desk.NewestHeld(ctx, who.group.Name)
-	if err != nil {
-		return whisper(h.say(err, c.Button, who))
+	newest, reason, ok := numbered(c.Value)
+	if !ok {
+		return whisper(broken)
 	}
 	h.inBackground(ctx, "discard all", who, func(ctx context.Context) (int, error) {
-		return h.Desk.DiscardAll(ctx, who.by, reason, newest)
+		return h.Desk.DiscardAll(ctx, who.by, ticketing.Reason(reason), ticketing.ConversationID(newest))
 	})
 	return whisper("✓ All of this kind are being discarded. The held card says how many are left.")
+}
+
+// numbered reads a button's value that begins with a number.
+func numbered(value string) (n int64, rest string, ok bool) {
+	first, rest, _ := strings.Cut(value, " ")
+	n, err := strconv.ParseInt(first, 10, 64)
+	return n, rest, err == nil
 }
 
 // inBackground does what may take longer than a platform waits for an answer, in many use cases of
@@ -230,22 +241,23 @@ func (h *hub) submitFloodSpam(ctx context.Context, who caller, s formState, v ma
 	if from == "" {
 		return Answer{}, ticketing.Refusal{Kind: ticketing.BadInput, Field: "from", Text: "Choose a sender."}
 	}
+	began := h.Clock()
 	h.inBackground(ctx, "mark a sender's flood as spam", who, func(ctx context.Context) (int, error) {
 		return h.Desk.SpamCollected(ctx, who.by, s.About, from)
 	})
 	a := whisper("✓ What " + ticketing.OneLine(from, 120) + " sent is being marked as spam. The digest says how many are left.")
-	a.Whisper.Buttons = []Button{{ID: "floodundo", Label: "Undo", Value: fmt.Sprintf("%d %s", s.About, from)}}
+	a.Whisper.Buttons = []Button{{ID: "floodundo", Label: "Undo", Value: fmt.Sprintf("%d %d %s", s.About, began.UnixMicro(), from)}}
 	return a, nil
 }
 
 func (h *hub) pressFloodUndo(ctx context.Context, who caller, c Click, _ int64) Answer {
-	first, from, _ := strings.Cut(c.Value, " ")
-	flood, err := strconv.ParseInt(first, 10, 64)
-	if err != nil {
-		return whisper("This button is broken: it says nothing about what it is for.")
+	flood, rest, ok := numbered(c.Value)
+	began, from, also := numbered(rest)
+	if !ok || !also {
+		return whisper(broken)
 	}
 	h.inBackground(ctx, "take a sender's flood back from spam", who, func(ctx context.Context) (int, error) {
-		return h.Desk.UndoSpamCollected(ctx, who.by, ticketing.ConversationID(flood), from)
+		return h.Desk.UndoSpamCollected(ctx, who.by, ticketing.ConversationID(flood), from, time.UnixMicro(began))
 	})
 	return whisper("What " + ticketing.OneLine(from, 120) + " sent is coming back into the digest.")
 }

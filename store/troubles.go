@@ -42,6 +42,12 @@ func (t *tx) Troubles(group string) ([]ticketing.Trouble, error) {
 	return nouns(rows), err
 }
 
+func (t *tx) Trouble(name string) (ticketing.Trouble, error) {
+	var row troubleRow
+	err := t.get("trouble", func(g *gorm.DB) *gorm.DB { return t.lock(g).Where("name = ?", name).Take(&row) })
+	return row.noun(), err
+}
+
 func (t *tx) PutTrouble(x ticketing.Trouble) error {
 	row := troubleRow{
 		Name: x.Name, GroupName: x.Group, What: x.What, Says: x.Says, Cure: x.Cure, Soon: x.Soon,

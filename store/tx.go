@@ -218,7 +218,7 @@ func (t *tx) CountConversations(q ticketing.Query) (n int, err error) {
 func (t *tx) Writers(q ticketing.Query) (all []ticketing.Writer, err error) {
 	err = t.each("writers", func(g *gorm.DB) *gorm.DB {
 		some := selected(g.Session(&gorm.Session{NewDB: true}).Table("conversations").
-			Select("max(with_name), with_addr, count(*)").Group("with_addr").Order("count(*) DESC, with_addr").Limit(q.Limit), q)
+			Select("max(with_name), min(with_addr), count(*)").Group("lower(with_addr)").Order("count(*) DESC, lower(with_addr)").Limit(q.Limit), q)
 		return g.Exec("?", some)
 	}, func(scan func(...any) error) error {
 		var w ticketing.Writer
@@ -329,11 +329,11 @@ func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
 	if q.Flood != 0 {
 		g = g.Where("flood = ? AND flood <> 0", int64(q.Flood))
 	}
-	if !q.WaitsAfter.IsZero() {
-		g = g.Where("waits > ?", at(q.WaitsAfter))
+	if !q.SinceAfter.IsZero() {
+		g = g.Where("since > ?", at(q.SinceAfter))
 	}
-	if !q.WaitsUntil.IsZero() {
-		g = g.Where("waits <= ?", at(q.WaitsUntil))
+	if !q.SinceUntil.IsZero() {
+		g = g.Where("since <= ?", at(q.SinceUntil))
 	}
 	if q.After != 0 {
 		g = g.Where("id > ?", int64(q.After))

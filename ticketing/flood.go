@@ -3,6 +3,7 @@ package ticketing
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,29 +95,45 @@ func (u *use) showCollected(q Query) (shown int, err error) {
 // SpamCollected marks as spam what one address sent in a flood and what has no card yet. A hundred
 // are one use case: what is done when it fails half-way stays done. It returns how many.
 func (d *Desk) SpamCollected(ctx context.Context, by By, flood ConversationID, from string) (marked int, err error) {
-	return d.moveCollected(ctx, by, flood, from, MoveSpam, New)
+	return d.moveCollected(ctx, by, flood, from, MoveSpam, New, nil)
 }
 
-// UndoSpamCollected takes that back.
-func (d *Desk) UndoSpamCollected(ctx context.Context, by By, flood ConversationID, from string) (undone int, err error) {
-	return d.moveCollected(ctx, by, flood, from, MoveUndo, Spam)
+// UndoSpamCollected takes that back, if it was done at or after since: what was marked singly, or with
+// others before, stays spam.
+func (d *Desk) UndoSpamCollected(ctx context.Context, by By, flood ConversationID, from string, since time.Time) (undone int, err error) {
+	return d.moveCollected(ctx, by, flood, from, MoveUndo, Spam, func(u *use, id ConversationID) (bool, error) {
+		events, err := u.Events(id)
+		for _, e := range slices.Backward(events) {
+			if e.Move == MoveSpam {
+				return strings.EqualFold(e.Detail, withAllOf(from)) && !e.At.Before(since), err
+			}
+		}
+		return false, err
+	})
 }
 
-func (d *Desk) moveCollected(ctx context.Context, by By, flood ConversationID, from string, m Move, state State) (moved int, err error) {
+// withAllOf is what the log says of a conversation that was moved with the others of a flood.
+func withAllOf(from string) string { return "with all of " + from }
+
+// moveCollected moves what one address sent in a flood and what is in a state; if that is given, only
+// what belongs to it.
+func (d *Desk) moveCollected(ctx context.Context, by By, flood ConversationID, from string, m Move, state State, belongs func(*use, ConversationID) (bool, error)) (moved int, err error) {
 	const atOnce = 100
 	by.Event = ""                 // of many use cases; each is harmless when repeated
 	if flood == 0 || from == "" { // a query without them would find everybody's
 		return 0, refuse(BadInput, "Nobody's mails of a flood are named.")
 	}
+	after := ConversationID(0)
 	for {
-		n := 0
+		n, last := 0, after
 		err := d.change(ctx, by, func(u *use) error {
-			n = 0
-			some, err := u.Conversations(Query{Group: u.group.Name, Flood: flood, With: from, States: []State{state}, Limit: atOnce})
+			n, last = 0, after
+			some, err := u.Conversations(Query{Group: u.group.Name, Flood: flood, With: from, States: []State{state}, After: after, Limit: atOnce})
 			if err != nil {
 				return err
 			}
 			for _, one := range some {
+				last = one.ID
 				c, err := u.Conversation(one.ID) // locked
 				if err != nil {
 					return err
@@ -124,16 +141,28 @@ func (d *Desk) moveCollected(ctx context.Context, by By, flood ConversationID, f
 				if c.State != state || c.Flood != flood {
 					continue // somebody was quicker
 				}
-				if err := u.move(&c, step{move: m}, "with all of "+from); err != nil {
+				if belongs != nil {
+					if yes, err := belongs(u, c.ID); err != nil || !yes {
+						if err != nil {
+							return err
+						}
+						continue
+					}
+				}
+				if err := u.move(&c, step{move: m}, withAllOf(from)); err != nil {
 					return err
 				}
 				n++
 			}
 			return nil
 		})
-		if moved += n; err != nil || n == 0 {
+		if err != nil {
 			return moved, err
 		}
+		if moved += n; last == after {
+			return moved, nil
+		}
+		after = last
 	}
 }
 

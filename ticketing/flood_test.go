@@ -182,3 +182,55 @@ func TestGreatFlood(t *testing.T) {
 		}
 	})
 }
+
+// Undo takes back what was marked with all of a sender, and that only.
+func TestUndoOfAFloodsSpam(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		o.setGroup(func(g *Group) { g.Flood = 1 })
+		o.flood(230, peter, "news") // more than two use cases
+		flood := o.all()[1].ID
+		singly := o.all()[7].ID
+		_, err := o.desk.Spam(t.Context(), by(ann), singly)
+		o.ok(err)
+		n, err := o.desk.SpamCollected(t.Context(), by(ann), flood, "Peter@example.net")
+		o.ok(err)
+		if n != 228 {
+			t.Errorf("%d marked", n)
+		}
+		o.pass(time.Minute)
+		o.flood(2, peter, "more")
+		began := o.now()
+		n, err = o.desk.SpamCollected(t.Context(), by(ben), flood, peter.Addr)
+		o.ok(err)
+		if n != 2 || o.waiting() != 0 {
+			t.Errorf("%d more marked, %d wait", n, o.waiting())
+		}
+		for range 2 {
+			_, err = o.desk.UndoSpamCollected(t.Context(), by(ben), flood, peter.Addr, began)
+			o.ok(err)
+			if o.waiting() != 2 {
+				t.Errorf("the later ones alone: %d wait", o.waiting())
+			}
+		}
+		n, err = o.desk.UndoSpamCollected(t.Context(), by(ann), flood, peter.Addr, began.Add(-time.Minute))
+		o.ok(err)
+		if n != 228 || o.waiting() != 230 || o.shown(singly).State != Spam {
+			t.Errorf("%d undone, %d wait, the one marked singly is %s", n, o.waiting(), o.shown(singly).State)
+		}
+	})
+}
+
+// Writers are counted without the case of their addresses.
+func TestFloodWritersWithoutCase(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		o.setGroup(func(g *Group) { g.Flood = 1 })
+		for i, a := range []string{"x@example.net", "News@example.net", "NEWS@Example.net", "a@example.net", "news@example.net"} {
+			o.arrives(mail(Address{Addr: a}, fmt.Sprintf("m%d@example.net", i), "Buy", fmt.Sprint("now ", i)))
+		}
+		w, err := o.desk.FloodWriters(t.Context(), "help", o.all()[1].ID, 10)
+		o.ok(err)
+		if len(w) != 2 || w[0].Count != 3 || w[1].Count != 1 {
+			t.Errorf("%+v", w)
+		}
+	})
+}

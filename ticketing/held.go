@@ -41,7 +41,10 @@ func (d *Desk) DiscardAll(ctx context.Context, by By, reason Reason, upTo Conver
 		}
 		for _, c := range held {
 			after = c.ID
-			if c.HeldFor != reason || c.ID > upTo {
+			if c.ID > upTo {
+				return discarded, nil
+			}
+			if c.HeldFor != reason {
 				continue
 			}
 			var no Refusal

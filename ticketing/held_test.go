@@ -166,12 +166,13 @@ func TestFlood(t *testing.T) {
 		}
 
 		// A sender's mails are spam, and are no longer.
+		began := o.now()
 		n, err = o.desk.SpamCollected(t.Context(), by(ann), first.ID, "PETER@example.net")
 		o.ok(err)
 		if n != 5 || o.waiting() != 3 {
 			t.Errorf("%d marked, %d wait", n, o.waiting())
 		}
-		n, err = o.desk.UndoSpamCollected(t.Context(), by(ann), first.ID, "peter@example.net")
+		n, err = o.desk.UndoSpamCollected(t.Context(), by(ann), first.ID, "PETER@example.net", began)
 		o.ok(err)
 		if n != 5 || o.waiting() != 8 {
 			t.Errorf("%d undone, %d wait", n, o.waiting())
@@ -479,6 +480,92 @@ func TestBounceOfAnAnswer(t *testing.T) {
 		o.arrives(mail(maria, "2@x", "Re: Heating", "hello?", "1@x"))
 		if dr := o.card(id); dr.Failure.ID != 0 {
 			t.Error("the card still shows the failure")
+		}
+	})
+}
+
+// What came after somebody looked is not discarded unseen.
+func TestDiscardAllUpTo(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		held := func(n int) {
+			m := mail(maria, fmt.Sprintf("v%d@example.net", n), "Away", fmt.Sprint("I am away ", n))
+			m.AutoReply = true
+			o.arrives(m)
+		}
+		held(1)
+		held(2)
+		seen, err := o.desk.NewestHeld(t.Context(), "help")
+		o.ok(err)
+		held(3)
+		n, err := o.desk.DiscardAll(t.Context(), by(ann), HeldAutoReply, seen)
+		o.ok(err)
+		if left, _ := o.desk.HeldMails(t.Context(), "help", 0, 9); n != 2 || len(left) != 1 || left[0].ID <= seen {
+			t.Errorf("%d discarded, left: %+v", n, left)
+		}
+	})
+}
+
+// Two processes that are configured differently do not draw over each other what has not changed.
+func TestDesksOfTwoConfigurations(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		first := o.desk
+		o.setGroup(func(g *Group) { g.Mailboxes = g.Mailboxes[:1] })
+		second := o.desk
+		look := func() int64 {
+			for range 3 {
+				o.ok(first.RefreshDesks(t.Context()))
+				o.ok(second.RefreshDesks(t.Context()))
+			}
+			return o.post(DeskPost, "help").Want
+		}
+		if n := look(); n != 2 {
+			t.Errorf("drawn %d times: once each", n)
+		}
+		o.arrives(mail(maria, "m1@example.net", "Heating", "cold"))
+		if n := look(); n != 4 {
+			t.Errorf("drawn %d times: once more each", n)
+		}
+		o.desk = first
+		o.setGroup(func(*Group) {}) // a third, configured as the first
+		third := o.desk
+		o.ok(third.RefreshDesks(t.Context()))
+		if n := look(); n != 4 {
+			t.Errorf("drawn %d times: the first has drawn it for the third, too", n)
+		}
+	})
+}
+
+// Leads are told of what the team could see for long, also if it was picked up so late that it was
+// overdue by then.
+func TestEscalationOfLateMail(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		told := func() int {
+			t.Helper()
+			all, err := o.desk.Escalations(t.Context())
+			o.ok(err)
+			n := 0
+			for _, e := range all {
+				n += e.Count
+				o.ok(o.desk.Escalated(t.Context(), e))
+			}
+			return n
+		}
+		o.arrives(mail(maria, "m1@example.net", "Heating", "cold"))
+		o.pass(121 * time.Minute)
+		if n := told(); n != 1 {
+			t.Fatalf("told of %d", n)
+		}
+		late := mail(peter, "m2@example.net", "Window", "broken")
+		o.ok(o.desk.Receive(t.Context(), Arrival{Mailbox: "help", Ref: Ref{Validity: "1", UID: "99"}, Seen: o.now().Add(-5 * time.Hour), Mail: late}))
+		if n := told(); n != 0 {
+			t.Errorf("told of %d at once, which nobody could see before", n)
+		}
+		o.pass(121 * time.Minute)
+		if n := told(); n != 1 {
+			t.Errorf("told of %d", n)
+		}
+		if all, err := o.desk.Escalations(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("told twice: %+v, %v", all, err)
 		}
 	})
 }

@@ -88,7 +88,8 @@ type Tx interface {
 	Conversations(q Query) ([]Conversation, error)
 	// CountConversations counts them, up to q.Limit if there is one.
 	CountConversations(q Query) (int, error)
-	// Writers tells with whom the selected conversations are, most first, at most q.Limit.
+	// Writers tells with whom the selected conversations are, most first, at most q.Limit. Addresses are
+	// compared without case.
 	Writers(q Query) ([]Writer, error)
 	// Tally counts a group's open conversations and replies.
 	Tally(group string) (Tally, error)
@@ -194,6 +195,8 @@ type Tx interface {
 
 	// Troubles lists what is wrong with a group's things; of all groups if group is empty.
 	Troubles(group string) ([]Trouble, error)
+	// Trouble reads one by its name and, in Change, locks it.
+	Trouble(name string) (Trouble, error)
 	// PutTrouble inserts or replaces the trouble of this name, EndTrouble forgets it.
 	PutTrouble(t Trouble) error
 	EndTrouble(name string) error
@@ -217,8 +220,8 @@ type Query struct {
 	Collected       bool      // part of a flood
 	Flood           ConversationID
 	After           ConversationID // only those opened after it; -1: all, in that order
-	WaitsAfter      time.Time
-	WaitsUntil      time.Time
+	SinceAfter      time.Time      // Since after this …
+	SinceUntil      time.Time      // … and until this
 
 	NewestFirst   bool // by Since; else oldest first by Waits, or by opening if Flood, Collected or After is given
 	Latest        bool // by opening, the latest first

@@ -62,7 +62,7 @@ func (t Trouble) due(now time.Time) bool {
 // Troubled notes that something has trouble, or has other trouble than before.
 func (d *Desk) Troubled(ctx context.Context, t Trouble) error {
 	return d.store.Change(ctx, func(tx Tx) error {
-		was, err := trouble(tx, t.Name)
+		was, err := tx.Trouble(t.Name)
 		switch {
 		case errors.Is(err, ErrNone), err == nil && was.over(d.clock()):
 			t.Since, t.Told = d.clock(), time.Time{}
@@ -79,10 +79,22 @@ func (d *Desk) Troubled(ctx context.Context, t Trouble) error {
 }
 
 // Recovered notes that something has no trouble. Those who were told of it will be told so, once it
-// stays so for a while.
+// stays so for a while. That nothing was wrong costs a look.
 func (d *Desk) Recovered(ctx context.Context, name, note string) error {
+	lasts := false
+	err := d.store.Read(ctx, func(tx Tx) error {
+		was, err := tx.Trouble(name)
+		lasts = err == nil && was.Over.IsZero()
+		if errors.Is(err, ErrNone) {
+			return nil
+		}
+		return err
+	})
+	if err != nil || !lasts {
+		return err
+	}
 	return d.store.Change(ctx, func(tx Tx) error {
-		was, err := trouble(tx, name)
+		was, err := tx.Trouble(name)
 		switch {
 		case errors.Is(err, ErrNone), err == nil && !was.Over.IsZero():
 			return nil
@@ -92,18 +104,6 @@ func (d *Desk) Recovered(ctx context.Context, name, note string) error {
 		was.Over, was.Note = d.clock(), note
 		return tx.PutTrouble(was)
 	})
-}
-
-func trouble(tx Tx, name string) (Trouble, error) {
-	all, err := tx.Troubles("")
-	if err != nil {
-		return Trouble{}, err
-	}
-	i := slices.IndexFunc(all, func(t Trouble) bool { return t.Name == name })
-	if i < 0 {
-		return Trouble{}, ErrNone
-	}
-	return all[i], nil
 }
 
 // Alerts lists the trouble that the admins are to be told of now, begun or ended. What has ended and
@@ -139,7 +139,7 @@ func (d *Desk) Troubles(ctx context.Context) (all []Trouble, err error) {
 // Alerted notes that the admins were told of t.
 func (d *Desk) Alerted(ctx context.Context, t Trouble) error {
 	return d.store.Change(ctx, func(tx Tx) error {
-		is, err := trouble(tx, t.Name)
+		is, err := tx.Trouble(t.Name)
 		switch {
 		case errors.Is(err, ErrNone):
 			return nil
@@ -195,6 +195,10 @@ func (v deskView) digest() string {
 	for i := range v.Boxes {
 		v.Boxes[i].Last = v.Boxes[i].Last.Truncate(time.Minute) // as it is shown
 	}
+	return digested(v)
+}
+
+func digested(v any) string {
 	data, _ := json.Marshal(v) // of plain values: cannot fail
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
@@ -203,6 +207,10 @@ func (v deskView) digest() string {
 // RefreshDesks makes the desk cards owe a drawing whose group stands otherwise than they show. They
 // are not part of the use cases: a card for everybody that each of them had to write would let none
 // pass another.
+//
+// What was drawn is remembered for each configuration. Processes whose configurations differ, as while
+// one after the other is started anew, each draw what has changed, the last one staying; they do
+// not draw over each other what has not.
 func (d *Desk) RefreshDesks(ctx context.Context) error {
 	for _, g := range d.groups {
 		var v deskView
@@ -213,7 +221,7 @@ func (d *Desk) RefreshDesks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		name, digest := "desk:"+g.Name, v.digest()
+		name, digest := "desk:"+g.Name+":"+digested([]any{g.Title, g.Mailboxes, g.Boards}), v.digest()
 		shown, err := d.store.Cursor(ctx, name)
 		if err != nil {
 			return err
@@ -240,7 +248,8 @@ type Escalation struct {
 	cutoff time.Time
 }
 
-// Escalations finds them, a group each.
+// Escalations finds them, a group each. They count from when the team could see them, and be asked why
+// nobody took them: what was picked up late has perhaps waited for longer.
 func (d *Desk) Escalations(ctx context.Context) (all []Escalation, err error) {
 	for _, g := range d.groups {
 		if g.Overdue <= 0 {
@@ -258,7 +267,7 @@ func (d *Desk) Escalations(ctx context.Context) (all []Escalation, err error) {
 			}
 		}
 		err = d.store.Read(ctx, func(tx Tx) error {
-			e.Count, err = tx.CountConversations(Query{Group: g.Name, States: []State{New}, WaitsAfter: since, WaitsUntil: e.cutoff})
+			e.Count, err = tx.CountConversations(Query{Group: g.Name, States: []State{New}, SinceAfter: since, SinceUntil: e.cutoff})
 			if err != nil || e.Count == 0 {
 				return err
 			}

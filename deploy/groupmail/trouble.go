@@ -70,6 +70,15 @@ func (t *troubles) note(ctx context.Context, x ticketing.Trouble, since string) 
 	t.told[x.Name] = telling{state, t.clock()}
 }
 
+// heard is note for what is heard once only, and of which there is perhaps no other word for days: the
+// end of an attempt. It is told whatever was told before.
+func (t *troubles) heard(ctx context.Context, x ticketing.Trouble) {
+	t.mu.Lock()
+	delete(t.told, x.Name)
+	t.mu.Unlock()
+	t.note(ctx, x, "")
+}
+
 // explained fills in what a server's trouble says of itself.
 func explained(x ticketing.Trouble, err error) ticketing.Trouble {
 	var t *account.Trouble
@@ -124,13 +133,21 @@ func (a *App) noteEndings(ctx context.Context) {
 	}
 }
 
-// endStrayTrouble ends the trouble of mailboxes that are no longer in the configuration: nobody else will.
+// endStrayTrouble ends the trouble of what is no longer in the configuration: nobody else will.
 func (a *App) endStrayTrouble(ctx context.Context) error {
 	all, err := a.desk.Troubles(ctx)
 	for _, t := range all {
-		_, box, _ := strings.Cut(t.Name, ":")
+		what, box, _ := strings.Cut(t.Name, ":")
 		box, _, _ = strings.Cut(box, ":")
-		if _, ok := a.cfg.account(strings.TrimSuffix(box, ticketing.SentName(""))); !ok && err == nil && t.Over.IsZero() {
+		own := strings.TrimSuffix(box, ticketing.SentName(""))
+		m, there := a.cfg.account(own)
+		switch {
+		case what == "sent copy":
+			there = there && m.FileSent
+		case own != box:
+			there = there && m.From == fromIMAP
+		}
+		if !there && err == nil && t.Over.IsZero() {
 			err = a.desk.Recovered(ctx, t.Name, "it is no longer in the configuration")
 		}
 	}
@@ -200,8 +217,9 @@ func (a *App) noteSending(ctx context.Context, box string, err error) {
 	x := ticketing.Trouble{Name: "smtp:" + box, Group: a.groupOf(box)}
 	var refused *smtp.Refused
 	switch {
-	case errors.As(err, &refused) && (refused.Permanent || len(refused.Recipients) > 0), errors.Is(err, smtp.ErrAddress):
-		return // the server is there and has judged
+	case errors.As(err, &refused) && len(refused.Recipients) > 0: // the server is there, and takes mail to others
+	case errors.As(err, &refused) && refused.Permanent, errors.Is(err, smtp.ErrAddress):
+		return // it says nothing of other mails
 	case err != nil:
 		x.What = "Answers of " + m.Address.Addr + " cannot be sent"
 		x = explained(x, err)
@@ -212,7 +230,7 @@ func (a *App) noteSending(ctx context.Context, box string, err error) {
 			x.Cure = cure
 		}
 	}
-	a.troubles.note(ctx, x, "")
+	a.troubles.heard(ctx, x)
 }
 
 // noteCopy hears whether copies of sent mail can be filed.
@@ -222,7 +240,7 @@ func (a *App) noteCopy(ctx context.Context, m MailboxConfig, err error) {
 		x.What = "Copies of answers of " + m.Address.Addr + " cannot be filed in its Sent folder"
 		x = explained(x, err)
 	}
-	a.troubles.note(ctx, x, "")
+	a.troubles.heard(ctx, x)
 }
 
 func (a *App) groupOf(box string) string {
