@@ -47,7 +47,7 @@ var commands []command
 
 func init() { // help lists them all
 	commands = []command{
-		{"queue", "[MAILBOX]", "what waits for somebody, longest first", (*hub).runQueue, aMailbox},
+		{"queue", "[MAILBOX]", "what waits for somebody, longest first; also of another team of yours", (*hub).runQueue, aMailbox},
 		{"mine", "", "what you have", (*hub).runMine, nothing},
 		{"held", "", "what is held: automatic answers, delivery failures, unreadable mail", (*hub).runHeld, nothing},
 		{"ticket", "[SUMMARY]", "open a ticket for a phone call or a visit", (*hub).runTicket, nothing},
@@ -221,18 +221,17 @@ func mailboxes(g ticketing.Group) []Completion {
 // tickets offers the member's own and then those that nobody has.
 func (h *hub) tickets(ctx context.Context, who caller) []Completion {
 	const atMost = 20
-	mine, err := h.Desk.Mine(ctx, who.group.Name, who.board.Name, who.by.Member.ID, atMost, 0)
-	if err != nil {
-		return nil
-	}
-	others, err := h.Desk.Queue(ctx, who.group.Name, who.board.Name, "", atMost, 0)
-	if err != nil {
-		return nil
-	}
 	var all []Completion
-	for _, l := range append(mine, others...) {
-		if l.Number > 0 {
-			all = append(all, Completion{Text: l.Name(), Hint: ticketing.OneLine(l.With.Called()+": "+l.Subject, 60)})
+	for _, q := range []ticketing.Query{ticketing.Mine(who.group.Name, who.by.Member.ID), ticketing.Waits(who.group.Name, "")} {
+		q.Limit = atMost
+		p, err := h.Desk.Page(ctx, who.board.Name, q)
+		if err != nil {
+			return nil
+		}
+		for _, l := range p.List {
+			if l.Number > 0 {
+				all = append(all, Completion{Text: l.Name(), Hint: ticketing.OneLine(l.With.Called()+": "+l.Subject, 60)})
+			}
 		}
 	}
 	return all
@@ -376,106 +375,6 @@ func (h *hub) colleague(ctx context.Context, who caller, name string) (ticketing
 	slices.Sort(names)
 	return ticketing.Member{}, ticketing.Refusal{Kind: ticketing.NotFound,
 		Text: "I don't know whom you mean by “" + ticketing.OneLine(name, 40) + "”. In this channel are: " + ticketing.OneLine(strings.Join(names, ", "), 500)}
-}
-
-// listed is how many conversations a list shows.
-const listed = 20
-
-func (h *hub) runQueue(ctx context.Context, in invoked) Answer {
-	mailbox := in.rest
-	if mailbox != "" && !slices.ContainsFunc(in.group.Mailboxes, func(m ticketing.Mailbox) bool {
-		if strings.EqualFold(m.Name, mailbox) || strings.EqualFold(m.Address.Addr, mailbox) {
-			mailbox = m.Name
-			return true
-		}
-		return false
-	}) {
-		names := []string{}
-		for _, m := range in.group.Mailboxes {
-			names = append(names, m.Name)
-		}
-		return whisper("There is no mailbox “" + ticketing.OneLine(mailbox, 40) + "” here. There are: " + strings.Join(names, ", "))
-	}
-	free, err := h.Desk.Queue(ctx, in.group.Name, in.board.Name, mailbox, listed+1, 0)
-	if err != nil {
-		return whisper(h.say(err, "queue", in.caller))
-	}
-	held, err := h.Desk.Held(ctx, in.group.Name, in.board.Name, mailbox, listed+1, 0)
-	if err != nil {
-		return whisper(h.say(err, "queue", in.caller))
-	}
-	m := &Message{Notice: "The queue", Title: "Queue of " + in.group.Title}
-	if mailbox != "" {
-		m.Title += ", " + mailbox
-	}
-	m.Lines = append(m.Lines, Line{{Text: heading(len(free), "Waits for somebody", "Nothing waits for somebody."), Strong: true}})
-	m.Lines = append(m.Lines, h.listLines(free, false)...)
-	if len(held) > 0 {
-		m.Lines = append(m.Lines, Line{{Text: heading(len(held), "Somebody has it", ""), Strong: true}})
-		m.Lines = append(m.Lines, h.listLines(held, true)...)
-	}
-	return Answer{Whisper: m}
-}
-
-func (h *hub) runMine(ctx context.Context, in invoked) Answer {
-	mine, err := h.Desk.Mine(ctx, in.group.Name, in.board.Name, in.by.Member.ID, listed+1, 0)
-	if err != nil {
-		return whisper(h.say(err, "mine", in.caller))
-	}
-	m := &Message{Notice: "What you have", Lines: []Line{{{Text: heading(len(mine), "You have", "You have nothing."), Strong: true}}}}
-	m.Lines = append(m.Lines, h.listLines(mine, false)...)
-	return Answer{Whisper: m}
-}
-
-func heading(n int, some, none string) string {
-	switch {
-	case n == 0:
-		return none
-	case n > listed:
-		return some + ": the first " + plural(listed, "conversation")
-	}
-	return some + ": " + plural(n, "conversation")
-}
-
-// listLines is a line a conversation: since when, number, who, what, whose, and the way to its card.
-func (h *hub) listLines(all []ticketing.Listed, owners bool) (lines []Line) {
-	for i, l := range all {
-		if i == listed {
-			break
-		}
-		mark, since := "● ", l.Waits
-		switch {
-		case l.Overdue:
-			mark = "▲ "
-		case l.State == ticketing.Taken:
-			mark = "◆ "
-		case l.State == ticketing.Waiting:
-			mark = "◇ "
-		}
-		if l.State != ticketing.New {
-			since = l.Since
-		}
-		line := Line{{Text: mark}, {Time: since}, {Text: " "}}
-		if l.Number > 0 {
-			line = append(line, Span{Text: l.Name() + " ", Strong: true})
-		}
-		what := l.Subject
-		if what == "" {
-			what = "(no subject)"
-		}
-		text := ticketing.OneLine(l.With.Called(), 60) + ": " + ticketing.OneLine(what, 100)
-		if l.Card.Message != "" {
-			_, channel, _ := strings.Cut(l.Card.Board, "/")
-			line = append(line, Span{Text: text, URL: h.p.Link(channel, l.Card.Message)})
-		} else {
-			line = append(line, Span{Text: text})
-		}
-		if owners {
-			line = append(line, Span{Text: " · " + l.Holder.Called()})
-		}
-		lines = append(lines, line)
-	}
-	return lines
 }
 
 // logged says in words what a line of the action log records.

@@ -15,7 +15,7 @@ const (
 	deskEvery  = 10 * time.Second // for what changes by itself: trouble that lasts
 	deskPause  = time.Second      // between two looks after something was done
 	alertEvery = 10 * time.Second
-	seldom     = time.Hour // at most this long after it could not be told
+	seldom     = time.Hour        // at most this long after it could not be told
 	alertLease = 10 * time.Minute // however slow the platforms are: given up as soon as all is told
 )
 
@@ -131,14 +131,6 @@ func overdueLine(dr ticketing.Drawing, link string) Message {
 		l = append(l, Span{Text: " · "}, Span{Text: "to a card", URL: link})
 	}
 	return Message{Notice: waitsFor(t.Late) + " too long", Tone: Red, Status: l}
-}
-
-func (h *hub) pressQueue(ctx context.Context, who caller, _ Click, _ int64) Answer {
-	return h.runQueue(ctx, invoked{caller: who})
-}
-
-func (h *hub) pressMine(ctx context.Context, who caller, _ Click, _ int64) Answer {
-	return h.runMine(ctx, invoked{caller: who})
 }
 
 // keepDesks keeps the desk cards as the groups stand: soon after anything is done here, and every so

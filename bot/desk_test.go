@@ -36,7 +36,11 @@ func (w *world) whispered(who int, a Answer, button string) Answer {
 	for _, b := range a.Whisper.Buttons {
 		for _, x := range append(b.Menu, b) {
 			if x.ID == button {
-				return w.chat.hub.Click(w.t.Context(), Click{Event: fmt.Sprintf("w%d", w.n), Who: people[who], Channel: "board", Button: button, Value: x.Value})
+				a := w.chat.hub.Click(w.t.Context(), Click{Event: fmt.Sprintf("w%d", w.n), Who: people[who], Channel: "board", Button: button, Value: x.Value})
+				if a.Redraw != nil && a.Whisper == nil { // in the place of the whisper that was pressed
+					a.Whisper = a.Redraw
+				}
+				return a
 			}
 		}
 	}

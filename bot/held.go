@@ -46,47 +46,72 @@ func heldCard(dr ticketing.Drawing) Message {
 }
 
 func (h *hub) runHeld(ctx context.Context, in invoked) Answer {
-	return h.heldAfter(ctx, in.caller, 0, "")
+	return h.heldAt(ctx, in.caller, ticketing.Place{}, false, "")
 }
 
-func (h *hub) pressHeld(ctx context.Context, who caller, _ Click, after int64) Answer {
-	return h.heldAfter(ctx, who, ticketing.ConversationID(after), "")
+func (h *hub) pressHeld(ctx context.Context, who caller, c Click, _ int64) Answer {
+	place, _ := placeNamed(c.Value) // of the held card: none, and it begins at the beginning
+	return inPlace(c, h.heldAt(ctx, who, place, false, ""))
 }
 
-// heldAfter whispers the next held mail, and what can be done about it. first is said before it.
-func (h *hub) heldAfter(ctx context.Context, who caller, after ticketing.ConversationID, first string) Answer {
-	held, err := h.Desk.HeldMails(ctx, who.group.Name, after, 2)
+func (h *hub) pressHeldBack(ctx context.Context, who caller, c Click, _ int64) Answer {
+	place, ok := placeNamed(c.Value)
+	if !ok {
+		return whisper(broken)
+	}
+	return inPlace(c, h.heldAt(ctx, who, place, true, ""))
+}
+
+// placeName is a button's value that names a place, and with it a conversation; placeNamed reads it.
+func placeName(p ticketing.Place) string { return fmt.Sprintf("%d %d", p.ID, p.At.UnixMicro()) }
+
+func placeNamed(value string) (ticketing.Place, bool) {
+	id, rest, ok := numbered(value)
+	micro, _, also := numbered(rest)
+	if !ok || !also {
+		return ticketing.Place{}, false
+	}
+	return ticketing.Place{At: time.UnixMicro(micro).UTC(), ID: ticketing.ConversationID(id)}, true
+}
+
+// heldAt whispers the held mail behind another, or before it, and what can be done about it. first is
+// said before it.
+func (h *hub) heldAt(ctx context.Context, who caller, other ticketing.Place, back bool, first string) Answer {
+	q := ticketing.HeldBy(who.group.Name)
+	q.Limit, q.Place, q.Back = 1, other, back
+	p, err := h.Desk.Page(ctx, who.board.Name, q)
 	if err != nil {
 		return whisper(h.say(err, "held", who))
 	}
-	if len(held) == 0 {
+	if p.All == 0 {
 		if first == "" {
 			first = "Nothing is held."
-			if after != 0 {
+			if other != (ticketing.Place{}) {
 				first = "That was the last one."
 			}
 		}
 		return whisper(first)
 	}
-	c := held[0]
+	c := p.List[0].Conversation
 	s, err := h.Desk.Conversation(ctx, who.group.Name, who.board.Name, c.ID)
 	if err != nil {
 		return whisper(h.say(err, "held", who))
 	}
-	newest, err := h.Desk.NewestHeld(ctx, who.group.Name) // what comes from now on nobody has decided about
+	last, err := h.Desk.LastHeld(ctx, who.group.Name) // what comes from now on nobody has decided about
 	if err != nil {
 		return whisper(h.say(err, "held", who))
 	}
+	here := placeName(c.PlaceIn(q.Order))
 	from := ticketing.OneLine(c.With.Called(), 80)
 	if from == "" {
 		from = "unknown sender"
 	}
 	m := &Message{
 		Notice: "Held: " + from, Title: ticketing.OneLine(c.Subject, 250),
-		Status: Line{{Text: "⊘ Held", Strong: true}, {Text: ": " + heldWords[c.HeldFor][0] + " · " + from + " · "}, {Time: c.Waits}},
+		Status: Line{{Text: fmt.Sprintf("⊘ Held, %d of %s", p.Before+1, ofAll(p)), Strong: true}, {Text: ": " + heldWords[c.HeldFor][0] + " · " + from + " · "}, {Time: c.Waits}},
 		Buttons: []Button{
-			{ID: "admit", Label: "Release", Value: id(c), Style: Primary},
-			{ID: "discard", Label: "Discard", Value: id(c)},
+			{ID: "admit", Label: "Release", Value: here, Style: Primary},
+			{ID: "discard", Label: "Discard", Value: here},
 		},
 	}
 	if first != "" {
@@ -99,44 +124,56 @@ func (h *hub) heldAfter(ctx context.Context, who caller, after ticketing.Convers
 			m.Lines = append(m.Lines, Line{{Text: "⚠ " + ticketing.OneLine(newest.Fault, 300)}})
 		}
 	}
-	if len(held) > 1 {
-		m.Buttons = append(m.Buttons, Button{ID: "held", Label: "Next", Value: id(c)})
+	more := []Button{{ID: "read", Label: "Read", Value: id(c)}}
+	if p.More {
+		m.Buttons = append(m.Buttons, Button{ID: "held", Label: "Next", Value: here})
 	}
-	m.Buttons = append(m.Buttons, Button{Label: "More…", Menu: []Button{
-		{ID: "read", Label: "Read", Value: id(c)},
-		{
-			ID: "discardall", Label: "Discard all like this", Value: fmt.Sprintf("%d %s", newest, c.HeldFor), Style: Danger,
+	if p.Before > 0 {
+		more = append(more, Button{ID: "heldback", Label: "The one before", Value: here})
+	}
+	m.Buttons = append(m.Buttons, Button{Label: "More…", Menu: append(more,
+		Button{
+			ID: "discardall", Label: "Discard all like this", Value: placeName(last) + " " + string(c.HeldFor), Style: Danger,
 			Confirm: "Discard all mails of this kind that are held by now? They stay in the mailbox, and in the log.",
-		},
-	}})
+		})})
 	return Answer{Whisper: m}
 }
 
-func (h *hub) pressAdmit(ctx context.Context, who caller, c Click, id int64) Answer {
-	if _, err := h.Desk.Admit(ctx, who.by, ticketing.ConversationID(id)); err != nil {
+func (h *hub) pressAdmit(ctx context.Context, who caller, c Click, _ int64) Answer {
+	place, ok := placeNamed(c.Value)
+	if !ok {
+		return whisper(broken)
+	}
+	if _, err := h.Desk.Admit(ctx, who.by, place.ID); err != nil {
 		return h.told(err, c.Button, who)
 	}
-	return h.heldAfter(ctx, who, ticketing.ConversationID(id), "✓ Released: its card is at the channel's bottom.")
+	return inPlace(c, h.heldAt(ctx, who, place, false, "✓ Released: its card is at the channel's bottom."))
 }
 
-func (h *hub) pressDiscard(ctx context.Context, who caller, c Click, id int64) Answer {
-	d, err := h.Desk.Discard(ctx, who.by, ticketing.ConversationID(id))
+func (h *hub) pressDiscard(ctx context.Context, who caller, c Click, _ int64) Answer {
+	place, ok := placeNamed(c.Value)
+	if !ok {
+		return whisper(broken)
+	}
+	d, err := h.Desk.Discard(ctx, who.by, place.ID)
 	if err != nil {
 		return h.told(err, c.Button, who)
 	}
 	a := whisper("✓ Discarded: " + ticketing.OneLine(d.Subject, 100))
-	a.Whisper.Buttons = []Button{{ID: "held", Label: "Next", Value: c.Value, Style: Primary}, {ID: "undo", Label: "Undo", Value: c.Value}}
-	return a
+	a.Whisper.Buttons = []Button{{ID: "held", Label: "Next", Value: c.Value, Style: Primary}, {ID: "undo", Label: "Undo", Value: id(d)}}
+	return inPlace(c, a)
 }
 
 // pressDiscardAll discards in the background: it may take longer than a platform waits.
 func (h *hub) pressDiscardAll(ctx context.Context, who caller, c Click, _ int64) Answer {
-	newest, reason, ok := numbered(c.Value)
+	last, ok := placeNamed(c.Value)
+	_, rest, _ := numbered(c.Value)
+	_, reason, _ := numbered(rest)
 	if !ok {
 		return whisper(broken)
 	}
 	h.inBackground(ctx, "discard all", who, func(ctx context.Context) (int, error) {
-		return h.Desk.DiscardAll(ctx, who.by, ticketing.Reason(reason), ticketing.ConversationID(newest))
+		return h.Desk.DiscardAll(ctx, who.by, ticketing.Reason(reason), last)
 	})
 	return whisper("✓ All of this kind are being discarded. The held card says how many are left.")
 }
@@ -200,17 +237,6 @@ const showAtOnce = 10
 func (h *hub) pressShowMore(ctx context.Context, who caller, c Click, flood int64) Answer {
 	_, err := h.Desk.ShowCollected(ctx, who.by, ticketing.ConversationID(flood), showAtOnce)
 	return h.told(err, c.Button, who)
-}
-
-// pressCollected lists what has no card yet.
-func (h *hub) pressCollected(ctx context.Context, who caller, c Click, flood int64) Answer {
-	list, err := h.Desk.Collected(ctx, who.group.Name, who.board.Name, ticketing.ConversationID(flood), listed+1)
-	if err != nil {
-		return whisper(h.say(err, c.Button, who))
-	}
-	m := &Message{Notice: "Without cards yet", Lines: []Line{{{Text: heading(len(list), "Without cards yet", "All of them are shown or done."), Strong: true}}}}
-	m.Lines = append(m.Lines, h.listLines(list, false)...)
-	return Answer{Whisper: m}
 }
 
 // pressFloodSpam asks whose mails of a flood are all spam.

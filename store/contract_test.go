@@ -298,13 +298,25 @@ func TestSelectingConversations(t *testing.T) {
 		}{
 			{"all, oldest waiting first", "dgbcefa" /* d waits for nobody */, ticketing.Query{}},
 			{"a group", "dbcefa", ticketing.Query{Group: "help"}},
-			{"newest first", "fbaedc", ticketing.Query{Group: "help", NewestFirst: true}},
+			{"newest first", "fbaedc", ticketing.Query{Group: "help", Order: ticketing.NewestFirst}},
 			{"one state", "bca", ticketing.Query{Group: "help", States: []ticketing.State{ticketing.New}}},
 			{"two states", "de", ticketing.Query{Group: "help", States: []ticketing.State{ticketing.Taken, ticketing.Waiting}, Limit: 3}},
 			{"a mailbox", "bea", ticketing.Query{Mailbox: "help"}},
 			{"an owner", "de", ticketing.Query{Owner: "ann"}},
-			{"a page", "ce", ticketing.Query{Group: "help", Offset: 2, Limit: 2}},
-			{"the rest", "fa", ticketing.Query{Group: "help", Offset: 4}},
+			{"longest first", "cdeabf", ticketing.Query{Group: "help", Order: ticketing.BySince}},
+			{"by opening", "abcdef", ticketing.Query{Group: "help", Order: ticketing.ByOpening}},
+			{"latest first", "fedcba", ticketing.Query{Group: "help", Order: ticketing.LatestFirst}},
+			{"behind a place", "ef", ticketing.Query{Group: "help", Place: ticketing.Place{At: hour(2), ID: 3}, Limit: 2}},
+			{"behind a place between two", "ef", ticketing.Query{Group: "help", Place: ticketing.Place{At: hour(2), ID: 99}, Limit: 2}},
+			{"before a place", "ce", ticketing.Query{Group: "help", Place: ticketing.Place{At: hour(4), ID: 6}, Back: true, Limit: 2}},
+			{"the end", "fa", ticketing.Query{Group: "help", Back: true, Limit: 2}},
+			{"behind a place, by since", "eab", ticketing.Query{Group: "help", Order: ticketing.BySince, Place: ticketing.Place{At: hour(3), ID: 4}, Limit: 3}},
+			{"before a place, by since", "cd", ticketing.Query{Group: "help", Order: ticketing.BySince, Place: ticketing.Place{At: hour(4), ID: 5}, Back: true}},
+			{"the end, by since", "f", ticketing.Query{Group: "help", Order: ticketing.BySince, Back: true, Limit: 1}},
+			{"behind a place, by opening", "ef", ticketing.Query{Group: "help", Order: ticketing.ByOpening, Place: ticketing.Place{ID: 4}}},
+			{"before a place, by opening", "bc", ticketing.Query{Group: "help", Order: ticketing.ByOpening, Place: ticketing.Place{ID: 4}, Back: true, Limit: 2}},
+			{"the end, by opening", "f", ticketing.Query{Group: "help", Order: ticketing.ByOpening, Back: true, Limit: 1}},
+			{"since between", "de", ticketing.Query{Group: "help", SinceAfter: hour(2), SinceUntil: hour(4), Order: ticketing.BySince}},
 			{"new and due", "b", ticketing.Query{NotOverdueSince: hour(2), Group: "help"}},
 			{"taken and idle", "d", ticketing.Query{NotOverdueSince: hour(4), States: []ticketing.State{ticketing.Taken}}},
 		} {
@@ -317,8 +329,199 @@ func TestSelectingConversations(t *testing.T) {
 				if got != c.want {
 					t.Errorf("%s: %s, want %s", c.name, got, c.want)
 				}
+				if err != nil {
+					return err
+				}
+				if c.q.Limit == 0 {
+					if n, err := tx.CountConversations(c.q); n != len(c.want) || err != nil {
+						t.Errorf("%s: counted %d, %v", c.name, n, err)
+					}
+				}
 				return err
 			})
+		}
+		b.read(func(tx ticketing.Tx) error {
+			n, err := tx.CountConversations(ticketing.Query{Group: "help", Limit: 4})
+			if n != 4 {
+				t.Errorf("counted %d, not as far as was asked", n)
+			}
+			return err
+		})
+	})
+}
+
+func TestWriters(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		for _, with := range []ticketing.Address{{Name: "News", Addr: "news@x"}, {Addr: "ben@x"}, {Addr: "NEWS@X"}, {Addr: "ann@x"}, {Addr: ""}, {Addr: "ben@x"}, {Addr: "News@x"}} {
+			b.conversation(ticketing.Conversation{With: with, Flood: 1})
+		}
+		b.conversation(ticketing.Conversation{With: ticketing.Address{Addr: "ben@x"}}) // not of the flood
+		b.read(func(tx ticketing.Tx) error {
+			all, err := tx.Writers(ticketing.Query{Group: "help", Flood: 1, Limit: 3})
+			got := ""
+			for _, w := range all {
+				got += fmt.Sprintf("%d %s %s;", w.Count, w.With.Name, strings.ToLower(w.With.Addr))
+			}
+			if got != "3 News news@x;2  ben@x;1  ;" {
+				t.Errorf("writers: %s", got)
+			}
+			return err
+		})
+	})
+}
+
+func TestTally(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		hour := func(h int) time.Time { return time.Date(2026, 3, 1, h, 0, 0, 0, time.UTC) }
+		for _, c := range []ticketing.Conversation{
+			{Waits: hour(5)}, {Waits: hour(3), Overdue: true}, {Waits: hour(4), Flood: 7},
+			{State: ticketing.Taken, Owner: "x:ben", Waits: hour(1)}, {State: ticketing.Taken, Owner: "x:ann", Overdue: true}, {State: ticketing.Taken, Owner: "x:ann"},
+			{State: ticketing.Waiting, Owner: "x:ann"}, {State: ticketing.Closed, Waits: hour(0)}, {State: ticketing.Spam, Flood: 7},
+			{State: ticketing.Held, HeldFor: ticketing.HeldBounce}, {State: ticketing.Held, HeldFor: ticketing.HeldUnread}, {State: ticketing.Held, HeldFor: ticketing.HeldBounce},
+			{Group: "info", Waits: hour(0)},
+		} {
+			b.conversation(c)
+		}
+		b.change(func(tx ticketing.Tx) error {
+			for i, state := range []ticketing.ReplyState{ticketing.Failed, ticketing.Asking, ticketing.Asking, ticketing.Sent} {
+				r := ticketing.Reply{Group: "help", State: state, Mark: fmt.Sprint(i)}
+				if err := tx.AddReply(&r); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		b.read(func(tx ticketing.Tx) error {
+			y, err := tx.Tally("help")
+			same(t, y, ticketing.Tally{
+				New: 3, Taken: 3, Waiting: 1, Held: 3, Collected: 1, Late: 1, Idle: 1, Oldest: hour(3), Failed: 1, Asking: 2,
+				Holders: []ticketing.Holding{{Member: "x:ann", Count: 2}, {Member: "x:ben", Count: 1}},
+				HeldFor: map[ticketing.Reason]int{ticketing.HeldBounce: 2, ticketing.HeldUnread: 1},
+			})
+			return err
+		})
+	})
+}
+
+func TestTroubles(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		rapid.Check(t, func(rt *rapid.T) {
+			x := fill[ticketing.Trouble](rt)
+			b.change(func(tx ticketing.Tx) error {
+				_, err := tx.Trouble(x.Name)
+				wantErr(t, err, ticketing.ErrNone)
+				fatal(rt, tx.PutTrouble(x))
+				got, err := tx.Trouble(x.Name)
+				fatal(rt, err)
+				same(rt, got, x)
+				name := x.Name
+				x = fill[ticketing.Trouble](rt)
+				x.Name = name
+				fatal(rt, tx.PutTrouble(x))
+				all, err := tx.Troubles("")
+				fatal(rt, err)
+				same(rt, all, []ticketing.Trouble{x})
+				return tx.EndTrouble(name)
+			})
+		})
+		at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+		b.change(func(tx ticketing.Tx) error {
+			return errors.Join(
+				tx.PutTrouble(ticketing.Trouble{Name: "late", Group: "help", Since: at.Add(time.Hour)}),
+				tx.PutTrouble(ticketing.Trouble{Name: "other", Group: "info", Since: at}),
+				tx.PutTrouble(ticketing.Trouble{Name: "early", Group: "help", Since: at}))
+		})
+		b.read(func(tx ticketing.Tx) error {
+			all, err := tx.Troubles("help")
+			if len(all) != 2 || all[0].Name != "early" || all[1].Name != "late" {
+				t.Errorf("%+v", all)
+			}
+			return err
+		})
+	})
+}
+
+func TestCountPosts(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+		for i := range 4 {
+			b.post(ticketing.Post{Key: fmt.Sprint("card", i), Kind: ticketing.CardPost, Board: "b", Made: at.Add(time.Duration(i) * time.Minute)}, "")
+		}
+		b.post(ticketing.Post{Key: "pointer", Kind: ticketing.PointerPost, Board: "b", Made: at.Add(time.Hour)}, "")
+		b.post(ticketing.Post{Key: "elsewhere", Kind: ticketing.CardPost, Board: "c", Made: at.Add(time.Hour)}, "")
+		b.read(func(tx ticketing.Tx) error {
+			for _, c := range []struct {
+				since       time.Time
+				limit, want int
+			}{{at.Add(-time.Second), 9, 4}, {at, 9, 3}, {at.Add(-time.Second), 2, 2}, {at.Add(time.Hour), 9, 0}} {
+				n, err := tx.CountPosts("b", ticketing.CardPost, c.since, c.limit)
+				if err != nil {
+					return err
+				}
+				if n != c.want {
+					t.Errorf("%v: %d", c, n)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func TestLastIn(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+		last := func() (got time.Time) {
+			b.read(func(tx ticketing.Tx) (err error) {
+				got, err = tx.LastIn("help")
+				return err
+			})
+			return got
+		}
+		if !last().IsZero() {
+			t.Errorf("there was none, at %s", last())
+		}
+		add := func(mailbox string, d ticketing.Direction, hours int) {
+			b.change(func(tx ticketing.Tx) error {
+				return tx.AddMail(&ticketing.Mail{Group: "help", Mailbox: mailbox, Direction: d, Received: at.Add(time.Duration(hours) * time.Hour), Digest: fmt.Sprint(mailbox, hours)})
+			})
+		}
+		add("help", ticketing.In, 1)
+		add("help", ticketing.In, 2)
+		add("help", ticketing.Out, 3)
+		add("info", ticketing.In, 4)
+		if got := last(); !got.Equal(at.Add(2 * time.Hour)) {
+			t.Errorf("the last one came at %s", got)
+		}
+	})
+}
+
+func TestUnwantedSightings(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+		seen := func(mailbox string, n int, mail ticketing.MailID, faults int) ticketing.Sighting {
+			return ticketing.Sighting{Mailbox: mailbox, Ref: ticketing.Ref{Validity: "1", UID: fmt.Sprint(n)}, Mail: mail, Faults: faults, At: at.Add(time.Duration(n) * time.Second)}
+		}
+		b.change(func(tx ticketing.Tx) error {
+			_, err := tx.LastSighting("help")
+			wantErr(t, err, ticketing.ErrNone)
+			many := []ticketing.Sighting{seen("help", 9999, 7, 0)} // wanted
+			for i := range 1200 {                                  // more than one statement puts
+				many = append(many, seen("help", i, 0, 0))
+			}
+			many = append(many, seen("help", 5000, 0, 2), seen("info", 6000, 0, 0), seen("help", 1200, 0, 0))
+			fatal(t, tx.PutSighting(many...))
+			last, err := tx.LastSighting("help")
+			fatal(t, err)
+			if !last.Equal(at.Add(1200 * time.Second)) { // put last, whenever it was
+				t.Errorf("the last was at %s", last)
+			}
+			return tx.ForgetUnwanted("help", at.Add(1000*time.Second))
+		})
+		if n := b.count("sightings WHERE mailbox = 'help' AND mail = 0 AND faults = 0"); n != 1000 {
+			t.Errorf("%d unwanted are left, want those before", n)
+		}
+		if n := b.count("sightings"); n != 1003 {
+			t.Errorf("%d are left: those with a mail or a fault and another mailbox's stay", n)
 		}
 	})
 }

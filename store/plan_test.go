@@ -90,25 +90,26 @@ func TestPlans(t *testing.T) {
 		}
 		text := func(prefix string) string { return "'" + prefix + "' || i" }
 		b.many(conversationRow{}, map[string]string{
-			"group_name": pick("help", "info", "jobs"), "number": "i", "state": pick("closed", "new", "taken", "waiting", "spam"),
+			"group_name": pick("help", "info", "jobs"), "number": "i", "state": pick("closed", "new", "taken", "waiting", "spam", "held"),
+			"flood": "CASE i % 4 WHEN 0 THEN 4 ELSE 0 END", "with_addr": "'a' || (i % 1000)",
 			"owner": "CASE i % 100 WHEN 1 THEN 'mm:' || (i % 7) ELSE '' END", "since": ago(), "waits": ago(), "touched": ago(), "subject": text("s"),
 		})
 		b.many(mailRow{}, map[string]string{
-			"group_name": pick("help", "info"), "conversation": "i / 2", "direction": "'in'", "raw": "i", "fingerprint": text("f"), "message_id": text("m"),
+			"group_name": pick("help", "info"), "mailbox": pick("help", "info"), "conversation": "i / 2", "direction": "'in'", "raw": "i", "fingerprint": text("f"), "message_id": text("m"),
 		})
 		b.many(participantRow{}, map[string]string{"conversation": "i / 2", "addr_key": text("a")})
 		b.many(messageIDRow{}, map[string]string{"group_name": "'help'", "message_id": text("m"), "conversation": "i / 2"})
-		b.many(sightingRow{}, map[string]string{"mailbox": pick("help", "info"), "uid": text(""), "validity": "'1'", "mail": "i", "due": "CASE i % 1000 WHEN 1 THEN 'done' ELSE '' END"})
+		b.many(sightingRow{}, map[string]string{"mailbox": pick("help", "info"), "uid": text(""), "validity": "'1'", "mail": "CASE i % 3 WHEN 0 THEN 0 ELSE i END", "at": ago(), "due": "CASE i % 1000 WHEN 1 THEN 'done' ELSE '' END"})
 		b.many(postRow{}, map[string]string{
-			"key": text("k"), "kind": pick("card", "mail", "reply"), "board": pick("b", "c"), "conversation": "i / 2", "reply": "CASE i % 10 WHEN 1 THEN i ELSE 0 END",
+			"key": text("k"), "kind": pick("card", "mail", "reply"), "board": pick("b", "c"), "made": ago(), "conversation": "i / 2", "reply": "CASE i % 10 WHEN 1 THEN i ELSE 0 END",
 			"root": "CASE i % 2 WHEN 1 THEN 0 ELSE i - 1 END", "message": "CASE i % 1000 WHEN 1 THEN '' ELSE 'm' || i END", "want": "1", "shown": "CASE i % 1000 WHEN 1 THEN 0 ELSE 1 END",
 		})
-		b.many(replyRow{}, map[string]string{"conversation": "i", "state": pick("sent", "pending"), "mark": text("m"), "origin": text("o"), "raw": "i", "message_id": text("m")})
+		b.many(replyRow{}, map[string]string{"conversation": "i", "group_name": "'help'", "state": pick("sent", "pending", "failed", "asking"), "mark": text("m"), "origin": text("o"), "raw": "i", "message_id": text("m")})
 		b.many(eventRow{}, map[string]string{"conversation": "i / 3", "move": "'take'"})
 		b.many(memberRow{}, map[string]string{"id": text("mm:")})
 		b.exec("ANALYZE")
 
-		record := &recorder{}
+		record, unsorted := &recorder{}, map[string]bool{}
 		b.db().Logger = record
 		now, soonest := b.clock(), time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC)
 		ctx := t.Context()
@@ -124,8 +125,8 @@ func TestPlans(t *testing.T) {
 			for _, q := range []ticketing.Query{
 				{Group: "help", States: []ticketing.State{ticketing.New}, Limit: 20},
 				{Group: "help", States: []ticketing.State{ticketing.New, ticketing.Taken, ticketing.Waiting}, Limit: 20},
-				{Group: "help", NewestFirst: true, Limit: 20},
-				{Group: "help", States: []ticketing.State{ticketing.Closed}, NewestFirst: true, Limit: 20, Offset: 40},
+				{Group: "help", Order: ticketing.NewestFirst, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.Closed}, Order: ticketing.NewestFirst, Limit: 20},
 				{Owner: "mm:1", States: []ticketing.State{ticketing.Taken}},
 				{Group: "help", States: []ticketing.State{ticketing.New}, NotOverdueSince: soonest, Limit: 20},
 				{Group: "help", States: []ticketing.State{ticketing.Taken}, NotOverdueSince: soonest, Limit: 20},
@@ -134,6 +135,55 @@ func TestPlans(t *testing.T) {
 				_, err = tx.Conversations(q)
 				fatal(t, err)
 			}
+			state := func(s ticketing.State) []ticketing.State { return []ticketing.State{s} }
+			place := ticketing.Place{At: soonest, ID: 5000}
+			pages := []ticketing.Query{
+				{Group: "help", States: state(ticketing.New), Order: ticketing.ByWaits, Limit: 20},
+				{Group: "help", States: state(ticketing.New), Mailbox: "help", Order: ticketing.ByWaits, Place: place, Limit: 20},
+				{Group: "help", States: state(ticketing.Taken), Order: ticketing.BySince, Place: place, Limit: 20},
+				{Group: "help", States: state(ticketing.Held), Order: ticketing.BySince, Place: place, Limit: 20},
+				{Group: "help", States: state(ticketing.New), Flood: 4, Order: ticketing.ByOpening, Place: place, Limit: 20},
+			}
+			began := len(record.sql)
+			for _, q := range pages {
+				for _, q.Back = range []bool{false, true} {
+					_, err = tx.Conversations(q)
+					fatal(t, err)
+				}
+			}
+			for _, q := range []ticketing.Query{
+				{Group: "help", Collected: true, Order: ticketing.LatestFirst, Limit: 1},
+				{Group: "help", States: state(ticketing.Held), Order: ticketing.BySince, Back: true, Limit: 1},
+				{Group: "help", Flood: 4, With: "a7", States: state(ticketing.Spam), Place: ticketing.Place{ID: 5}, Order: ticketing.ByOpening, Limit: 100},
+			} {
+				_, err = tx.Conversations(q)
+				fatal(t, err)
+			}
+			for _, sql := range record.sql[began:] {
+				unsorted[sql] = true
+			}
+			for _, q := range append(pages,
+				ticketing.Query{Group: "help", Collected: true, States: state(ticketing.New), Limit: 101},
+				ticketing.Query{Group: "help", States: state(ticketing.New), SinceAfter: soonest, SinceUntil: now},
+				ticketing.Query{Owner: "mm:1", Group: "help", States: []ticketing.State{ticketing.Taken, ticketing.Waiting}, Limit: 10_000},
+			) {
+				_, err = tx.CountConversations(q)
+				fatal(t, err)
+			}
+			_, err = tx.Writers(ticketing.Query{Group: "help", Flood: 4, States: state(ticketing.New), Limit: 5})
+			fatal(t, err)
+			_, err = tx.Tally("help")
+			fatal(t, err)
+			_, err = tx.CountPosts("b", ticketing.CardPost, time.Date(2025, 12, 31, 23, 55, 0, 0, time.UTC), 20)
+			fatal(t, err)
+			_, err = tx.LastIn("help")
+			fatal(t, err)
+			fatal(t, tx.PutTrouble(ticketing.Trouble{Name: "t5"}))
+			_, err = tx.Trouble("t5")
+			fatal(t, err)
+			_, err = tx.Troubles("info")
+			fatal(t, err)
+			fatal(t, tx.EndTrouble("t6"))
 			_, err = tx.NextNumber()
 			fatal(t, err)
 			_, err = tx.Erase(5, now)
@@ -159,6 +209,14 @@ func TestPlans(t *testing.T) {
 			_, err = tx.Sightings("help", 555)
 			fatal(t, err)
 			fatal(t, tx.PutSighting(ticketing.Sighting{Mailbox: "help", Ref: ticketing.Ref{Validity: "1", UID: "555"}, Mail: 555}))
+			_, err = tx.LastSighting("help")
+			fatal(t, err)
+			fatal(t, tx.ForgetUnwanted("help", time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC)))
+			many := make([]ticketing.Sighting, 300)
+			for i := range many {
+				many[i] = ticketing.Sighting{Mailbox: "help", Ref: ticketing.Ref{Validity: "2", UID: fmt.Sprint(i)}}
+			}
+			fatal(t, tx.PutSighting(many...))
 			_, err = tx.Unknown("help", []ticketing.Ref{{Validity: "1", UID: "555"}, {Validity: "1", UID: "x"}})
 			fatal(t, err)
 			fatal(t, tx.Process(50, ticketing.Done))
@@ -207,17 +265,21 @@ func TestPlans(t *testing.T) {
 		b.db().Logger = discard{}
 
 		whole := regexp.MustCompile(`Seq Scan on (\w+)`)
+		sorts := regexp.MustCompile(`\bSort\b|TEMP B-TREE`)
 		explain := "EXPLAIN "
 		if b.config.URL == "" {
 			whole = regexp.MustCompile(`\bSCAN (\w+)$`)
 			explain = "EXPLAIN QUERY PLAN "
 		}
-		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true}
+		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true, "troubles": true, "picked": true}
 		for _, sql := range record.sql {
 			plan := b.plan(explain + sql)
 			for _, line := range plan {
 				if m := whole.FindStringSubmatch(line); m != nil && !small[m[1]] {
 					t.Errorf("reads all of %s:\n%s", m[1], sql)
+				}
+				if unsorted[sql] && sorts.MatchString(line) {
+					t.Errorf("sorts more than it gives:\n%s", sql)
 				}
 			}
 			if t.Failed() || testing.Verbose() {

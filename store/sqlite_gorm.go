@@ -1,7 +1,6 @@
 package store
 
 import (
-	"strconv"
 	"strings"
 
 	"gorm.io/gorm"
@@ -25,20 +24,6 @@ func (d liteGorm) Initialize(db *gorm.DB) error {
 		DeleteClauses:        []string{"DELETE", "FROM", "WHERE", "RETURNING"},
 		LastInsertIDReversed: true,
 	})
-	db.ClauseBuilders["LIMIT"] = func(c clause.Clause, b clause.Builder) {
-		limit, ok := c.Expression.(clause.Limit)
-		if !ok {
-			return
-		}
-		most := -1 // SQLite knows no OFFSET without a LIMIT
-		if limit.Limit != nil && *limit.Limit >= 0 {
-			most = *limit.Limit
-		}
-		_, _ = b.WriteString("LIMIT " + strconv.Itoa(most)) // into memory
-		if limit.Offset > 0 {
-			_, _ = b.WriteString(" OFFSET " + strconv.Itoa(limit.Offset))
-		}
-	}
 	// There are no locks of rows: a transaction that writes has the whole file.
 	db.ClauseBuilders["FOR"] = func(clause.Clause, clause.Builder) {}
 	return nil

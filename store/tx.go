@@ -186,21 +186,28 @@ func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) 
 	var rows []conversationRow
 	err := t.get("conversations", func(g *gorm.DB) *gorm.DB {
 		g = selected(g, q)
-		switch {
-		case q.NewestFirst:
+		switch by := q.Order; {
+		case by == ticketing.NewestFirst || by == ticketing.BySince && q.Back:
 			g = g.Order("since DESC NULLS LAST, id DESC")
-		case q.Latest:
+		case by == ticketing.LatestFirst || by == ticketing.ByOpening && q.Back:
 			g = g.Order("id DESC")
-		case q.Flood != 0 || q.Collected || q.After != 0:
+		case by == ticketing.BySince:
+			g = g.Order("since NULLS FIRST, id")
+		case by == ticketing.ByOpening:
 			g = g.Order("id")
+		case q.Back:
+			g = g.Order("waits DESC NULLS LAST, id DESC")
 		default:
 			g = g.Order("waits NULLS FIRST, id")
 		}
 		if q.Limit > 0 {
 			g = g.Limit(q.Limit)
 		}
-		return g.Offset(q.Offset).Find(&rows)
+		return g.Find(&rows)
 	})
+	if q.Back {
+		slices.Reverse(rows)
+	}
 	return nouns(rows), err
 }
 
@@ -335,8 +342,15 @@ func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
 	if !q.SinceUntil.IsZero() {
 		g = g.Where("since <= ?", at(q.SinceUntil))
 	}
-	if q.After != 0 {
-		g = g.Where("id > ?", int64(q.After))
+	if p := q.Place; p != (ticketing.Place{}) {
+		column, than := map[ticketing.Order]string{ticketing.ByWaits: "waits", ticketing.BySince: "since"}[q.Order], ">"
+		if q.Back {
+			than = "<"
+		}
+		if column == "" {
+			return g.Where("id "+than+" ?", int64(p.ID))
+		}
+		g = g.Where("("+column+", id) "+than+" (?, ?)", at(p.At), int64(p.ID))
 	}
 	return g
 }

@@ -237,7 +237,7 @@ func (t *tx) PutSighting(all ...ticketing.Sighting) error {
 func (t *tx) LastSighting(mailbox string) (time.Time, error) {
 	var row sightingRow
 	err := t.get("last sighting", func(g *gorm.DB) *gorm.DB {
-		return g.Select("id", "at").Where("mailbox = ?", mailbox).Order("id DESC").Take(&row)
+		return g.Select("id", "at").Where("id = (SELECT max(id) FROM sightings WHERE mailbox = ?)", mailbox).Take(&row)
 	})
 	return row.At.time(), err
 }

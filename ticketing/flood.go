@@ -24,7 +24,7 @@ func (u *use) inFlood(c *Conversation) error {
 	if err != nil || room > 0 {
 		return err
 	}
-	newest, err := u.Conversations(Query{Group: c.Group, Collected: true, Latest: true, Limit: 1})
+	newest, err := u.Conversations(Query{Group: c.Group, Collected: true, Order: LatestFirst, Limit: 1})
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (d *Desk) ShowCollected(ctx context.Context, by By, flood ConversationID, a
 }
 
 func (u *use) showCollected(q Query) (shown int, err error) {
-	q.Collected, q.States = true, []State{New}
+	q.Collected, q.States, q.Order = true, []State{New}, ByOpening
 	some, err := u.Conversations(q)
 	if err != nil {
 		return 0, err
@@ -123,17 +123,17 @@ func (d *Desk) moveCollected(ctx context.Context, by By, flood ConversationID, f
 	if flood == 0 || from == "" { // a query without them would find everybody's
 		return 0, refuse(BadInput, "Nobody's mails of a flood are named.")
 	}
-	after := ConversationID(0)
+	q := Query{Group: by.Group, Flood: flood, With: from, States: []State{state}, Order: ByOpening, Limit: atOnce}
 	for {
-		n, last := 0, after
+		n, last := 0, q.Place
 		err := d.change(ctx, by, func(u *use) error {
-			n, last = 0, after
-			some, err := u.Conversations(Query{Group: u.group.Name, Flood: flood, With: from, States: []State{state}, After: after, Limit: atOnce})
+			n, last = 0, q.Place
+			some, err := u.Conversations(q)
 			if err != nil {
 				return err
 			}
 			for _, one := range some {
-				last = one.ID
+				last = one.PlaceIn(q.Order)
 				c, err := u.Conversation(one.ID) // locked
 				if err != nil {
 					return err
@@ -159,10 +159,10 @@ func (d *Desk) moveCollected(ctx context.Context, by By, flood ConversationID, f
 		if err != nil {
 			return moved, err
 		}
-		if moved += n; last == after {
+		if moved += n; last == q.Place {
 			return moved, nil
 		}
-		after = last
+		q.Place = last
 	}
 }
 
@@ -216,11 +216,6 @@ func digest(tx Tx, group string, flood ConversationID) (d Digest, err error) {
 	q.Limit = named
 	d.Writers, err = tx.Writers(q)
 	return d, err
-}
-
-// Collected lists what of a flood has no card yet, oldest first.
-func (d *Desk) Collected(ctx context.Context, group, board string, flood ConversationID, limit int) ([]Listed, error) {
-	return d.list(ctx, board, Query{Group: group, Flood: flood, States: []State{New}, Limit: limit})
 }
 
 // FloodWriters tells who sent what of a flood has no card yet, most first.

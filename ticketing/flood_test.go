@@ -119,14 +119,15 @@ func TestHeldOrder(t *testing.T) {
 			o.ok(o.desk.Receive(t.Context(), Arrival{Mailbox: "help", Ref: Ref{Validity: "1", UID: fmt.Sprint(i)}, Seen: o.now().Add(-time.Duration(i) * time.Hour), Mail: m}))
 		}
 		seen := map[ConversationID]bool{}
-		for after := ConversationID(0); ; {
-			held, err := o.desk.HeldMails(t.Context(), "help", after, 1)
+		q := HeldBy("help")
+		for q.Limit = 1; ; {
+			p, err := o.desk.Page(t.Context(), "x/board", q)
 			o.ok(err)
-			if len(held) == 0 {
+			q.Place = p.List[0].PlaceIn(q.Order)
+			seen[q.Place.ID] = true
+			if !p.More {
 				break
 			}
-			after = held[0].ID
-			seen[after] = true
 		}
 		if len(seen) != 5 {
 			t.Errorf("%d of 5 were seen", len(seen))
@@ -231,6 +232,67 @@ func TestFloodWritersWithoutCase(t *testing.T) {
 		o.ok(err)
 		if len(w) != 2 || w[0].Count != 3 || w[1].Count != 1 {
 			t.Errorf("%+v", w)
+		}
+	})
+}
+
+// Turning the pages of a list there and back shows all of it, each once, also while some go.
+func TestPages(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		for i := range 50 {
+			at := o.now().Add(-time.Duration(i%7) * time.Minute) // many wait equally long
+			o.ok(o.desk.Receive(t.Context(), Arrival{Mailbox: "help", Ref: Ref{Validity: "1", UID: fmt.Sprint("p", i)}, Seen: at,
+				Mail: mail(maria, fmt.Sprintf("p%d@example.net", i), fmt.Sprint("m ", i), fmt.Sprint("text ", i))}))
+		}
+		q := Waits("help", "")
+		whole, err := o.desk.Page(t.Context(), "x/board", q)
+		o.ok(err)
+		turn := func(place Place, back bool) Page {
+			t.Helper()
+			q.Limit, q.Place, q.Back = 20, place, back
+			p, err := o.desk.Page(t.Context(), "x/board", q)
+			o.ok(err)
+			return p
+		}
+		is := func(p Page, before, n int, more bool) {
+			t.Helper()
+			if p.Before != before || len(p.List) != n || p.All != 50 || p.More != more {
+				t.Fatalf("%d before %d of %d, more %v", p.Before, len(p.List), p.All, p.More)
+			}
+			for i, l := range p.List {
+				if l.ID != whole.List[before+i].ID {
+					t.Errorf("%d is %d, not %d", before+i, l.ID, whole.List[before+i].ID)
+				}
+			}
+		}
+		first := turn(Place{}, false)
+		is(first, 0, 20, true)
+		second := turn(first.List[19].PlaceIn(q.Order), false)
+		is(second, 20, 20, true)
+		third := turn(second.List[19].PlaceIn(q.Order), false)
+		is(third, 40, 10, false)
+		is(turn(third.List[0].PlaceIn(q.Order), true), 20, 20, true)
+		is(turn(second.List[5].PlaceIn(q.Order), true), 5, 20, true)
+		is(turn(second.List[0].PlaceIn(q.Order), true), 0, 20, true)
+		is(turn(first.List[3].PlaceIn(q.Order), true), 0, 20, true) // not three
+		is(turn(Place{}, true), 30, 20, false)
+		is(turn(third.List[9].PlaceIn(q.Order), false), 30, 20, false) // nothing is left there: the end
+
+		for _, l := range append(first.List[:10:10], second.List[19]) { // some go, the place is one of them
+			_, err := o.desk.Take(t.Context(), by(ann), l.ID)
+			o.ok(err)
+		}
+		p := turn(second.List[19].PlaceIn(q.Order), false)
+		if p.Before != 29 || len(p.List) != 10 || p.All != 39 || p.List[0].ID != third.List[0].ID {
+			t.Errorf("%d before %d of %d, the first %d", p.Before, len(p.List), p.All, p.List[0].ID)
+		}
+		mine, err := o.desk.Page(t.Context(), "x/board", Mine("help", ann.ID))
+		o.ok(err)
+		if mine.All != 11 || mine.List[0].Holder.Name != "Ann" || mine.List[0].Card.ID == 0 {
+			t.Errorf("%d are mine, %+v", mine.All, mine.List[0])
+		}
+		if p, err := o.desk.Page(t.Context(), "x/board", Has("help", "info")); err != nil || p.All != 0 || p.More || len(p.List) != 0 {
+			t.Errorf("nobody has any of another mailbox: %+v, %v", p, err)
 		}
 	})
 }

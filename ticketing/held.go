@@ -27,21 +27,20 @@ func (d *Desk) Discard(ctx context.Context, by By, id ConversationID) (Conversat
 	return d.moveTo(ctx, by, id, step{move: MoveDiscard, outcome: Discarded}, "", (*use).unheld)
 }
 
-// DiscardAll discards what a group holds for a reason, up to the conversation that the member has
-// seen as the newest. Each is one use case: what is done when it fails half-way stays done. It
-// returns how many.
-func (d *Desk) DiscardAll(ctx context.Context, by By, reason Reason, upTo ConversationID) (discarded int, err error) {
-	const atOnce = 200
+// DiscardAll discards what a group holds for a reason, up to the last that the member has seen. Each is
+// one use case: what is done when it fails half-way stays done. It returns how many.
+func (d *Desk) DiscardAll(ctx context.Context, by By, reason Reason, last Place) (discarded int, err error) {
 	by.Event = "" // of many use cases; each is harmless when repeated
-	after := ConversationID(0)
+	q := HeldBy(by.Group)
+	q.Limit = 200
 	for {
-		held, err := d.HeldMails(ctx, by.Group, after, atOnce)
+		held, err := d.conversations(ctx, q)
 		if err != nil || len(held) == 0 {
 			return discarded, err
 		}
 		for _, c := range held {
-			after = c.ID
-			if c.ID > upTo {
+			q.Place = c.PlaceIn(q.Order)
+			if q.Place.behind(last) {
 				return discarded, nil
 			}
 			if c.HeldFor != reason {
@@ -58,30 +57,27 @@ func (d *Desk) DiscardAll(ctx context.Context, by By, reason Reason, upTo Conver
 	}
 }
 
-// HeldMails lists what a group holds, in the order in which it was picked up, from behind a
-// conversation on; 0: from the beginning.
-func (d *Desk) HeldMails(ctx context.Context, group string, after ConversationID, limit int) (held []Conversation, err error) {
-	if after == 0 {
-		after = -1
+// HeldBy selects what a group holds, as it was put aside.
+func HeldBy(group string) Query { return Query{Group: group, States: []State{Held}, Order: BySince} }
+
+// LastHeld is where the list of what a group holds ends; zero if it holds nothing.
+func (d *Desk) LastHeld(ctx context.Context, group string) (Place, error) {
+	q := HeldBy(group)
+	q.Back, q.Limit = true, 1
+	held, err := d.conversations(ctx, q)
+	if err != nil || len(held) == 0 {
+		return Place{}, err
 	}
+	return held[0].PlaceIn(q.Order), nil
+}
+
+func (d *Desk) conversations(ctx context.Context, q Query) (some []Conversation, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		held, err = tx.Conversations(Query{Group: group, States: []State{Held}, After: after, Limit: limit})
+		some, err = tx.Conversations(q)
 		return err
 	})
-	return held, err
+	return some, err
 }
 
 // unheld shows that there is one less, or one more.
 func (u *use) unheld(*Conversation) error { return u.postOrRaise(Post{Kind: HeldPost}, u.group.Name) }
-
-// NewestHeld is the newest conversation that a group holds; 0 if it holds none.
-func (d *Desk) NewestHeld(ctx context.Context, group string) (id ConversationID, err error) {
-	err = d.store.Read(ctx, func(tx Tx) error {
-		held, err := tx.Conversations(Query{Group: group, States: []State{Held}, Latest: true, Limit: 1})
-		if err == nil && len(held) == 1 {
-			id = held[0].ID
-		}
-		return err
-	})
-	return id, err
-}

@@ -32,6 +32,14 @@ func (o *office) drawing(p Post) Drawing {
 	return dr
 }
 
+// held is what is held.
+func (o *office) held() []Listed {
+	o.t.Helper()
+	p, err := o.desk.Page(o.t.Context(), "x/board", HeldBy("help"))
+	o.ok(err)
+	return p.List
+}
+
 func TestHeld(t *testing.T) {
 	eachStore(t, func(t *testing.T, o *office) {
 		vacation := mail(maria, "v1@example.net", "Out of office", "I am away")
@@ -47,8 +55,7 @@ func TestHeld(t *testing.T) {
 		if n := o.cards(); n != 1 {
 			t.Fatalf("%d cards: the shop's order is work and gets one, the others get none", n)
 		}
-		held, err := o.desk.HeldMails(t.Context(), "help", 0, 10)
-		o.ok(err)
+		held := o.held()
 		if len(held) != 2 || held[0].HeldFor != HeldAutoReply || held[1].HeldFor != HeldBounce || held[0].Number != 0 {
 			t.Fatalf("held: %+v", held)
 		}
@@ -82,13 +89,15 @@ func TestHeld(t *testing.T) {
 
 		// The same mail does not come back.
 		o.ok(o.desk.Receive(t.Context(), Arrival{Mailbox: "info", Ref: Ref{Validity: "9", UID: "1"}, Mail: bounce}))
-		if left, _ := o.desk.HeldMails(t.Context(), "help", 0, 10); len(left) != 1 {
+		if left := o.held(); len(left) != 1 {
 			t.Errorf("held: %+v", left)
 		}
 
-		n, err := o.desk.DiscardAll(t.Context(), by(ann), HeldBounce, held[1].ID)
+		last, err := o.desk.LastHeld(t.Context(), "help")
 		o.ok(err)
-		if left, _ := o.desk.HeldMails(t.Context(), "help", 0, 10); n != 1 || len(left) != 0 {
+		n, err := o.desk.DiscardAll(t.Context(), by(ann), HeldBounce, last)
+		o.ok(err)
+		if left := o.held(); n != 1 || len(left) != 0 {
 			t.Errorf("%d discarded, held: %+v", n, left)
 		}
 		s, err := o.desk.Conversation(t.Context(), "help", "x/board", held[1].ID)
@@ -151,8 +160,8 @@ func TestFlood(t *testing.T) {
 		if dr.Digest.Waits != 10 || len(dr.Digest.Writers) != 2 || dr.Digest.Writers[0] != (Writer{peter, 7}) {
 			t.Errorf("the digest shows %+v", dr.Digest)
 		}
-		if n, err := o.desk.Queue(t.Context(), "help", "x/board", "", 100, 0); err != nil || len(n) != 15 {
-			t.Errorf("the queue has %d, %v", len(n), err)
+		if p, err := o.desk.Page(t.Context(), "x/board", Waits("help", "")); err != nil || len(p.List) != 15 || p.All != 15 {
+			t.Errorf("the queue has %d, %v", p.All, err)
 		}
 
 		// On request at once, the oldest first.
@@ -494,12 +503,12 @@ func TestDiscardAllUpTo(t *testing.T) {
 		}
 		held(1)
 		held(2)
-		seen, err := o.desk.NewestHeld(t.Context(), "help")
+		seen, err := o.desk.LastHeld(t.Context(), "help")
 		o.ok(err)
 		held(3)
 		n, err := o.desk.DiscardAll(t.Context(), by(ann), HeldAutoReply, seen)
 		o.ok(err)
-		if left, _ := o.desk.HeldMails(t.Context(), "help", 0, 9); n != 2 || len(left) != 1 || left[0].ID <= seen {
+		if left := o.held(); n != 2 || len(left) != 1 || left[0].ID <= seen.ID {
 			t.Errorf("%d discarded, left: %+v", n, left)
 		}
 	})

@@ -52,9 +52,9 @@ func TestAnAnswerOfAnotherGroupIsAMail(t *testing.T) {
 	m := mail(r.From, r.MessageID, "Re", "An answer")
 	m.Ours = r.Mark
 	o.ok(d.Receive(t.Context(), Arrival{Mailbox: "shop", Ref: Ref{Validity: "1", UID: "1"}, Mail: m}))
-	list, err := d.Queue(t.Context(), "shop", "", "", 10, 0)
-	if err != nil || len(list) != 1 {
-		t.Errorf("the shop has %d cards, %v", len(list), err)
+	page, err := d.Page(t.Context(), "", Waits("shop", ""))
+	if err != nil || len(page.List) != 1 {
+		t.Errorf("the shop has %d cards, %v", len(page.List), err)
 	}
 }
 

@@ -219,13 +219,48 @@ type Query struct {
 	With            string    // the address that the team talks to, without case
 	Collected       bool      // part of a flood
 	Flood           ConversationID
-	After           ConversationID // only those opened after it; -1: all, in that order
-	SinceAfter      time.Time      // Since after this …
-	SinceUntil      time.Time      // … and until this
+	SinceAfter      time.Time // Since after this …
+	SinceUntil      time.Time // … and until this
 
-	NewestFirst   bool // by Since; else oldest first by Waits, or by opening if Flood, Collected or After is given
-	Latest        bool // by opening, the latest first
-	Limit, Offset int
+	Order Order
+	Limit int
+
+	// A page of a list that is ordered oldest first: what stands behind a place, or, with Back, the
+	// last before it. With Back and without a place it is the end of the list.
+	Place Place
+	Back  bool
+}
+
+// Order is that of a list.
+type Order int
+
+const (
+	ByWaits     Order = iota // who waits longest first
+	BySince                  // oldest first
+	ByOpening                // oldest first
+	NewestFirst              // by Since
+	LatestFirst              // by opening
+)
+
+// Place is where a conversation stands in a list, whatever comes and goes around it.
+type Place struct {
+	At time.Time // what the list is ordered by; zero in one by opening
+	ID ConversationID
+}
+
+func (p Place) behind(q Place) bool {
+	return p.At.After(q.At) || p.At.Equal(q.At) && p.ID > q.ID
+}
+
+// PlaceIn is where a conversation stands in a list that is ordered oldest first.
+func (c Conversation) PlaceIn(o Order) Place {
+	switch o {
+	case BySince:
+		return Place{c.Since, c.ID}
+	case ByOpening:
+		return Place{ID: c.ID}
+	}
+	return Place{c.Waits, c.ID}
 }
 
 // Tally counts what concerns a group's people now.

@@ -257,43 +257,90 @@ type Listed struct {
 	Card   Post // on the board asked for; zero if there is none
 }
 
-// Queue lists what waits for somebody, longest wait first: what nobody has, then what colleagues
-// have. mailbox may be empty.
-func (d *Desk) Queue(ctx context.Context, group, board, mailbox string, limit, offset int) ([]Listed, error) {
-	return d.list(ctx, board, Query{Group: group, Mailbox: mailbox, States: []State{New}, Limit: limit, Offset: offset})
+// Waits selects what waits for somebody, who waits longest first. mailbox may be empty.
+func Waits(group, mailbox string) Query {
+	return Query{Group: group, Mailbox: mailbox, States: []State{New}, Order: ByWaits}
 }
 
-// Held lists what colleagues have, longest first.
-func (d *Desk) Held(ctx context.Context, group, board, mailbox string, limit, offset int) ([]Listed, error) {
-	return d.list(ctx, board, Query{Group: group, Mailbox: mailbox, States: []State{Taken}, Limit: limit, Offset: offset})
+// Has selects what somebody has taken, longest first. mailbox may be empty.
+func Has(group, mailbox string) Query {
+	return Query{Group: group, Mailbox: mailbox, States: []State{Taken}, Order: BySince}
 }
 
-// Mine lists what a member has: taken ones, and those that wait for the sender.
-func (d *Desk) Mine(ctx context.Context, group, board string, who MemberID, limit, offset int) ([]Listed, error) {
-	return d.list(ctx, board, Query{Group: group, Owner: who, States: []State{Taken, Waiting}, Limit: limit, Offset: offset})
+// Mine selects what a member has: taken ones, and those that wait for the sender.
+func Mine(group string, who MemberID) Query {
+	return Query{Group: group, Owner: who, States: []State{Taken, Waiting}, Order: BySince}
 }
 
-func (d *Desk) list(ctx context.Context, board string, q Query) (list []Listed, err error) {
+// Collected selects what of a flood has no card yet, oldest first.
+func Collected(group string, flood ConversationID) Query {
+	return Query{Group: group, Flood: flood, States: []State{New}, Order: ByOpening}
+}
+
+// Page is a piece of a list.
+type Page struct {
+	List        []Listed
+	Before, All int  // how many there are before it, and in all: Counted at most
+	More        bool // there are some behind it
+}
+
+// Counted is as far as lists are counted for people.
+const Counted = 10_000
+
+// Page reads the page of a list that q.Place and q.Back name; q.Limit is its length. Where nothing is
+// left there it is the nearest one.
+func (d *Desk) Page(ctx context.Context, board string, q Query) (p Page, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		list = nil
-		known := map[MemberID]Member{}
-		all, err := tx.Conversations(q)
+		p = Page{}
+		all := q
+		all.Place, all.Back, all.Limit = Place{}, false, Counted
+		if p.All, err = tx.CountConversations(all); err != nil {
+			return err
+		}
+		some, err := tx.Conversations(q)
+		switch {
+		case err != nil:
+			return err
+		case q.Back && len(some) < q.Limit:
+			q.Place, q.Back = Place{}, false
+			some, err = tx.Conversations(q)
+		case len(some) == 0 && q.Place != Place{}:
+			q.Place, q.Back = Place{}, true
+			some, err = tx.Conversations(q)
+		}
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		all.Place, all.Back = some[0].PlaceIn(q.Order), true
+		if p.Before, err = tx.CountConversations(all); err != nil {
+			return err
+		}
+		all.Place, all.Back, all.Limit = some[len(some)-1].PlaceIn(q.Order), false, 1
+		more, err := tx.CountConversations(all)
 		if err != nil {
 			return err
 		}
-		for _, c := range all {
-			if err := namesOf(tx, known, []MemberID{c.Owner}); err != nil {
-				return err
-			}
-			card, err := tx.FindPost(cardKey(c.ID, Board{Name: board}), "", "")
-			if err != nil && !errors.Is(err, ErrNone) {
-				return err
-			}
-			list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: card})
-		}
-		return nil
+		p.More = more > 0
+		p.List, err = listed(tx, board, some)
+		return err
 	})
-	return list, err
+	return p, err
+}
+
+// listed adds to conversations who has them and where their cards are.
+func listed(tx Tx, board string, some []Conversation) (list []Listed, err error) {
+	known := map[MemberID]Member{}
+	for _, c := range some {
+		if err := namesOf(tx, known, []MemberID{c.Owner}); err != nil {
+			return nil, err
+		}
+		card, err := tx.FindPost(cardKey(c.ID, Board{Name: board}), "", "")
+		if err != nil && !errors.Is(err, ErrNone) {
+			return nil, err
+		}
+		list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: card})
+	}
+	return list, nil
 }
 
 // Shown is a conversation with its mails, newest first, and its log, oldest first.

@@ -103,9 +103,9 @@ channel = "mail"
 		}
 	}
 	cards := func() (all []ticketing.Listed) {
-		all, err := app.desk.Queue(t.Context(), "help", "browser/mail", "", 100, 0)
+		page, err := app.desk.Page(t.Context(), "browser/mail", ticketing.Waits("help", ""))
 		must(err)
-		return all
+		return page.List
 	}
 	subjects := func() (all []string) {
 		for _, c := range cards() {
