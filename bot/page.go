@@ -48,37 +48,38 @@ func (h *hub) Page(ctx context.Context, who Person) Page {
 }
 
 func (h *hub) pageOf(ctx context.Context, c caller) []Section {
-	mine, err := h.Desk.Mine(ctx, c.group.Name, c.board.Name, c.by.Member.ID, pageMine+1, 0)
-	var free []ticketing.Listed
+	hers, waits := ticketing.Mine(c.group.Name, c.by.Member.ID), ticketing.Waits(c.group.Name, "")
+	hers.Limit, waits.Limit = pageMine, pageQueue
+	mine, err := h.Desk.Page(ctx, c.board.Name, hers)
+	var free ticketing.Page
 	if err == nil {
-		free, err = h.Desk.Queue(ctx, c.group.Name, c.board.Name, "", pageQueue+1, 0)
+		free, err = h.Desk.Page(ctx, c.board.Name, waits)
 	}
 	if err != nil {
 		return []Section{{Channel: c.board.Channel, Title: c.group.Title, Lines: []Line{{{Text: h.say(err, "page", c)}}}}}
 	}
 	return []Section{
-		h.pageSection(c, c.group.Title+": you have", "You have nothing.", "mine", mine, pageMine, func(v string) []Button {
+		h.pageSection(c, c.group.Title+": you have", "You have nothing.", "mine", mine, func(v string) []Button {
 			return []Button{{ID: "reply", Label: "Reply", Value: v, Opens: true}, {ID: "release", Label: "Release", Value: v}, {ID: "close", Label: "Close", Value: v, Opens: true}}
 		}),
-		h.pageSection(c, c.group.Title+": waits for somebody", "Nothing waits for somebody.", "queue", free, pageQueue, func(v string) []Button {
+		h.pageSection(c, c.group.Title+": waits for somebody", "Nothing waits for somebody.", "queue", free, func(v string) []Button {
 			return []Button{{ID: "take", Label: "Take", Value: v}, {ID: "reply", Label: "Reply", Value: v, Opens: true}}
 		}),
 	}
 }
 
-func (h *hub) pageSection(c caller, title, none, command string, all []ticketing.Listed, most int, buttons func(value string) []Button) Section {
+func (h *hub) pageSection(c caller, title, none, command string, p ticketing.Page, buttons func(value string) []Button) Section {
 	s := Section{Channel: c.board.Channel, Title: title}
-	if len(all) == 0 {
+	if p.All == 0 {
 		s.Lines = []Line{{{Text: none}}}
 	}
-	if len(all) > most {
-		s.Lines = []Line{{{Text: "The first " + plural(most, "conversation") + "; all are listed by "}, {Text: "/" + CommandName + " " + command, Code: true}, {Text: " in the channel."}}}
-		all = all[:most]
+	if p.More {
+		s.Lines = []Line{{{Text: heading(p, "Shown", "") + "; all are listed by "}, {Text: "/" + CommandName + " " + command, Code: true}, {Text: " in the channel."}}}
 	}
-	for i, l := range all {
+	for _, l := range p.List {
 		s.Items = append(s.Items, Message{
 			Notice: ticketing.OneLine(l.With.Called()+": "+l.Subject, 150),
-			Lines:  h.listLines(all[i:i+1], false), Buttons: buttons(id(l.Conversation)),
+			Lines:  h.listLines([]ticketing.Listed{l}, false), Buttons: buttons(id(l.Conversation)),
 		})
 	}
 	return s
