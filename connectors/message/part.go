@@ -89,6 +89,8 @@ func mendType(s string) string {
 		return "text/plain"
 	case "html", "text/htm", "application/html":
 		return "text/html"
+	case "image", "audio", "video", "application":
+		return "application/octet-stream"
 	}
 	a, b, ok := strings.Cut(s, "/")
 	b, _, _ = strings.Cut(b, "/")

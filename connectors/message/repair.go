@@ -202,7 +202,7 @@ func (c *collector) line(l line) (done bool, rest []stray) {
 			c.garbled = true
 			return true, []stray{{bytes.Clone(text), bytes.Clone(l.end)}}
 		}
-		if bytes.HasPrefix(text, []byte("--")) {
+		if bytes.HasPrefix(text, []byte("--")) && (!c.top || c.announced()) {
 			rest = append(c.strays, stray{bytes.Clone(text), bytes.Clone(l.end)})
 			c.strays, c.garbled = nil, true
 			return true, rest
@@ -256,10 +256,16 @@ func (c *collector) mend() {
 	strays := c.strays
 	c.strays = nil
 	for _, s := range strays {
-		if t := bytes.TrimSpace(s.text); len(c.fields) > 0 && bytes.IndexByte(t, ':') < 0 && !c.whole(t) {
+		if t := bytes.TrimSpace(s.text); len(c.fields) > 0 && bytes.IndexByte(t, ':') < 0 && !bytes.HasPrefix(t, []byte("--")) && !c.whole(t) {
 			c.goOn(append([]byte{' '}, t...))
 		}
 	}
+}
+
+// announced tells whether a field has said that boundaries follow.
+func (c *collector) announced() bool {
+	f := c.find("content-type")
+	return f != nil && bytes.Contains(bytes.ToLower(f.value), []byte("multipart"))
 }
 
 // whole tells whether the last field is complete without a line of words below it: a date, or an
