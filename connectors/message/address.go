@@ -46,7 +46,7 @@ type addressParser struct {
 	quoted  bool            // words hold a quoted-string
 	angle   string
 	behind  strings.Builder // words after the angle
-	comment string
+	comment strings.Builder
 	begun   bool
 	carry   string // a piece before a comma that may belong to the name: "Doe, John <…>"
 
@@ -100,7 +100,7 @@ func (p *addressParser) run() {
 				p.noComments = true
 				continue
 			}
-			p.comment = strings.TrimSpace(p.comment + " " + text)
+			p.comment.WriteString(" " + text)
 			i += n
 		case '<':
 			end, inner := -1, ""
@@ -128,7 +128,7 @@ func (p *addressParser) run() {
 					p.words.WriteString(next)
 				}
 				p.angle = a
-			} else if p.angle == "" && strings.TrimSpace(inner) != "" && (strings.TrimSpace(p.words.String()) == "" || strings.Contains(p.words.String(), "@")) {
+			} else if p.angle == "" && strings.TrimSpace(inner) != "" && (strings.TrimLeft(p.words.String(), " \t") == "" || strings.Contains(p.words.String(), "@")) {
 				p.word(inner) // "<Maria>" alone is a name; "Postmaster <postmaster>" needs no second one
 			}
 			p.begun = true
@@ -160,7 +160,7 @@ func (p *addressParser) run() {
 			}
 			if p.angle != "" {
 				p.behind.WriteByte(c)
-			} else {
+			} else if p.words.Len() > 0 || c != ' ' && c != '\t' {
 				p.words.WriteByte(c)
 			}
 			if c != ' ' && c != '\t' {
@@ -195,7 +195,8 @@ func (p *addressParser) word(s string) {
 func (p *addressParser) reset() {
 	p.words.Reset()
 	p.behind.Reset()
-	p.angle, p.comment = "", ""
+	p.comment.Reset()
+	p.angle = ""
 	p.quoted, p.begun = false, false
 }
 
@@ -206,7 +207,8 @@ func (p *addressParser) end(comma bool) {
 	if words == "" {
 		words = strings.TrimSpace(p.behind.String())
 	}
-	if !p.begun && words == "" && p.comment == "" {
+	comment := strings.TrimSpace(p.comment.String())
+	if !p.begun && words == "" && comment == "" {
 		if !comma && p.carry != "" {
 			p.add(ticketing.Address{Name: cleanName(p.carry)})
 			p.carry = ""
@@ -229,9 +231,9 @@ func (p *addressParser) end(comma bool) {
 		}
 	}
 	if strings.TrimSpace(name) == "" {
-		name = decodeWords(p.comment)
+		name = decodeWords(comment)
 	}
-	if a.Addr == "" && comma && !p.quoted && p.comment == "" {
+	if a.Addr == "" && comma && !p.quoted && comment == "" {
 		// perhaps the first half of a name: "Doe, John <john@example.com>"
 		if p.carry != "" {
 			p.carry += ", "

@@ -197,7 +197,6 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// TestTime reads mails of a megabyte or two that are made to be slow.
 // TestManyRecipients: a list that is too long, in bytes or in addresses, is cut between two addresses,
 // and the fault says so; a long list within the bounds is whole.
 func TestManyRecipients(t *testing.T) {
@@ -236,104 +235,5 @@ func TestManyRecipients(t *testing.T) {
 		if m.Subject != "s" || m.Text != "x" {
 			t.Errorf("%s: subject %q, text %q", c.field, m.Subject, m.Text)
 		}
-	}
-}
-
-func TestTime(t *testing.T) {
-	if testing.Short() || racing {
-		t.Skip("it measures")
-	}
-	fill := func(s string, n int) string { return strings.Repeat(s, n/len(s)) }
-	const mb = 1 << 20
-	html := "From: a@x.example\nContent-Type: text/html\n\n"
-	plain := "From: a@x.example\n\n"
-	many := func(name, value string) string { // as many fields of that kind as fit
-		return strings.Repeat(name+": "+value+"\n", mb/(len(value)+len(name)+3)) + "\nx"
-	}
-	for name, mail := range map[string]string{
-		"quotes in To":       many("To", fill(`\"`, 60000)),
-		"open quotes":        many("To", `"`+fill(`\"a`, 60000)),
-		"comments in To":     many("To", fill("(", 60000)),
-		"angles in To":       many("To", fill("<", 60000)),
-		"angles and commas":  many("To", fill("<a@b ", 60000)),
-		"at-signs":           many("To", fill("@ a@( ", 60000)),
-		"carry":              many("To", fill("a,", 60000)),
-		"colons":             many("To", fill("a@:", 60000)),
-		"words":              many("Subject", fill("=?utf-8?q?", 60000)),
-		"many words":         many("To", fill("=?utf-8?q?a?= ", 60000)),
-		"odd words":          many("To", fill("=?utf-8?b?YQ?= ", 60000)),
-		"guessed words":      many("To", fill("=?utf-8?q?=e4_b?= x ", 60000)),
-		"ids":                many("References", fill("<a@b", 60000)),
-		"many ids":           many("References", strings.Repeat("a", 50)+fill(" a@b", 60000)),
-		"dates":              many("Date", fill("Mon, ", 60000)),
-		"parameters":         many("Content-Type", "text/plain"+fill(";a", 60000)),
-		"continuations":      many("Content-Type", "text/plain"+fill(";a*9*=b", 60000)),
-		"open parameters":    many("Content-Type", "text/plain"+fill(`;a="`, 60000)),
-		"authentication":     many("Authentication-Results", "mx.team.example"+fill("; dkim=pass (", 60000)),
-		"part parameters":    "Content-Type: multipart/mixed; boundary=b\n\n" + fill("--b\nContent-Type: text/plain"+fill(";a", 16000)+"\n\nx\n", 16*mb),
-		"part names":         "Content-Type: multipart/mixed; boundary=b\n\n" + fill("--b\nContent-Type: image/png; name="+fill("; x", 16000)+"\n\nx\n", 16*mb),
-		"attributions":       plain + fill("On 2026-03-02 at 10:00\n<a@b.example>\nhe\nwrote:\n", mb),
-		"almost attributed":  plain + fill("On 2:\n", mb),
-		"colon lines":        plain + fill("a:\n", mb),
-		"label lines":        plain + fill("From: a\nb\nc\n", mb),
-		"labels":             plain + fill("To: a\n", mb),
-		"rulers":             plain + fill("--- a ---\n", mb),
-		"long lines":         plain + fill("On x wrote: ", mb),
-		"stars":              plain + fill("**a:**\n", mb),
-		"brackets":           plain + fill("[a](b):\n", mb),
-		"open brackets":      plain + fill("[", mb) + ":\n",
-		"signatures":         plain + fill("-- \n", mb),
-		"flowed":             "Content-Type: text/plain; format=flowed\n\n" + fill("> a \n", mb),
-		"enriched":           "Content-Type: text/enriched\n\n" + fill("<param>", mb),
-		"divs":               html + fill("<div>a", mb),
-		"closed divs":        html + fill("<div>a</div>", mb),
-		"paragraphs":         html + fill("<p>a", mb),
-		"breaks":             html + fill("<br>", mb),
-		"bold":               html + fill("<b>a</b> ", mb),
-		"deep and many":      html + strings.Repeat("<b>", 99) + fill("<p>a</p>", mb),
-		"links":              html + fill("<a href=https://x.example/>www.y.example</a> ", mb),
-		"cells":              html + "<table><tr>" + fill("<td>a", mb),
-		"rows":               html + "<table>" + fill("<tr><td>a", mb),
-		"heads":              html + "<table>" + fill("<tr><th>a<th>b", mb),
-		"tables":             html + fill("<table><tr><td>a", mb),
-		"spans":              html + "<table>" + fill("<tr><th colspan=99 rowspan=99>a<th>b", mb),
-		"items":              html + fill("<ul><li>a", mb),
-		"flat items":         html + "<ol>" + fill("<li>a", mb),
-		"quotes":             html + fill("<blockquote>a</blockquote>", mb),
-		"deep quotes":        html + fill("<blockquote>a", mb),
-		"entities":           html + fill("&amp;&lt;&#120;", mb),
-		"attributes":         html + "<p " + fill("a=b ", mb) + ">",
-		"styles":             html + fill("<p style='a:b;c:none;'>", mb),
-		"comments":           html + fill("<!--", mb),
-		"open tags":          html + fill("<a", mb),
-		"hidden":             html + fill("<p hidden>", mb),
-		"markdown":           html + fill("*_`[(#", mb),
-		"headings":           html + fill("<h1>a</h1>", mb),
-		"code":               html + fill("<code>`</code>", mb),
-		"pre":                html + fill("<pre>`\n</pre>", mb),
-		"one word":           html + fill("a", mb),
-		"blanks":             html + fill(" \u00a0", mb),
-		"cids":               "Content-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n" + fill("<img src=cid:a>", mb) + "\n" + strings.Repeat("--b\nContent-Type: image/png\nContent-ID: <z>\n\nx\n", 990),
-		"alternatives":       "Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("--b\n\n"+fill("a ", 2000)+"\n--b\nContent-Type: text/html\n\n<p>"+fill("a ", 2000)+"b\n", 450),
-		"nested alternative": "Content-Type: multipart/alternative; boundary=b\n\n" + strings.Repeat("--b\nContent-Type: multipart/alternative; boundary=b\n\n", 45) + "--b\n\nx",
-		"latin":              plain + fill("Gr\xfc\xdfe ", mb),
-		"binary":             plain + fill("\x81\xfe\x00\xff\x9d", mb),
-		"jis":                plain + fill("\x1b$B8f\x1b(B", mb),
-		"utf-7":              "Content-Type: text/plain; charset=utf-7\n\n" + fill("+AAAA-", mb),
-		"uuencode":           plain + fill("begin 644 a\nM\n", mb),
-		"uuencode files":     plain + fill("begin 644 a\n#86)C\nend\n", mb),
-		"boundary lines":     "Content-Type: multipart/mixed; boundary=b\n\n" + fill("--c\n", mb),
-		"bounce":             "From: mailer-daemon@x.example\nSubject: x\n\n" + fill("<a@b>: 550 5.1.1 \n", mb),
-		"recipients":         "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\nx\n--b\nContent-Type: message/delivery-status\n\n" + fill("Action: failed\n\n", mb),
-	} {
-		t.Run(name, func(t *testing.T) {
-			start := time.Now()
-			Parse(strings.NewReader(mail), Options{Trusted: []string{"mx.team.example"}})
-			took := time.Since(start)
-			t.Log(took.Round(time.Millisecond))
-			if took > 20*time.Second {
-				t.Errorf("took %v", took)
-			}
-		})
 	}
 }

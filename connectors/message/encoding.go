@@ -178,14 +178,13 @@ func (d *base64Decoder) decode(p []byte) error {
 				d.line = d.line[:0]
 				continue
 			}
-			d.padded, d.line = false, nil
 			if o > 0 {
 				if _, err := d.w.Write(d.out[:o]); err != nil {
 					return err
 				}
 				o = 0
 			}
-			if err := d.decode(again); err != nil {
+			if err := d.decodeLine(); err != nil {
 				return err
 			}
 			continue
@@ -268,6 +267,24 @@ func (d *base64Decoder) decode(p []byte) error {
 	return nil
 }
 
+// decodeLine decodes the line behind padding, which is one encoded text or several.
+func (d *base64Decoder) decodeLine() error {
+	line := bytes.Trim(d.line, " \t\r")
+	d.line = nil
+	for len(line) > 0 {
+		n := bytes.IndexByte(line, '=') + 1
+		if n == 0 {
+			n = len(line)
+		}
+		d.padded = false
+		if err := d.decode(line[:n]); err != nil {
+			return err
+		}
+		line = bytes.TrimLeft(line[n:], "=")
+	}
+	return nil
+}
+
 // tail writes the bytes of an incomplete group.
 func (d *base64Decoder) tail(out []byte) int {
 	switch d.n {
@@ -305,10 +322,8 @@ func (d *base64Decoder) Close() error {
 	if d.plain {
 		return nil
 	}
-	for d.padded && pureBase64(d.line) {
-		line := d.line
-		d.padded, d.line = false, nil
-		if err := d.decode(line); err != nil {
+	if d.padded && pureBase64(d.line) {
+		if err := d.decodeLine(); err != nil {
 			return err
 		}
 	}

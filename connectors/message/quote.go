@@ -86,6 +86,9 @@ func cutInitials(l string) (rest string, ok bool) {
 	return rest, true
 }
 
+// mostMarks is about how many bytes of marks may wait for a line.
+const mostMarks = 1000
+
 // takeMarks gives the lines without marks, and the marks that stand before each of them.
 func takeMarks(text string) (lines, marks []string) {
 	waiting := ""
@@ -104,9 +107,14 @@ func takeMarks(text string) (lines, marks []string) {
 			}
 			l = strings.TrimRight(unmarkedHTML(l), " ")
 			if !content {
-				waiting += before
+				if len(waiting) < mostMarks {
+					waiting += before
+				}
 				continue
 			}
+		}
+		if n := len(lines); l == "" && n > 0 && lines[n-1] == "" {
+			continue // of lines that only marks had kept apart
 		}
 		lines, marks = append(lines, l), append(marks, waiting+before)
 		waiting = after
@@ -118,6 +126,7 @@ type quoteFinder struct {
 	lines  []string
 	marks  []string // before each line; nil if there are none
 	drop   []bool
+	bare   int  // lines at the beginning that are known to be no answer
 	mended bool // a line was shortened
 	tries  int  // lines looked at for an attribution
 	cut    int  // first line of what is cut altogether
@@ -207,7 +216,7 @@ func (q *quoteFinder) find() {
 // obey drops what the marks before line i say is no answer. It tells whether that is a quote, and
 // whether all the rest of the mail is one.
 func (q *quoteFinder) obey(i int) (quoted, rest bool) {
-	for _, m := range q.marks[i] {
+	for at, m := range q.marks[i] {
 		switch string(m) {
 		case restMark:
 			if q.textAbove(i) && !q.forwardNear(i) {
@@ -227,32 +236,35 @@ func (q *quoteFinder) obey(i int) (quoted, rest bool) {
 				continue
 			}
 			quoted = true
-			end := q.markedEnd(i, m)
+			end := q.markedEnd(i, at)
 			if head := q.beforeQuote(i, end); head >= 0 {
 				end = head + 1 // quoted lines are known by themselves; answers may stand between them
 			}
 			q.dropLines(i, end-1, "")
 		case signatureMark:
-			q.dropLines(i, q.markedEnd(i, m)-1, "")
+			q.dropLines(i, q.markedEnd(i, at)-1, "")
 		}
 	}
 	return quoted, false
 }
 
-// markedEnd is the line before which that what the mark before line i begins has ended.
-func (q *quoteFinder) markedEnd(i int, mark rune) int {
+// markedEnd is the line before which that has ended what the mark at that byte of those before line i
+// begins.
+func (q *quoteFinder) markedEnd(i, at int) int {
+	mark, _ := utf8.DecodeRuneInString(q.marks[i][at:])
 	open := 0
 	for j := i; j < len(q.marks); j++ {
-		for _, m := range q.marks[j] {
+		for _, m := range q.marks[j][at:] {
 			switch m {
 			case mark:
 				open++
 			case mark + 1:
-				if open--; open == 0 && j > i {
+				if open--; open == 0 {
 					return j
 				}
 			}
 		}
+		at = 0
 	}
 	return len(q.lines)
 }
@@ -358,8 +370,8 @@ func (q *quoteFinder) finishBlocks(blocks, size int, attributed bool) {
 
 // textAbove tells whether an answer stands above line i.
 func (q *quoteFinder) textAbove(i int) bool {
-	for j := 0; j < i; j++ {
-		if l := strings.TrimSpace(q.lines[j]); !q.drop[j] && l != "" && !ruler(l) {
+	for ; q.bare < i; q.bare++ {
+		if l := strings.TrimSpace(q.lines[q.bare]); !q.drop[q.bare] && l != "" && !ruler(l) {
 			return true
 		}
 	}

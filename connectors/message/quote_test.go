@@ -156,3 +156,18 @@ func FuzzReply(f *testing.F) {
 		forwardedSender(s)
 	})
 }
+
+// TestMarkedQuotes: a marked quote ends where its element does, also when another begins or ends there.
+func TestMarkedQuotes(t *testing.T) {
+	for html, want := range map[string]string{
+		`<p>Hello</p><div class="protonmail_quote">a</div><div class="protonmail_quote">b</div><p>Yes</p>`:                               "Hello\n\nYes",
+		`<p>Hello</p><div class="protonmail_quote"></div><p>Yes</p><div class="protonmail_quote">b</div><p>No</p>`:                       "Hello\n\nYes\n\nNo",
+		`<p>Hello</p><div class="protonmail_quote"><div class="protonmail_quote">a</div>b</div><p>Yes</p>`:                               "Hello\n\nYes",
+		`<p>Hello</p><div class="gmail_signature"></div><div class="gmail_signature">Ben</div><div class="gmail_signature"></div><p>Yes`: "Hello\n\nYes",
+	} {
+		m := Parse(strings.NewReader("From: a@x.example\nContent-Type: text/html\n\n"+html), Options{})
+		if m.Reply != want {
+			t.Errorf("%s: %q, want %q", html, m.Reply, want)
+		}
+	}
+}

@@ -31,6 +31,19 @@ var tables = []table{{
 		{name: "peak of 100 MB, in MB", ours: measure{"Peak", "peak-MB"}, goal: 32},
 	},
 }, {
+	name: "growth", about: "how much more a byte costs in a mail made to be slow than in one of a quarter of its length",
+	folder: "connectors/message",
+	runs:   []bench{{"Growth", "1x"}},
+	figures: []figure{
+		{name: "header fields", ours: measure{"Growth/header", "growth"}, goal: 3},
+		{name: "address lists", ours: measure{"Growth/addresses", "growth"}, goal: 3},
+		{name: "HTML, sanitised and as text", ours: measure{"Growth/html", "growth"}, goal: 3},
+		{name: "quotes in plain text", ours: measure{"Growth/quotes", "growth"}, goal: 3},
+		{name: "charsets and encodings", ours: measure{"Growth/charset", "growth"}, goal: 3},
+		{name: "parts, nested and in a row", ours: measure{"Growth/parts", "growth"}, goal: 3},
+		{name: "reports and invitations", ours: measure{"Growth/reports", "growth"}, goal: 3},
+	},
+}, {
 	name: "store", about: "Take beside the bare UPDATE, a mail with its conversation beside the bare transaction (Postgres)",
 	folder: "store",
 	runs:   []bench{{"DeskTake", "1x"}, {"Take", "1x"}, {"Mail", "1x"}},
