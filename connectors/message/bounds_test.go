@@ -118,7 +118,6 @@ func TestMemory(t *testing.T) {
 			mail := func() io.Reader {
 				return &repeat{head: []byte(c.head), body: []byte(c.body), tail: []byte(c.tail), left: size}
 			}
-			start := time.Now()
 			grown := peak(func() {
 				m := Parse(mail(), Options{})
 				if m.Size < size {
@@ -128,13 +127,8 @@ func TestMemory(t *testing.T) {
 					t.Errorf("%d attachments, %d bytes of text", len(m.Attachments), len(m.Text))
 				}
 			})
-			took := time.Since(start)
-			t.Logf("%.1f MB in %v", float64(grown)/(1<<20), took.Round(time.Millisecond))
 			if grown > 32<<20 {
 				t.Errorf("the heap grew by %d MB", grown>>20)
-			}
-			if took > time.Minute {
-				t.Errorf("took %v", took)
 			}
 		})
 	}
