@@ -59,6 +59,8 @@ var (
 	ErrGone = errors.New("the message is gone")
 	// ErrNoChannel: there is no such channel, or the bot is not in it.
 	ErrNoChannel = errors.New("no such channel, or the bot is not a member of it")
+	// ErrNoAccess: the platform no longer takes the bot's account: its token was revoked, or lacks a right.
+	ErrNoAccess = errors.New("the platform refuses the bot's token")
 	// ErrTooMuch: a file or text is larger than the platform takes.
 	ErrTooMuch = errors.New("more than the platform takes")
 )

@@ -63,6 +63,7 @@ type Recent struct {
 	Changed int64  `json:"edit,omitempty"`
 	Gone    bool   `json:"gone,omitempty"`
 	Root    string `json:"root,omitempty"`
+	By      string `json:"by,omitempty"` // the author's id
 }
 
 // knows tells whether u is no news about r.
@@ -152,8 +153,8 @@ type cursor struct {
 	Recent []Recent `json:"recent,omitempty"`
 }
 
-// heard moves the cursor over u; root is set if the hub was told of it.
-func (c *cursor) heard(u Utterance, told bool, root string) {
+// heard moves the cursor over u, of which the hub was told or not.
+func (c *cursor) heard(u Utterance, told bool, said bot.Said) {
 	if u.Kind == bot.Written {
 		c.At = max(c.At, u.Written)
 	}
@@ -164,7 +165,7 @@ func (c *cursor) heard(u Utterance, told bool, root string) {
 		return r.ID == u.ID || c.At-r.Written > recentFor.Microseconds()
 	})
 	if c.At-u.Written <= recentFor.Microseconds() {
-		c.Recent = append(c.Recent, Recent{u.ID, u.Written, u.Changed, u.Kind == bot.Deleted, root})
+		c.Recent = append(c.Recent, Recent{u.ID, u.Written, u.Changed, u.Kind == bot.Deleted, said.Root, said.Who.ID})
 	}
 	if n := len(c.Recent) - recentMost; n > 0 {
 		c.Recent = slices.Delete(c.Recent, 0, n)
@@ -286,7 +287,7 @@ func (e *ear) tell(ctx context.Context, u Utterance, late bool) error {
 			return err
 		}
 	}
-	e.cursor.heard(u, ok, said.Root)
+	e.cursor.heard(u, ok, said)
 	e.dirty = true
 	if ok || time.Since(e.saved) > saveEvery {
 		return e.save(ctx)

@@ -24,6 +24,7 @@ import (
 	"groupmail/connectors/mailbox"
 	"groupmail/connectors/mattermost"
 	"groupmail/connectors/message"
+	"groupmail/connectors/slack"
 	"groupmail/connectors/smtp"
 	"groupmail/store"
 	"groupmail/ticketing"
@@ -170,6 +171,13 @@ func (a *App) openPlatforms(ctx context.Context, w Wiring) error {
 		}
 		a.platforms = append(a.platforms, p)
 	}
+	if a.cfg.Slack != nil {
+		p, err := slack.New(slackConfig(a.cfg), a.log)
+		if err != nil {
+			return err
+		}
+		a.platforms = append(a.platforms, p)
+	}
 	if a.cfg.Browser != nil {
 		c := browserConfig(a.cfg, w)
 		c.Base = localURL(a.listener)
@@ -197,6 +205,18 @@ func mattermostConfig(cfg Config, secret []byte) mattermost.Config {
 			return all
 		},
 	}
+}
+
+func slackConfig(cfg Config) slack.Config {
+	s := cfg.Slack
+	c := slack.Config{BotToken: s.BotToken.Read, APIURL: s.APIURL, Zone: cfg.Groups[0].Zone}
+	if s.AppToken.from != "" {
+		c.AppToken = s.AppToken.Read
+	}
+	if s.SigningSecret.from != "" {
+		c.SigningSecret = s.SigningSecret.Read
+	}
+	return c
 }
 
 func browserConfig(cfg Config, w Wiring) browser.Config {

@@ -20,6 +20,7 @@ import (
 	"groupmail/connectors/account"
 	"groupmail/connectors/imap"
 	"groupmail/connectors/mattermost"
+	"groupmail/connectors/slack"
 	"groupmail/connectors/smtp"
 	"groupmail/store"
 	"groupmail/ticketing"
@@ -166,6 +167,9 @@ func (k *checker) servers(ctx context.Context) [][]finding {
 	if k.cfg.Mattermost != nil {
 		asks = append(asks, k.mattermost)
 	}
+	if k.cfg.Slack != nil {
+		asks = append(asks, k.slack)
+	}
 	if k.cfg.Browser != nil {
 		asks = append(asks, func(context.Context) []finding {
 			return []finding{{good, "browser: a channel without login, on this machine only"}}
@@ -245,6 +249,27 @@ func (s *signIns) sending(ctx context.Context, g ticketing.Group, m MailboxConfi
 	return []finding{{good, fmt.Sprintf("%s%s:%d takes mail from %s", what, c.Host, c.Port, g.From.Addr)}}, nil
 }
 
+func (k *checker) slack(ctx context.Context) []finding {
+	const what = "slack: "
+	p, err := slack.New(slackConfig(k.cfg), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return []finding{{bad, what + oneLine(err.Error(), 1000)}}
+	}
+	var all []finding
+	for _, f := range p.Check(ctx, k.cfg.channels(platformSlack)) {
+		text := what + strings.TrimSpace(f.What+" "+f.Remedy)
+		switch {
+		case f.OK:
+			all = append(all, finding{good, text})
+		case f.Untried:
+			all = append(all, finding{untried, text})
+		default:
+			all = append(all, finding{bad, text})
+		}
+	}
+	return all
+}
+
 func (k *checker) mattermost(ctx context.Context) []finding {
 	const what = "mattermost: "
 	secret := []byte(rand.Text())
@@ -265,19 +290,12 @@ func (k *checker) mattermost(ctx context.Context) []finding {
 		defer serving.Wait()
 		defer server.Close()
 	}
-	var channels, commands []string
-	for _, g := range k.cfg.Groups {
-		for _, b := range g.Boards {
-			if b.Platform == platformMattermost {
-				channels = append(channels, b.Channel)
-			}
-		}
-	}
+	var commands []string
 	for _, c := range bot.CommandList() {
 		commands = append(commands, c.Name)
 	}
 	var all []finding
-	for _, f := range p.Check(ctx, channels, commands) {
+	for _, f := range p.Check(ctx, k.cfg.channels(platformMattermost), commands) {
 		text := what + strings.TrimSpace(f.What+" "+f.Remedy)
 		switch {
 		case f.OK:

@@ -28,6 +28,7 @@ type Config struct {
 	Log      LogConfig
 
 	Mattermost *MattermostConfig // nil: not used
+	Slack      *SlackConfig      // nil: not used
 	Browser    *BrowserConfig    // nil: not used
 	Groups     []GroupConfig
 }
@@ -44,6 +45,14 @@ type MattermostConfig struct {
 	Token         Secret
 	CommandTokens []Secret
 	Callback      string // base address at which the server reaches us
+}
+
+// SlackConfig is an app in a Slack workspace. One of AppToken and SigningSecret is set.
+type SlackConfig struct {
+	BotToken      Secret
+	AppToken      Secret // Socket Mode
+	SigningSecret Secret // HTTP
+	APIURL        string // empty: Slack's
 }
 
 // BrowserConfig is the channel in a web page. It has no login.
@@ -102,6 +111,7 @@ const (
 	sentNone   = "none"   // nobody does
 
 	platformMattermost = "mattermost"
+	platformSlack      = "slack"
 	platformBrowser    = "browser"
 )
 
@@ -168,12 +178,28 @@ func (c Config) account(mailbox string) (MailboxConfig, bool) {
 	return MailboxConfig{}, false
 }
 
+// channels are those of a platform that are boards.
+func (c Config) channels(platform string) []string {
+	var all []string
+	for _, g := range c.Groups {
+		for _, b := range g.Boards {
+			if b.Platform == platform {
+				all = append(all, b.Channel)
+			}
+		}
+	}
+	return all
+}
+
 // secrets lists all that the configuration names.
 func (c Config) secrets() []Secret {
 	all := []Secret{c.Database}
 	if c.Mattermost != nil {
 		all = append(all, c.Mattermost.Token)
 		all = append(all, c.Mattermost.CommandTokens...)
+	}
+	if c.Slack != nil {
+		all = append(all, c.Slack.BotToken, c.Slack.AppToken, c.Slack.SigningSecret)
 	}
 	for _, g := range c.Groups {
 		for _, a := range g.Accounts {

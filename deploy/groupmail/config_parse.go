@@ -59,14 +59,15 @@ func (p *configParser) config(s *section) Config {
 	}
 	c.Log = p.log(s.one("log"))
 	c.Mattermost = p.mattermost(s.one("mattermost"), c.Public)
+	c.Slack = p.slack(s.one("slack"))
 	c.Browser = p.browser(s.one("browser"), c.Listen)
 	groups := s.several("group")
 	s.missing("group", "A group is a team: its name, its mailboxes ([[group.mailbox]]) and its channels ([[group.board]]).")
 	for _, g := range groups {
 		c.Groups = append(c.Groups, p.group(g, c))
 	}
-	if c.Mattermost == nil && c.Browser == nil && s.keys["browser"] == nil {
-		s.missing("mattermost", "It says how to reach your chat; groupmail setup mattermost prints its lines.")
+	if c.Mattermost == nil && c.Slack == nil && c.Browser == nil && s.keys["browser"] == nil {
+		s.missing("mattermost", "It says how to reach your chat; groupmail setup mattermost prints its lines. With Slack it is [slack]: see groupmail setup slack.")
 	}
 	s.end()
 	return c
@@ -116,6 +117,25 @@ func (p *configParser) mattermost(s *section, public string) *MattermostConfig {
 	}
 	s.end()
 	return m
+}
+
+func (p *configParser) slack(s *section) *SlackConfig {
+	if s == nil {
+		return nil
+	}
+	c := &SlackConfig{
+		BotToken: s.secret("bot_token"), AppToken: s.secret("app_token"), SigningSecret: s.secret("signing_secret"),
+		APIURL: s.web("api_url", "https://slack.com/api/"),
+	}
+	s.missing("bot_token", "It is the app's Bot User OAuth Token (xoxb-…); groupmail setup slack says how to get it.")
+	switch {
+	case s.keys["app_token"] != nil && s.keys["signing_secret"] != nil:
+		s.fault("signing_secret", "is for requests over HTTP, app_token for Socket Mode: an app uses one of them. Remove the other.")
+	case s.keys["signing_secret"] == nil:
+		s.missing("app_token", "It is the app-level token (xapp-…) with which Slack reaches GroupMail without a public address; or give signing_secret, if Slack is to send requests over HTTP.")
+	}
+	s.end()
+	return c
 }
 
 func (p *configParser) browser(s *section, listen string) *BrowserConfig {
@@ -456,28 +476,37 @@ func (s *section) fate(key string) ticketing.Fate {
 	return "leave"
 }
 
-var mattermostChannel = regexp.MustCompile(`^[a-z0-9]{26}$`)
+var (
+	mattermostChannel = regexp.MustCompile(`^[a-z0-9]{26}$`)
+	slackChannel      = regexp.MustCompile(`^[CG][A-Z0-9]{8,}$`)
+)
 
 func (p *configParser) board(s *section, g GroupConfig, c Config) ticketing.Board {
-	only := ""
-	switch {
-	case c.Mattermost != nil && c.Browser == nil:
-		only = platformMattermost
-	case c.Browser != nil && c.Mattermost == nil:
-		only = platformBrowser
+	used := map[string]bool{platformMattermost: c.Mattermost != nil, platformSlack: c.Slack != nil, platformBrowser: c.Browser != nil}
+	only, several := "", 0
+	for name, is := range used {
+		if is {
+			only = name
+			several++
+		}
 	}
-	b := ticketing.Board{Platform: s.choice("platform", only, platformMattermost, platformBrowser)}
-	if only == "" && (c.Mattermost != nil || c.Browser != nil) {
-		s.missing("platform", "It is mattermost or browser.")
+	if several > 1 {
+		only = ""
+	}
+	b := ticketing.Board{Platform: s.choice("platform", only, platformMattermost, platformSlack, platformBrowser)}
+	if several > 1 {
+		s.missing("platform", "It is mattermost, slack or browser.")
 	}
 	b.Channel = s.text("channel", "", "mail")
-	s.missing("channel", "groupmail setup mattermost prints it; it also stands in Mattermost under the channel's name, View Info.")
+	s.missing("channel", "It is the channel's id. groupmail setup mattermost prints it; in Mattermost it also stands under the channel's name, View Info, in Slack under the channel's name, About.")
 	switch {
-	case b.Platform == platformMattermost && c.Mattermost == nil || b.Platform == platformBrowser && c.Browser == nil:
+	case b.Platform != "" && !used[b.Platform]:
 		s.fault("platform", "there is no section [%s] that says how to reach it. Add one.", b.Platform)
 	case b.Channel == "":
 	case b.Platform == platformMattermost && !mattermostChannel.MatchString(b.Channel):
 		s.fault("channel", "%q is no channel id of Mattermost, which is 26 small letters and digits. groupmail setup mattermost prints it; it also stands under the channel's name, View Info.", b.Channel)
+	case b.Platform == platformSlack && !slackChannel.MatchString(b.Channel):
+		s.fault("channel", "%q is no channel id of Slack, like C0123456789. It stands under the channel's name, About, at the bottom.", b.Channel)
 	case b.Platform == platformBrowser && !nameForm.MatchString(b.Channel):
 		s.fault("channel", "%q holds more than small letters, digits, - and _.", b.Channel)
 	}

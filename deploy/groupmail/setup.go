@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
 
 	"groupmail/bot"
 	"groupmail/connectors/mattermost"
+	"groupmail/connectors/slack"
 )
 
 type setupCommand struct {
 	Mattermost setupMattermost `cmd:"" help:"Make the bot's account, its token and the command /mail on a Mattermost server, and print what goes into the configuration."`
+	Slack      setupSlack      `cmd:"" help:"Print the description of the app to make in Slack, and say step by step what to do with it; with tokens, try them."`
 }
 
 type setupMattermost struct {
@@ -73,4 +76,91 @@ func printLines(w io.Writer, made mattermost.Result, cfg mattermost.SetupConfig)
 			fmt.Fprintf(w, "\n# Below the [[group]] that works in %s:\n# [[group.board]]\n# channel = %q\n", name, id)
 		}
 	}
+}
+
+type setupSlack struct {
+	HTTP        string   `name:"http" placeholder:"URL" help:"Public address at which Slack is to reach GroupMail, like https://groupmail.example.org. Without it: Socket Mode, which needs none."`
+	BotTokenEnv string   `placeholder:"NAME" help:"Environment variable with the app's Bot User OAuth Token: it is tried, with its rights."`
+	AppTokenEnv string   `placeholder:"NAME" help:"Environment variable with the app-level token: it is tried."`
+	Channel     []string `placeholder:"ID" help:"Id of a channel to work in: it is looked whether the bot is there; may be given several times."`
+	APIURL      string   `name:"api-url" hidden:""`
+}
+
+// Run prints the manifest on the standard output and what to do with it on the standard error. With a
+// token it tries that instead.
+func (c *setupSlack) Run(ctx context.Context, s streams) error {
+	if c.BotTokenEnv != "" {
+		return c.try(ctx, s)
+	}
+	if c.HTTP != "" {
+		if u, err := url.Parse(c.HTTP); err != nil || u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("--http %s is no https address. Slack sends requests to https alone, like https://groupmail.example.org", c.HTTP)
+		}
+	}
+	manifest := slack.Manifest(slack.ManifestConfig{HTTP: c.HTTP, Commands: bot.CommandList()})
+	fmt.Fprint(s.out, manifest)
+	lines, secret := `app_token = "env:SLACK_APP_TOKEN"`, "Under Basic Information, App-Level Tokens, press Generate, add the scope connections:write: that is app_token (xapp-…)."
+	if c.HTTP != "" {
+		lines, secret = `signing_secret = "env:SLACK_SIGNING_SECRET"`, "Under Basic Information, App Credentials, stands signing_secret."
+	}
+	fmt.Fprintf(s.err, `
+1. Open this address, or https://api.slack.com/apps, Create New App, From a manifest, and paste what is printed above:
+
+%s
+
+2. Press Install to Workspace. Under OAuth & Permissions stands bot_token (xoxb-…).
+3. %s
+4. In each channel to work in, type /invite @groupmail. Its id stands under the channel's name, About, at the bottom.
+5. Into the configuration:
+
+[slack]
+bot_token = "env:SLACK_BOT_TOKEN"
+%s
+
+# Below the [[group]] that works in the channel:
+# [[group.board]]
+# platform = "slack"
+# channel = "C…"
+
+6. groupmail check tries all of it.
+`, slack.CreateLink(manifest), secret, lines)
+	return nil
+}
+
+// try looks at what was made.
+func (c *setupSlack) try(ctx context.Context, s streams) error {
+	variable := func(name string) func() (string, error) {
+		return func() (string, error) {
+			if token := os.Getenv(name); token != "" {
+				return token, nil
+			}
+			return "", fmt.Errorf("the environment variable %s is not set", name)
+		}
+	}
+	cfg := slack.Config{BotToken: variable(c.BotTokenEnv), APIURL: c.APIURL}
+	if c.AppTokenEnv == "" {
+		return errors.New("--app-token-env is missing: it names the environment variable with the app-level token (xapp-…). With HTTP instead of Socket Mode, use groupmail check")
+	}
+	cfg.AppToken = variable(c.AppTokenEnv)
+	p, err := slack.New(cfg, nil)
+	if err != nil {
+		return err
+	}
+	faults := 0
+	for _, f := range p.Check(ctx, c.Channel) {
+		mark := bad
+		switch {
+		case f.OK:
+			mark = good
+		case f.Untried:
+			mark = untried
+		default:
+			faults++
+		}
+		fmt.Fprintln(s.out, mark, strings.TrimSpace(f.What+" "+f.Remedy))
+	}
+	if faults > 0 {
+		return errTold
+	}
+	return nil
 }

@@ -1,0 +1,143 @@
+package slack
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"groupmail/bot"
+)
+
+// client calls the Web API with whatever token is configured now, and within Slack's limits.
+type client struct {
+	endpoint string
+	token    func() (string, error)
+	calls    *limited
+
+	mu   sync.Mutex
+	with string // token of last
+	last *slack.Client
+}
+
+func newClient(endpoint string, token func() (string, error)) *client {
+	return &client{endpoint: endpoint, token: token, calls: &limited{http: newHTTP(), until: map[string]time.Time{}, now: time.Now}}
+}
+
+// bot calls as the bot.
+func (c *client) bot() (*slack.Client, error) {
+	token, err := c.token()
+	if err != nil {
+		return nil, fmt.Errorf("slack: bot_token: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil || c.with != token {
+		c.with, c.last = token, slack.New(token, slack.OptionAPIURL(c.endpoint), slack.OptionHTTPClient(c.calls))
+	}
+	return c.last, nil
+}
+
+// limited obeys Retry-After: until then no call of the kind is made, by nobody. Slack counts by method
+// and, for new messages, by channel.
+type limited struct {
+	http *http.Client
+	now  func() time.Time
+
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// Do implements slack-go's httpClient.
+func (l *limited) Do(req *http.Request) (*http.Response, error) {
+	kind := kindOf(req)
+	l.mu.Lock()
+	wait := l.until[kind].Sub(l.now())
+	l.mu.Unlock()
+	if wait > 0 {
+		return nil, &slack.RateLimitedError{RetryAfter: wait}
+	}
+	resp, err := l.http.Do(req)
+	if err == nil && resp.StatusCode == http.StatusTooManyRequests {
+		after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if err != nil || after < 1 {
+			after = 1
+		}
+		until := l.now().Add(time.Duration(after) * time.Second)
+		l.mu.Lock()
+		for k, t := range l.until {
+			if t.Before(l.now()) {
+				delete(l.until, k)
+			}
+		}
+		if l.until[kind].Before(until) {
+			l.until[kind] = until
+		}
+		l.mu.Unlock()
+	}
+	return resp, err
+}
+
+// kindOf is what Slack counts a call by.
+func kindOf(req *http.Request) string {
+	method := path.Base(req.URL.Path)
+	if method != "chat.postMessage" || req.GetBody == nil {
+		return method
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return method
+	}
+	defer body.Close()
+	b, err := io.ReadAll(body)
+	if err != nil {
+		return method
+	}
+	form, err := url.ParseQuery(string(b))
+	if err != nil {
+		return method
+	}
+	return method + " " + form.Get("channel")
+}
+
+// is tells whether Slack refused with one of these words.
+func is(err error, codes ...string) bool {
+	var refusal slack.SlackErrorResponse
+	if !errors.As(err, &refusal) {
+		return false
+	}
+	for _, c := range codes {
+		if refusal.Err == c {
+			return true
+		}
+	}
+	return false
+}
+
+// why words an error of Slack for the bot: what it means, where the port has a name for it.
+func why(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var limit *slack.RateLimitedError
+	switch {
+	case errors.As(err, &limit):
+		err = bot.Limited{After: limit.RetryAfter}
+	case is(err, "message_not_found", "cant_update_message", "edit_window_closed", "file_not_found", "file_deleted"):
+		err = errors.Join(bot.ErrGone, err)
+	case is(err, "channel_not_found", "not_in_channel", "is_archived", "is_inactive", "channel_is_archived"):
+		err = errors.Join(bot.ErrNoChannel, err)
+	case is(err, "invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_authed", "missing_scope", "not_allowed_token_type"):
+		err = errors.Join(bot.ErrNoAccess, err)
+	case is(err, "file_uploads_disabled", "file_upload_size_restricted", "storage_limit_reached", "blocked_file_type", "msg_too_long", "msg_blocks_too_long"):
+		err = errors.Join(bot.ErrTooMuch, err)
+	}
+	return fmt.Errorf("slack: %s: %w", what, err)
+}

@@ -1,0 +1,357 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"groupmail/bot"
+	"groupmail/bot/hearing"
+	"groupmail/bot/plain"
+	"groupmail/connectors/emoji"
+)
+
+// event is what happened, as Slack's Events API tells it.
+type event struct {
+	Type    string `json:"type"`
+	EventID string `json:"event_id"`
+	Event   json.RawMessage
+}
+
+// hear takes an event. It must not wait.
+func (r *run) hear(ctx context.Context, raw []byte) error {
+	var e event
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	var inner struct {
+		Type    string          `json:"type"`
+		User    json.RawMessage `json:"user"`
+		Channel json.RawMessage `json:"channel"`
+		Tab     string          `json:"tab"`
+		Tokens  struct {
+			Bot []string `json:"bot"`
+		} `json:"tokens"`
+	}
+	if err := json.Unmarshal(e.Event, &inner); err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	switch inner.Type {
+	case "message":
+		var m slack.MessageEvent
+		if err := json.Unmarshal(e.Event, &m); err != nil {
+			return fmt.Errorf("message: %w", err)
+		}
+		r.message(ctx, slack.Message(m))
+	case "app_home_opened":
+		var user string
+		if inner.Tab == "home" && json.Unmarshal(inner.User, &user) == nil {
+			r.p.home.open(user, r.p.clock())
+			r.background(func(ctx context.Context) {
+				if err := r.publish(ctx, user); err != nil {
+					r.p.log.Warn("App Home", "user", user, "error", err)
+				}
+			})
+		}
+	case "member_joined_channel":
+		var user, channel string
+		if json.Unmarshal(inner.User, &user) == nil && json.Unmarshal(inner.Channel, &channel) == nil && user == r.me.UserID {
+			r.hearing.Listen(ctx, channel)
+		}
+	case "app_uninstalled", "tokens_revoked":
+		if inner.Type == "app_uninstalled" || len(inner.Tokens.Bot) > 0 {
+			r.p.log.Error("the app was removed from the workspace, or its token revoked: install it again and put the new token into the configuration; mail is kept meanwhile")
+			r.p.forgetSelf()
+		}
+	}
+	return nil
+}
+
+// message sorts what was said, changed or deleted.
+func (r *run) message(ctx context.Context, m slack.Message) {
+	kind, about := bot.Written, m.Msg
+	switch m.SubType {
+	case slack.MsgSubTypeMessageChanged:
+		if m.SubMessage == nil {
+			return
+		}
+		kind, about = bot.Edited, *m.SubMessage
+		if about.SubType == "tombstone" { // a deleted root of a thread
+			kind = bot.Deleted
+			if m.PreviousMessage != nil {
+				about = *m.PreviousMessage
+			}
+		} else if about.Edited == nil { // a preview was added, or replies were counted
+			return
+		}
+	case slack.MsgSubTypeMessageDeleted:
+		if m.PreviousMessage == nil {
+			return
+		}
+		kind, about = bot.Deleted, *m.PreviousMessage
+	}
+	if kind == bot.Deleted && r.own(about) {
+		r.background(func(ctx context.Context) { r.hub.Lost(ctx, m.Channel, about.Timestamp) })
+		return
+	}
+	r.hearing.Heard(ctx, m.Channel, r.utterance(m.Channel, kind, about))
+}
+
+func (r *run) own(m slack.Msg) bool {
+	return m.User == r.me.UserID || m.BotID != "" && m.BotID == r.me.BotID
+}
+
+// utterance is something that happened to a message.
+func (r *run) utterance(channel string, kind bot.SaidKind, m slack.Msg) hearing.Utterance {
+	u := hearing.Utterance{Kind: kind, ID: m.Timestamp, Written: micros(m.Timestamp), Event: "post:" + channel + ":" + m.Timestamp}
+	if m.Edited != nil {
+		u.Changed = micros(m.Edited.Timestamp)
+	}
+	switch kind {
+	case bot.Edited:
+		u.Event = fmt.Sprintf("edit:%s:%s:%d", channel, m.Timestamp, u.Changed)
+	case bot.Deleted:
+		u.Changed, u.Event = r.p.clock().UnixMicro(), "delete:"+channel+":"+m.Timestamp
+	}
+	u.Said = func(ctx context.Context) (bot.Said, bool, error) {
+		if !r.wanted(m) || kind == bot.Edited && m.Edited == nil {
+			return bot.Said{}, false, nil
+		}
+		return r.worded(ctx, channel, u, m)
+	}
+	return u
+}
+
+// wanted tells whether the hub is to hear of it: words of people, in threads. Slack gives our own
+// messages no subtype, only a bot_id.
+func (r *run) wanted(m slack.Msg) bool {
+	if m.BotID != "" || m.User == "" || r.own(m) || m.ThreadTimestamp == "" || m.ThreadTimestamp == m.Timestamp {
+		return false
+	}
+	switch m.SubType {
+	case "", slack.MsgSubTypeFileShare, slack.MsgSubTypeThreadBroadcast, slack.MsgSubTypeMeMessage:
+		return true
+	}
+	return false
+}
+
+// worded words an utterance for the hub; ok is false if a bot said it.
+func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m slack.Msg) (said bot.Said, ok bool, err error) {
+	who, err := r.p.person(ctx, m.User)
+	if is(err, "user_not_found", "user_not_visible") {
+		return said, false, nil
+	}
+	if err != nil || who.bot {
+		return said, false, err
+	}
+	said = bot.Said{
+		Event: u.Event, Who: who.Person, Channel: channel, Root: m.ThreadTimestamp, Message: m.Timestamp,
+		Kind: u.Kind, At: time.UnixMicro(u.Written),
+	}
+	if u.Kind == bot.Deleted {
+		return said, true, nil
+	}
+	said.Text, said.ToBot = r.p.heard(ctx, m.Text, r.me.UserID)
+	for _, f := range m.Files {
+		if f.Mode == "tombstone" || f.Mode == "hidden_by_limit" {
+			continue
+		}
+		name := plain.Line(f.Name)
+		if name == "" {
+			name = plain.Line(f.Title)
+		}
+		said.Files = append(said.Files, bot.File{ID: f.ID, Name: name, Type: f.Mimetype, Size: int64(f.Size)})
+	}
+	return said, true, nil
+}
+
+// marked is what stands in angle brackets in a message's text: <@U1>, <#C1|name>, <!here>,
+// <!date^…|words>, <https://x|words>. https://docs.slack.dev/messaging/formatting-message-text
+var marked = regexp.MustCompile(`<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>`)
+
+// heard turns what a person typed into what a reader sees, as plain text: mentions become names, links
+// stand in full, emoji codes become emoji, marks of emphasis go. toBot tells whether it began with our
+// mention, which is then gone.
+func (p *Platform) heard(ctx context.Context, words, me string) (text string, toBot bool) {
+	words = strings.TrimSpace(words)
+	if rest, ok := strings.CutPrefix(words, "<@"+me); ok {
+		if end := strings.IndexByte(rest, '>'); end >= 0 && (end == 0 || rest[0] == '|') {
+			words, toBot = strings.TrimLeft(rest[end+1:], ",:. \n"), true
+		}
+	}
+	words = unmark(words)
+	words = emoji.Replace(words)
+	words = marked.ReplaceAllStringFunc(words, func(m string) string {
+		parts := marked.FindStringSubmatch(m)
+		kind, target, label := parts[1], parts[2], parts[3]
+		switch kind {
+		case "@":
+			if who, err := p.person(ctx, target); err == nil {
+				return "@" + who.Name
+			}
+			return "@" + firstOf(label, target)
+		case "#":
+			return "#" + firstOf(label, target)
+		case "!":
+			if name, _, _ := strings.Cut(target, "^"); label == "" {
+				return "@" + name
+			}
+			return label
+		}
+		address := strings.TrimPrefix(target, "mailto:")
+		address = strings.TrimPrefix(address, "tel:")
+		if label == "" || label == address || "http://"+label == address || "https://"+label == address {
+			return firstOf(label, address)
+		}
+		return label + " (" + address + ")"
+	})
+	return strings.TrimSpace(plain.Text(html.UnescapeString(words))), toBot
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// emphasis is *strong*, _slanted_, ~struck~ or `code` as Slack reads it: the marks stand at the edges
+// of words, and what is between them neither begins nor ends with space.
+var emphasis = regexp.MustCompile("(^|[\\s(\\[{\"'“‘,.;:!?—–-])([*_~])([^\\s*_~](?:[^\\n]*?[^\\s*_~])?)([*_~])($|[\\s)\\]}\"'”’,.;:!?—–-])")
+
+// unmark takes away the marks that Slack shows as emphasis, outside of code.
+func unmark(words string) string {
+	parts := strings.Split(words, "```")
+	for i := range parts {
+		if i%2 == 1 && i < len(parts)-1 {
+			parts[i] = strings.Trim(parts[i], "\n")
+			continue
+		}
+		inline := strings.Split(parts[i], "`")
+		for j := range inline {
+			if j%2 == 0 || j == len(inline)-1 {
+				inline[j] = unmarkOutside(inline[j])
+			}
+		}
+		if len(inline)%2 == 1 {
+			parts[i] = strings.Join(inline, "")
+		} else {
+			parts[i] = strings.Join(inline, "`")
+		}
+	}
+	if len(parts)%2 == 1 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts, "```")
+}
+
+func unmarkOutside(words string) string {
+	for range 3 { // *_~x~_*
+		changed := false
+		words = emphasis.ReplaceAllStringFunc(words, func(m string) string {
+			p := emphasis.FindStringSubmatch(m)
+			if p[2] != p[4] {
+				return m
+			}
+			changed = true
+			return p[1] + p[3] + p[5]
+		})
+		if !changed {
+			break
+		}
+	}
+	return words
+}
+
+// Newest implements [hearing.Platform].
+func (r *run) Newest(ctx context.Context, channel string) (int64, error) {
+	newest := int64(0)
+	err := r.p.history(ctx, channel, "", 1, func(m slack.Message) bool {
+		newest = micros(m.Timestamp)
+		return false
+	})
+	if err == nil && newest == 0 {
+		newest = 1 // an empty channel has been heard all the same
+	}
+	return newest, err
+}
+
+// threadPages is how far back threads are looked for that something was written in: ten thousand messages
+// of the channel.
+const threadPages = 50
+
+// Missed implements [hearing.Platform]. Slack lists no replies but those of one thread, so each thread
+// of ours is read whose newest reply is not older.
+func (r *run) Missed(ctx context.Context, channel string, from int64, recent []hearing.Recent) (all []hearing.Utterance, newest int64, err error) {
+	threads := map[string]bool{}
+	err = r.p.history(ctx, channel, "", threadPages, func(m slack.Message) bool {
+		newest = max(newest, micros(m.Timestamp))
+		if r.own(m.Msg) && micros(m.LatestReply) >= from {
+			threads[m.Timestamp] = true
+		}
+		return true
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	told := map[string][]hearing.Recent{} // by thread
+	for _, one := range recent {
+		if !one.Gone && one.Root != "" {
+			told[one.Root] = append(told[one.Root], one)
+			threads[one.Root] = true
+		}
+	}
+	for root := range threads {
+		oldest := from
+		for _, one := range told[root] {
+			oldest = min(oldest, one.Written)
+		}
+		there := map[string]bool{}
+		err := r.p.replies(ctx, channel, root, stamp(oldest), func(m slack.Message) bool {
+			there[m.Timestamp] = true
+			newest = max(newest, micros(m.Timestamp))
+			if m.Timestamp == root {
+				return true
+			}
+			if micros(m.Timestamp) >= from {
+				all = append(all, r.utterance(channel, bot.Written, m.Msg))
+			}
+			if m.Edited != nil {
+				all = append(all, r.utterance(channel, bot.Edited, m.Msg))
+			}
+			return true
+		})
+		if err != nil && !errors.Is(err, bot.ErrGone) && !is(err, "thread_not_found") {
+			return nil, 0, err
+		}
+		for _, one := range told[root] {
+			if !there[one.ID] {
+				all = append(all, r.gone(channel, one))
+			}
+		}
+	}
+	return all, newest, nil
+}
+
+// gone is a message that was told before and is no longer there.
+func (r *run) gone(channel string, one hearing.Recent) hearing.Utterance {
+	u := r.utterance(channel, bot.Deleted, slack.Msg{Timestamp: one.ID, ThreadTimestamp: one.Root})
+	u.Said = func(ctx context.Context) (bot.Said, bool, error) {
+		who, err := r.p.person(ctx, one.By)
+		if err != nil {
+			return bot.Said{}, false, err
+		}
+		return bot.Said{
+			Event: u.Event, Who: who.Person, Channel: channel, Root: one.Root, Message: one.ID,
+			Kind: bot.Deleted, At: time.UnixMicro(one.Written),
+		}, true, nil
+	}
+	return u
+}

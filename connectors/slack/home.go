@@ -1,0 +1,146 @@
+package slack
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"groupmail/bot"
+	"groupmail/bot/hearing"
+	"groupmail/bot/plain"
+)
+
+const (
+	// homePause is the least time between two drawings of somebody's App Home, homeLife how long it is
+	// drawn anew after they opened it.
+	homePause = 5 * time.Second
+	homeLife  = time.Hour
+)
+
+// home is who has opened their App Home, and wants it to be up to date.
+type home struct {
+	mu     sync.Mutex
+	opened map[string]time.Time // by user
+	again  bool                 // something has changed
+	wake   chan struct{}
+}
+
+func (h *home) signal() chan struct{} {
+	if h.wake == nil {
+		h.wake = make(chan struct{}, 1)
+	}
+	return h.wake
+}
+
+func (h *home) open(user string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.opened == nil {
+		h.opened = map[string]time.Time{}
+	}
+	h.opened[user] = now
+}
+
+// changed says that cards have changed, and pages with them.
+func (h *home) changed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.again = true
+	select {
+	case h.signal() <- struct{}{}:
+	default:
+	}
+}
+
+// viewers are those whose page is to be drawn, if anything has changed.
+func (h *home) viewers(now time.Time) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.again {
+		return nil
+	}
+	h.again = false
+	var all []string
+	for user, at := range h.opened {
+		if now.Sub(at) > homeLife {
+			delete(h.opened, user)
+			continue
+		}
+		all = append(all, user)
+	}
+	return all
+}
+
+// keepHomes draws the pages of those who look at them, some seconds after something has changed.
+func (r *run) keepHomes(ctx context.Context) {
+	r.p.home.mu.Lock()
+	wake := r.p.home.signal()
+	r.p.home.mu.Unlock()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+		}
+		if !hearing.Pause(ctx, homePause) {
+			return
+		}
+		for _, user := range r.p.home.viewers(r.p.clock()) {
+			if err := r.publish(ctx, user); err != nil {
+				r.p.log.Warn("App Home", "user", user, "error", err)
+				if wait := hearing.RetryAfter(err); wait > 0 {
+					r.p.home.changed() // once more, later
+					hearing.Pause(ctx, wait)
+				}
+			}
+		}
+	}
+}
+
+// publish draws somebody's App Home.
+func (r *run) publish(ctx context.Context, user string) error {
+	who, err := r.p.person(ctx, user)
+	if err != nil {
+		return err
+	}
+	page := r.hub.Page(ctx, who.Person)
+	api, err := r.p.api.bot()
+	if err != nil {
+		return err
+	}
+	_, err = api.PublishViewContext(ctx, slack.PublishViewContextRequest{
+		UserID: user,
+		View:   slack.HomeTabViewRequest{Type: slack.VTHomeTab, CallbackID: callbackHome, Blocks: slack.Blocks{BlockSet: r.p.page(ctx, page)}},
+	})
+	return why("App Home", err)
+}
+
+// page draws a page. What does not fit is left out: the lists in the channel have it all.
+func (p *Platform) page(ctx context.Context, page bot.Page) []slack.Block {
+	var items []bot.Message
+	for _, s := range page.Sections {
+		items = append(items, s.Items...)
+	}
+	v := p.painter(ctx, items...)
+	var all []slack.Block
+	n := 0
+	for i, s := range page.Sections {
+		var part []slack.Block
+		if i > 0 {
+			part = append(part, slack.NewDividerBlock())
+		}
+		part = append(part, slack.NewHeaderBlock(text(plain.Clip(plain.Line(s.Title), maxHeader))))
+		part = append(part, v.rich(s.Lines)...)
+		for _, m := range s.Items {
+			n++
+			part = append(part, v.blocks(m, place{about: s.Channel}, n)...)
+		}
+		if len(all)+len(part) > maxViewBlocks {
+			part = part[:max(0, maxViewBlocks-len(all))]
+		}
+		all = append(all, part...)
+	}
+	return all
+}

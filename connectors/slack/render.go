@@ -1,0 +1,488 @@
+package slack
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/slack-go/slack"
+
+	"groupmail/bot"
+	"groupmail/bot/plain"
+)
+
+// Slack's limits, in characters. https://docs.slack.dev/reference/block-kit/blocks
+const (
+	maxSection     = 3000
+	maxHeader      = 150
+	maxContext     = 2000
+	maxButton      = 75
+	maxOptions     = 100
+	maxOverflow    = 5
+	maxOption      = 75
+	maxConfirm     = 300
+	maxViewTitle   = 24
+	maxInput       = 3000
+	maxLabel       = 2000
+	maxPlaceholder = 150
+	maxBlocks      = 50 // of a message
+	maxViewBlocks  = 100
+
+	// maxNotice is below what chat.update takes: 4000.
+	maxNotice = 3000
+	// maxQuotes is how many sections of words from outside a message shows.
+	maxQuotes = 4
+	// maxLine is how long a part of a line of ours may be.
+	maxLine = 2000
+)
+
+// clippedNote stands below words that are not all of it.
+const clippedNote = "… there is more of it."
+
+// marks are the colours at the side of a message, which Slack's blocks do not have. The words beside
+// them say the same.
+var marks = map[bot.Tone]string{
+	bot.Yellow: "🟡", bot.Red: "🔴", bot.Green: "🟢", bot.Blue: "🔵", bot.Grey: "⚪", bot.GreyStruck: "⚫",
+}
+
+// painter draws messages with what it needs to know for that.
+type painter struct {
+	zone  *time.Location
+	now   time.Time
+	names map[string]string // of members, by id
+}
+
+// blocks draws m as it stands in a place. n makes the parts of several messages in one view unique.
+func (v painter) blocks(m bot.Message, at place, n int) []slack.Block {
+	var all []slack.Block
+	var head []bot.Line
+	if status := v.marked(m); len(status) > 0 {
+		head = append(head, status)
+	}
+	if title := plain.Line(m.Title); title != "" {
+		all = append(all, v.rich(head)...)
+		head = nil
+		all = append(all, slack.NewHeaderBlock(text(plain.Clip(title, maxHeader))))
+	}
+	all = append(all, v.rich(append(head, m.Lines...))...)
+	all = append(all, quote(m.Quote, m.Clipped)...)
+	all = append(all, v.footer(m.Footer)...)
+	if len(all) == 0 {
+		all = append(all, slack.NewSectionBlock(text(plain.Clip(v.notice(m), maxSection)), nil, nil))
+	}
+	return append(all, actions(m, at, n)...)
+}
+
+// marked is the status with its colour in front. The bot's own mark goes: one is enough.
+func (v painter) marked(m bot.Message) bot.Line {
+	mark := marks[m.Tone]
+	if mark == "" || len(m.Status) == 0 {
+		return m.Status
+	}
+	first := m.Status[0]
+	first.Text = strings.TrimLeft(first.Text, "●▲◆◇✓⊘ ")
+	return append(bot.Line{{Text: mark + " "}, first}, m.Status[1:]...)
+}
+
+// rich draws lines of ours. Nothing in them is parsed.
+func (v painter) rich(lines []bot.Line) []slack.Block {
+	var elements []slack.RichTextSectionElement
+	for _, l := range lines {
+		if len(l) == 0 {
+			continue
+		}
+		if len(elements) > 0 {
+			elements = append(elements, slack.NewRichTextSectionTextElement("\n", nil))
+		}
+		for _, s := range l {
+			if e := v.span(s); e != nil {
+				elements = append(elements, e)
+			}
+		}
+	}
+	if len(elements) == 0 {
+		return nil
+	}
+	return []slack.Block{slack.NewRichTextBlock("", slack.NewRichTextSection(elements...))}
+}
+
+func (v painter) span(s bot.Span) slack.RichTextSectionElement {
+	var style *slack.RichTextSectionTextStyle
+	if s.Strong || s.Code {
+		style = &slack.RichTextSectionTextStyle{Bold: s.Strong && !s.Code, Code: s.Code}
+	}
+	words := plain.Clip(strings.ReplaceAll(plain.Text(s.Text), "\n", " "), maxLine)
+	switch {
+	case s.URL != "" && words != "":
+		return slack.NewRichTextSectionLinkElement(s.URL, words, style)
+	case s.Member != "" && s.Ping:
+		return slack.NewRichTextSectionUserElement(s.Member, style)
+	case s.Member != "":
+		words = v.member(s)
+	case !s.Time.IsZero():
+		fallback := v.time(s)
+		return slack.NewRichTextSectionDateElement(s.Time.Unix(), dateFormat(s), nil, &fallback)
+	}
+	if words == "" {
+		return nil
+	}
+	return slack.NewRichTextSectionTextElement(words, style)
+}
+
+// dateFormat is how Slack shows a time, in the reader's zone.
+func dateFormat(s bot.Span) string {
+	if s.Second {
+		return "{time_secs}"
+	}
+	return "{date_short_pretty} {time}"
+}
+
+// time is what is shown where Slack cannot do it.
+func (v painter) time(s bot.Span) string {
+	t, now := s.Time.In(v.zone), v.now.In(v.zone)
+	clock := "15:04"
+	if s.Second {
+		clock = "15:04:05"
+	}
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format(clock)
+	}
+	return t.Format("2 Jan 2006 " + clock)
+}
+
+func (v painter) member(s bot.Span) string {
+	for _, name := range []string{v.names[s.Member], plain.Line(s.Text)} {
+		if name != "" {
+			return name
+		}
+	}
+	return "somebody"
+}
+
+// bare is a line without any markup; ok is false if it needs some.
+func (v painter) bare(l bot.Line) (words string, ok bool) {
+	var b strings.Builder
+	ok = true
+	for _, s := range l {
+		switch {
+		case s.Member != "":
+			b.WriteString(v.member(s))
+		case !s.Time.IsZero():
+			b.WriteString(v.time(s))
+		default:
+			b.WriteString(s.Text)
+		}
+		ok = ok && s.URL == "" && s.Time.IsZero() && !s.Code
+	}
+	return plain.Line(b.String()), ok
+}
+
+func (v painter) footer(l bot.Line) []slack.Block {
+	words, ok := v.bare(l)
+	switch {
+	case words == "":
+		return nil
+	case ok:
+		return []slack.Block{slack.NewContextBlock("", text(plain.Clip(words, maxContext)))}
+	}
+	return v.rich([]bot.Line{l})
+}
+
+// quote is words from outside, in sections of what Slack takes.
+func quote(words string, clipped bool) []slack.Block {
+	var all []slack.Block
+	rest := strings.TrimSpace(plain.Text(words))
+	for rest != "" && len(all) < maxQuotes {
+		var part string
+		part, rest = cut(rest, maxSection)
+		all = append(all, slack.NewSectionBlock(text(part), nil, nil))
+	}
+	if clipped || rest != "" {
+		all = append(all, slack.NewContextBlock("", text(clippedNote)))
+	}
+	return all
+}
+
+// cut cuts off at most n characters, between lines or words if it can.
+func cut(words string, n int) (part, rest string) {
+	if utf8.RuneCountInString(words) <= n {
+		return words, ""
+	}
+	end := len(string([]rune(words)[:n]))
+	for _, sep := range []string{"\n", " "} {
+		if i := strings.LastIndex(words[:end], sep); i > end/2 {
+			end = i
+			break
+		}
+	}
+	return strings.TrimRight(words[:end], " \n"), strings.TrimLeft(words[end:], "\n")
+}
+
+// text is words that Slack takes as they are: no markup, no emoji by name.
+func text(words string) *slack.TextBlockObject {
+	return slack.NewTextBlockObject(slack.PlainTextType, words, false, false)
+}
+
+// notice is what notifications show and screen readers read: of a card who, what and how it stands;
+// of a line in a thread what was said.
+func (v painter) notice(m bot.Message) string {
+	words := plain.Line(m.Notice)
+	for _, l := range append([]bot.Line{m.Status, {{Text: m.Title}}}, m.Lines...) {
+		if words == "" {
+			words, _ = v.bare(l)
+		}
+	}
+	if m.Root != "" || words == "" {
+		words = strings.TrimSpace(words + "\n" + strings.TrimSpace(plain.Text(m.Quote)))
+	}
+	return plain.Clip(words, maxNotice)
+}
+
+// escape keeps Slack from reading anything into a message's text.
+// https://docs.slack.dev/messaging/formatting-message-text/#escaping
+func escape(words string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(words)
+}
+
+// members are those whose names m shows without telling them.
+func members(messages ...bot.Message) []string {
+	var ids []string
+	for _, m := range messages {
+		for _, l := range append([]bot.Line{m.Status, m.Footer}, m.Lines...) {
+			for _, s := range l {
+				if s.Member != "" && !slices.Contains(ids, s.Member) {
+					ids = append(ids, s.Member)
+				}
+			}
+		}
+	}
+	return ids
+}
+
+// pressing is what the block of a message's buttons is called: Slack hands it back with each press.
+type pressing struct {
+	Key   string `json:"k,omitempty"` // of the message
+	About string `json:"c,omitempty"` // the channel that the buttons are about, if the message stands elsewhere
+	N     int    `json:"n,omitempty"` // of several messages in a view
+	// Opens are the buttons that a form is the answer to.
+	Opens []string `json:"o,omitempty"`
+	// Ask are the questions of menu items that ask first, by button.
+	Ask map[string]string `json:"q,omitempty"`
+}
+
+const maxBlockID = 255
+
+func (p pressing) blockID() string {
+	b, _ := json.Marshal(p) // strings and a number: cannot fail
+	if len(b) > maxBlockID && p.Ask != nil {
+		p.Ask = nil // they are asked in general words then
+		return p.blockID()
+	}
+	return string(b)
+}
+
+// actionID is a button's, unique in a view of several messages.
+func actionID(id string, n int) string {
+	if n == 0 {
+		return id
+	}
+	return fmt.Sprintf("%s.%d", id, n)
+}
+
+const menuID = "menu"
+
+// actions draws the buttons of m as it stands in a place.
+func actions(m bot.Message, at place, n int) []slack.Block {
+	mark := pressing{Key: m.Key, N: n}
+	var elements []slack.BlockElement
+	for i, b := range m.Buttons {
+		if len(b.Menu) > 0 {
+			for _, o := range b.Menu {
+				if o.Confirm != "" {
+					if mark.Ask == nil {
+						mark.Ask = map[string]string{}
+					}
+					mark.Ask[o.ID] = o.Confirm
+				}
+			}
+			elements = append(elements, menu(b, n))
+			continue
+		}
+		id := b.ID
+		if id == "" {
+			id = fmt.Sprintf("link%d", i)
+		}
+		e := slack.NewButtonBlockElement(actionID(id, n), b.Value, text(plain.Clip(plain.Line(b.Label), maxButton)))
+		e.URL = b.URL
+		if title := plain.Line(m.Title); title != "" {
+			e.AccessibilityLabel = plain.Clip(plain.Line(b.Label)+": "+title, maxButton)
+		}
+		if b.Style != bot.Default {
+			e.Style = slack.Style(b.Style)
+		}
+		if b.Confirm != "" {
+			e.Confirm = confirm(b)
+		}
+		if b.Opens {
+			mark.Opens = append(mark.Opens, b.ID)
+		}
+		elements = append(elements, e)
+	}
+	if len(elements) == 0 {
+		return nil
+	}
+	if at.about != at.channel {
+		mark.About = at.about
+	}
+	return []slack.Block{slack.NewActionBlock(mark.blockID(), elements...)}
+}
+
+func confirm(b bot.Button) *slack.ConfirmationBlockObject {
+	label := plain.Clip(plain.Line(b.Label), 30)
+	c := slack.NewConfirmationBlockObject(text(label), text(plain.Clip(plain.Line(b.Confirm), maxConfirm)), text(label), text("Cancel"))
+	if b.Style == bot.Danger {
+		c.Style = slack.StyleDanger
+	}
+	return c
+}
+
+// menu draws what a button opens. Items that ask first do so in a modal: a menu can ask only for all.
+func menu(b bot.Button, n int) slack.BlockElement {
+	var options []*slack.OptionBlockObject
+	for _, o := range b.Menu {
+		value := o.ID + " " + flags(o) + " " + o.Value
+		options = append(options, slack.NewOptionBlockObject(value, text(plain.Clip(plain.Line(o.Label), maxOption)), nil))
+	}
+	if len(options) <= maxOverflow {
+		return slack.NewOverflowBlockElement(actionID(menuID, n), options...)
+	}
+	return slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text(plain.Clip(plain.Line(b.Label), maxPlaceholder)), actionID(menuID, n), options...)
+}
+
+// flags say of an item in a menu what a button says of itself: "o" it opens a form, "c" it asks first.
+func flags(b bot.Button) string {
+	f := "-"
+	if b.Opens {
+		f += "o"
+	}
+	if b.Confirm != "" {
+		f += "c"
+	}
+	return f
+}
+
+// valueID is the action of the one element of an input block, whose block is called by the field's name.
+const valueID = "value"
+
+// modal draws a form. values are what was typed already, fault what is wrong with all of it.
+func (v painter) modal(f bot.Form, kept string, values map[string]string, fault string) slack.ModalViewRequest {
+	var blocks []slack.Block
+	if fault != "" {
+		blocks = append(blocks, v.rich([]bot.Line{{{Text: "⚠ " + fault, Strong: true}}})...)
+	}
+	blocks = append(blocks, v.rich(f.Intro)...)
+	blocks = append(blocks, quote(plain.Clip(f.Quote, maxSection), false)...)
+	for _, field := range f.Fields {
+		if value, ok := values[field.Name]; ok {
+			field.Value = value
+		}
+		blocks = append(blocks, input(field))
+	}
+	if len(blocks) > maxViewBlocks {
+		blocks = blocks[:maxViewBlocks]
+	}
+	submit := plain.Clip(plain.Line(f.Submit), maxViewTitle)
+	if submit == "" {
+		submit = "OK"
+	}
+	return slack.ModalViewRequest{
+		Type: slack.VTModal, CallbackID: callbackForm, PrivateMetadata: kept,
+		Title: text(viewTitle(f.Title)), Submit: text(submit), Close: text("Cancel"), Blocks: slack.Blocks{BlockSet: blocks},
+	}
+}
+
+func viewTitle(title string) string {
+	if title = plain.Clip(plain.Line(title), maxViewTitle); title == "" {
+		return "GroupMail"
+	}
+	return title
+}
+
+// note is a modal that only says something.
+func note(title string, blocks []slack.Block) slack.ModalViewRequest {
+	if len(blocks) > maxViewBlocks {
+		blocks = blocks[:maxViewBlocks]
+	}
+	return slack.ModalViewRequest{
+		Type: slack.VTModal, CallbackID: callbackNote, Title: text(viewTitle(title)), Close: text("Close"), Blocks: slack.Blocks{BlockSet: blocks},
+	}
+}
+
+func input(f bot.FormField) slack.Block {
+	label := plain.Clip(plain.Line(f.Label), maxLabel)
+	if label == "" {
+		label = f.Name
+	}
+	var element slack.BlockElement
+	switch f.Kind {
+	case bot.Select:
+		element = choice(f)
+	case bot.Check:
+		option := slack.NewOptionBlockObject("true", text(plain.Clip(label, maxOption)), nil)
+		boxes := slack.NewCheckboxGroupsBlockElement(valueID, option)
+		if f.Value == "true" {
+			boxes.InitialOptions = []*slack.OptionBlockObject{option}
+		}
+		element = boxes
+	default:
+		field := slack.NewPlainTextInputBlockElement(nil, valueID)
+		field.Multiline = f.Kind == bot.Long
+		field.MaxLength = maxInput
+		if f.Max > 0 {
+			field.MaxLength = min(f.Max, maxInput)
+		}
+		value := plain.Text(f.Value)
+		if !field.Multiline {
+			value = plain.Line(value)
+		}
+		field.InitialValue = plain.Clip(value, field.MaxLength)
+		element = field
+	}
+	var hint *slack.TextBlockObject
+	if f.Help != "" {
+		hint = text(plain.Clip(plain.Line(f.Help), maxLabel))
+	}
+	block := slack.NewInputBlock(f.Name, text(label), hint, element)
+	block.Optional = !f.Required
+	return block
+}
+
+// choice is one of at most ten thousand.
+func choice(f bot.FormField) slack.BlockElement {
+	var options []*slack.OptionBlockObject
+	var initial *slack.OptionBlockObject
+	for _, o := range f.Options {
+		option := slack.NewOptionBlockObject(o.Value, text(plain.Clip(plain.Line(o.Label), maxOption)), nil)
+		options = append(options, option)
+		if o.Value == f.Value {
+			initial = option
+		}
+	}
+	element := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text("Choose"), valueID)
+	element.InitialOption = initial
+	if len(options) <= maxOptions {
+		element.Options = options
+		return element
+	}
+	for group := range slices.Chunk(options, maxOptions) {
+		if len(element.OptionGroups) == maxOptions {
+			break
+		}
+		label := plain.Clip(group[0].Text.Text+" …", maxOption)
+		element.OptionGroups = append(element.OptionGroups, slack.NewOptionGroupBlockElement(text(label), group...))
+	}
+	return element
+}
