@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -138,6 +139,10 @@ func why(what string, err error) error {
 		err = errors.Join(bot.ErrNoAccess, err)
 	case is(err, "file_uploads_disabled", "file_upload_size_restricted", "storage_limit_reached", "blocked_file_type", "msg_too_long", "msg_blocks_too_long"):
 		err = errors.Join(bot.ErrTooMuch, err)
+	}
+	var refusal slack.SlackErrorResponse
+	if errors.As(err, &refusal) && len(refusal.ResponseMetadata.Messages) > 0 {
+		err = fmt.Errorf("%w (%s)", err, strings.Join(refusal.ResponseMetadata.Messages, "; "))
 	}
 	return fmt.Errorf("slack: %s: %w", what, err)
 }

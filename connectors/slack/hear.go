@@ -158,7 +158,7 @@ func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m
 	if u.Kind == bot.Deleted {
 		return said, true, nil
 	}
-	said.Text, said.ToBot = r.p.heard(ctx, m.Text, r.me.UserID)
+	said.Text, said.ToBot = r.p.heard(ctx, m.Text, r.me)
 	for _, f := range m.Files {
 		if f.Mode == "tombstone" || f.Mode == "hidden_by_limit" {
 			continue
@@ -174,14 +174,14 @@ func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m
 
 // marked is what stands in angle brackets in a message's text: <@U1>, <#C1|name>, <!here>,
 // <!date^…|words>, <https://x|words>. https://docs.slack.dev/messaging/formatting-message-text
-var marked = regexp.MustCompile(`<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>`)
+var marked = regexp.MustCompile(`<(?:([@#!])|[a-zA-Z][a-zA-Z0-9+.-]*:)([^<>|]*)(?:\|([^<>]*))?>`)
 
 // heard turns what a person typed into what a reader sees, as plain text: mentions become names, links
 // stand in full, emoji codes become emoji, marks of emphasis go. toBot tells whether it began with our
 // mention, which is then gone.
-func (p *Platform) heard(ctx context.Context, words, me string) (text string, toBot bool) {
+func (p *Platform) heard(ctx context.Context, words string, me *slack.AuthTestResponse) (text string, toBot bool) {
 	words = strings.TrimSpace(words)
-	if rest, ok := strings.CutPrefix(words, "<@"+me); ok {
+	if rest, ok := strings.CutPrefix(words, "<@"+me.UserID); ok {
 		if end := strings.IndexByte(rest, '>'); end >= 0 && (end == 0 || rest[0] == '|') {
 			words, toBot = strings.TrimLeft(rest[end+1:], ",:. \n"), true
 		}
@@ -193,6 +193,9 @@ func (p *Platform) heard(ctx context.Context, words, me string) (text string, to
 		kind, target, label := parts[1], parts[2], parts[3]
 		switch kind {
 		case "@":
+			if target == me.UserID {
+				return "@" + me.User
+			}
 			if who, err := p.person(ctx, target); err == nil {
 				return "@" + who.Name
 			}
@@ -205,7 +208,8 @@ func (p *Platform) heard(ctx context.Context, words, me string) (text string, to
 			}
 			return label
 		}
-		address := strings.TrimPrefix(target, "mailto:")
+		address, _, _ := strings.Cut(strings.Trim(m, "<>"), "|")
+		address = strings.TrimPrefix(address, "mailto:")
 		address = strings.TrimPrefix(address, "tel:")
 		if label == "" || label == address || "http://"+label == address || "https://"+label == address {
 			return firstOf(label, address)

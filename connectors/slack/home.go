@@ -131,7 +131,7 @@ func (p *Platform) page(ctx context.Context, page bot.Page) []slack.Block {
 		if i > 0 {
 			part = append(part, slack.NewDividerBlock())
 		}
-		part = append(part, slack.NewHeaderBlock(text(plain.Clip(plain.Line(s.Title), maxHeader))))
+		part = append(part, slack.NewHeaderBlock(text(plain.Line(s.Title), maxHeader)))
 		part = append(part, v.rich(s.Lines)...)
 		for _, m := range s.Items {
 			n++

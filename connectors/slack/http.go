@@ -103,6 +103,10 @@ func (p *Platform) httpInteractive(w http.ResponseWriter, q request) {
 		return
 	}
 	said, err := q.run.interactive([]byte(form.Get("payload")))
+	if errors.Is(err, errEnding) {
+		http.Error(w, starting, http.StatusServiceUnavailable)
+		return
+	}
 	if err != nil {
 		p.log.Error("interaction", "error", err)
 	}
@@ -119,10 +123,15 @@ func (p *Platform) httpCommand(w http.ResponseWriter, q request) {
 		answer(w, map[string]string{"response_type": slack.ResponseTypeEphemeral, "text": starting})
 		return
 	}
-	answer(w, q.run.slash(slack.SlashCommand{
+	err = q.run.slash(slack.SlashCommand{
 		TeamID: form.Get("team_id"), ChannelID: form.Get("channel_id"), UserID: form.Get("user_id"), UserName: form.Get("user_name"),
 		Command: form.Get("command"), Text: form.Get("text"), ResponseURL: form.Get("response_url"), TriggerID: form.Get("trigger_id"),
-	}))
+	})
+	if err != nil {
+		http.Error(w, starting, http.StatusServiceUnavailable)
+		return
+	}
+	answer(w, nil)
 }
 
 // answer answers a request; nil is an empty answer.

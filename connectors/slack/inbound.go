@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -8,6 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +40,8 @@ const (
 	ackTime = 2500 * time.Millisecond
 	// openTime is after which a modal is opened that is filled later: a trigger counts for three seconds.
 	openTime = 700 * time.Millisecond
+	// lastWords is how long connections stay after the last acknowledgement was given.
+	lastWords = 250 * time.Millisecond
 	// callTime is how long the whole of it may take.
 	callTime = 60 * time.Second
 )
@@ -74,28 +80,49 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 	r := &run{p: p, hub: hub, me: me, ctx: ctx}
 	r.hearing = hearing.New(r, hub, p.log)
 	p.gateway.open(r)
-	defer r.hearing.Wait()
-	defer r.wg.Wait()
-	defer p.gateway.shut()
 	for _, channel := range hub.Boards() {
 		r.hearing.Listen(ctx, channel)
 	}
 	r.wg.Go(func() { r.keepHomes(ctx) })
+	// The connections stay until everything that came over them is acknowledged.
+	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	defer disconnect()
 	if p.cfg.AppToken != nil {
-		r.sockets(ctx)
+		r.sockets(connected)
 	}
 	<-ctx.Done()
+	p.gateway.shut()
+	if p.cfg.AppToken != nil {
+		// The library does not say when an acknowledgement is written.
+		time.Sleep(lastWords)
+	}
+	disconnect()
+	r.wg.Wait()
+	r.hearing.Wait()
 	return nil
 }
 
-// background does something that nobody waits for but Run. What is begun is finished.
-func (r *run) background(f func(ctx context.Context)) {
-	r.wg.Go(func() {
+// background does something that nobody waits for but Run. What is begun is finished; when Run ends
+// nothing more is begun, and false returned.
+func (r *run) background(f func(ctx context.Context)) bool {
+	running, leave := r.p.gateway.enter()
+	if running != r {
+		if running != nil {
+			leave()
+		}
+		return false
+	}
+	go func() {
+		defer leave()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
 		defer cancel()
 		f(ctx)
-	})
+	}()
+	return true
 }
+
+// errEnding refuses what comes while Run ends: it is not acknowledged, and done again by whoever did it.
+var errEnding = errors.New("slack: GroupMail is being stopped")
 
 // forgetSelf makes the bot ask anew who it is.
 func (p *Platform) forgetSelf() {
@@ -106,11 +133,11 @@ func (p *Platform) forgetSelf() {
 
 // within returns what f gives if it takes no longer than d; f goes on all the same, and late gets what
 // it gave then.
-func within[T any](r *run, d time.Duration, f func(ctx context.Context) T, late func(ctx context.Context, t T)) (t T, ok bool) {
+func within[T any](r *run, d time.Duration, f func(ctx context.Context) T, late func(ctx context.Context, t T)) (t T, ok bool, err error) {
 	done := make(chan T, 1)
 	var mu sync.Mutex
 	waited := false // too long
-	r.background(func(ctx context.Context) {
+	begun := r.background(func(ctx context.Context) {
 		t := f(ctx)
 		mu.Lock()
 		over := waited
@@ -122,21 +149,24 @@ func within[T any](r *run, d time.Duration, f func(ctx context.Context) T, late 
 			late(ctx, t)
 		}
 	})
+	if !begun {
+		return t, false, errEnding
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case t = <-done:
-		return t, true
+		return t, true, nil
 	case <-timer.C:
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	select {
 	case t = <-done: // just so
-		return t, true
+		return t, true, nil
 	default:
 		waited = true
-		return t, false
+		return t, false, nil
 	}
 }
 
@@ -157,7 +187,7 @@ func (r *run) interactive(raw []byte) (any, error) {
 	case slack.InteractionTypeViewSubmission:
 		return r.submitted(c)
 	case slack.InteractionTypeMessageAction:
-		r.shortcut(c)
+		return nil, r.shortcut(c)
 	}
 	return nil, nil
 }
@@ -176,7 +206,7 @@ func (r *run) press(c slack.InteractionCallback, a *slack.BlockAction) error {
 		return nil // a link, or a field of a form: nothing to do
 	}
 	id, _, _ := strings.Cut(a.ActionID, ".")
-	b := pressed{id: id, value: a.Value, label: a.Text.Text}
+	b := pressed{id: id, value: a.Value, label: html.UnescapeString(a.Text.Text)}
 	if id == menuID {
 		parts := strings.SplitN(a.SelectedOption.Value, " ", 3)
 		if len(parts) != 3 {
@@ -184,7 +214,7 @@ func (r *run) press(c slack.InteractionCallback, a *slack.BlockAction) error {
 		}
 		b = pressed{id: parts[0], value: parts[2], opens: strings.Contains(parts[1], "o")}
 		if a.SelectedOption.Text != nil {
-			b.label = a.SelectedOption.Text.Text
+			b.label = html.UnescapeString(a.SelectedOption.Text.Text)
 		}
 		if strings.Contains(parts[1], "c") {
 			if b.question = mark.Ask[b.id]; b.question == "" {
@@ -218,13 +248,12 @@ func (r *run) press(c slack.InteractionCallback, a *slack.BlockAction) error {
 		Event: "press:" + digest(c.TriggerID, a.ActionID, a.ActionTs), Channel: at.about, Message: at.message,
 		Key: mark.Key, Button: b.id, Value: b.value,
 	}
-	r.clicked(at, click, b)
-	return nil
+	return r.clicked(at, click, b)
 }
 
 // clicked tells the hub of a press and shows its answer. A press that a form is the answer to gets one
 // in time, however long the hub takes: an empty one, which is filled when the form is there.
-func (r *run) clicked(at place, click bot.Click, b pressed) {
+func (r *run) clicked(at place, click bot.Click, b pressed) error {
 	limit := ackTime
 	if b.opens {
 		limit = openTime
@@ -238,29 +267,31 @@ func (r *run) clicked(at place, click bot.Click, b pressed) {
 		return r.hub.Click(ctx, click)
 	}
 	opened := make(chan string, 1) // the id of the empty modal; "" if there is none
-	answer, ok := within(r, limit, do, func(ctx context.Context, a bot.Answer) {
+	answer, ok, err := within(r, limit, do, func(ctx context.Context, a bot.Answer) {
 		if b.opens {
 			at.view, at.trigger = <-opened, ""
 		}
 		r.answer(ctx, at, b.label, a)
 	})
-	if ok {
+	switch {
+	case err != nil:
+		return err
+	case ok:
 		// Slack's own request is answered when this is done, which is soon: one call.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
 		defer cancel()
 		r.answer(ctx, at, b.label, answer)
-		return
-	}
-	if b.opens {
+	case b.opens:
 		opened <- r.openEmpty(at, b.label)
 	}
+	return nil
 }
 
 // openEmpty opens a modal that is filled later.
 func (r *run) openEmpty(at place, title string) (view string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), ackTime)
 	defer cancel()
-	v, err := r.open(ctx, at.trigger, note(title, []slack.Block{slack.NewSectionBlock(text("One moment…"), nil, nil)}))
+	v, err := r.open(ctx, at.trigger, note(title, []slack.Block{slack.NewSectionBlock(text("One moment…", maxSection), nil, nil)}))
 	if err != nil {
 		r.p.log.Warn("open a modal", "error", err)
 		return ""
@@ -312,7 +343,7 @@ func (r *run) show(ctx context.Context, at place, title string, a bot.Answer) er
 	switch {
 	case a.Whisper == nil:
 		if modal && a.Form == nil {
-			done := note(title, []slack.Block{slack.NewSectionBlock(text("✓ Done."), nil, nil)})
+			done := note(title, []slack.Block{slack.NewSectionBlock(text("✓ Done.", maxSection), nil, nil)})
 			faults = append(faults, r.fill(ctx, at.view, done))
 		}
 	case modal && a.Form == nil:
@@ -365,18 +396,35 @@ func (r *run) tell(ctx context.Context, at place, m bot.Message) error {
 	return r.p.whisper(ctx, at, m)
 }
 
-// respond answers a press or command at the address that came with it.
+// respond answers a press or command at the address that came with it, which takes five answers in half
+// an hour. The library's own way adds empty metadata, which Slack refuses.
+// https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
 func (r *run) respond(ctx context.Context, at place, m bot.Message, replace bool) error {
-	api, err := r.p.api.bot()
+	v := r.p.painter(ctx, m)
+	body, err := json.Marshal(struct {
+		ResponseType string        `json:"response_type"`
+		Replace      bool          `json:"replace_original"`
+		Text         string        `json:"text"`
+		Blocks       []slack.Block `json:"blocks"`
+	}{slack.ResponseTypeEphemeral, replace, escape(v.notice(m)), v.message(m, at)})
 	if err != nil {
 		return err
 	}
-	options := append(r.p.options(ctx, at, m), slack.MsgOptionResponseURL(at.response, slack.ResponseTypeEphemeral))
-	if replace {
-		options = append(options, slack.MsgOptionReplaceOriginal(at.response))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.response, bytes.NewReader(body))
+	if err != nil {
+		return err
 	}
-	_, _, _, err = api.SendMessageContext(ctx, at.channel, options...)
-	return why("respond", err)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := r.p.api.calls.http.Do(req)
+	if err != nil {
+		return why("respond", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		words, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
+		return fmt.Errorf("slack: respond: %s: %s", resp.Status, plain.Line(string(words)))
+	}
+	return nil
 }
 
 // failed words an error for the person, with a reference that finds it in the log.
@@ -416,9 +464,9 @@ func (r *run) ask(at place, mark pressing, b pressed) {
 		Channel: at.channel, About: at.about, Thread: at.thread, Message: at.message,
 		Key: mark.Key, Button: b.id, Value: b.value, Nonce: rand.Text(),
 	}
-	view := note(b.label, []slack.Block{slack.NewSectionBlock(text(plain.Clip(plain.Line(b.question), maxSection)), nil, nil)})
+	view := note(b.label, []slack.Block{slack.NewSectionBlock(text(plain.Line(b.question), maxSection), nil, nil)})
 	view.CallbackID, view.PrivateMetadata = callbackQuestion, k.String()
-	view.Submit, view.Close = text(viewTitle(b.label)), text("Cancel")
+	view.Submit, view.Close = text(viewTitle(b.label), maxViewTitle), text("Cancel", maxViewTitle)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), ackTime)
 	defer cancel()
 	if _, err := r.open(ctx, at.trigger, view); err != nil {
@@ -434,10 +482,9 @@ func (r *run) submitted(c slack.InteractionCallback) (any, error) {
 	}
 	at := place{channel: k.Channel, about: k.About, thread: k.Thread, message: k.Message, user: c.User.ID, trigger: c.TriggerID}
 	if c.View.CallbackID == callbackQuestion {
-		r.clicked(at, bot.Click{
+		return nil, r.clicked(at, bot.Click{
 			Event: "press:" + k.Nonce, Channel: k.About, Message: k.Message, Key: k.Key, Button: k.Button, Value: k.Value,
-		}, pressed{id: k.Button, label: k.Button})
-		return nil, nil
+		}, pressed{id: k.Button, label: viewWords(c.View)})
 	}
 	if c.View.CallbackID != callbackForm {
 		return nil, nil
@@ -453,9 +500,12 @@ func (r *run) submitted(c slack.InteractionCallback) (any, error) {
 		s.Who = who.Person
 		return r.hub.Submit(ctx, s)
 	}
-	answer, ok := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.submittedLate(ctx, at, c.View, k, s.Values, a) })
+	answer, ok, err := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.submittedLate(ctx, at, c.View, k, s.Values, a) })
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
-		view := note(viewWords(c.View), []slack.Block{slack.NewSectionBlock(text("One moment…"), nil, nil)})
+		view := note(viewWords(c.View), []slack.Block{slack.NewSectionBlock(text("One moment…", maxSection), nil, nil)})
 		return slack.NewUpdateViewSubmissionResponse(&view), nil
 	}
 	return r.submittedSoon(at, c.View, k, s.Values, answer), nil
@@ -484,7 +534,7 @@ func (r *run) submittedSoon(at place, view slack.View, k keeping, typed map[stri
 				r.p.log.Error("next form", "error", err)
 			}
 		})
-		wait := note(viewWords(view), []slack.Block{slack.NewSectionBlock(text("One moment…"), nil, nil)})
+		wait := note(viewWords(view), []slack.Block{slack.NewSectionBlock(text("One moment…", maxSection), nil, nil)})
 		return slack.NewUpdateViewSubmissionResponse(&wait)
 	}
 	return answer
@@ -502,7 +552,7 @@ func (r *run) submittedLate(ctx context.Context, at place, view slack.View, k ke
 		next = &form
 	}
 	if next == nil {
-		done := note(viewWords(view), []slack.Block{slack.NewSectionBlock(text("✓ Done."), nil, nil)})
+		done := note(viewWords(view), []slack.Block{slack.NewSectionBlock(text("✓ Done.", maxSection), nil, nil)})
 		next = &done
 		r.said(ctx, at, a)
 	}
@@ -552,7 +602,7 @@ func again(view slack.View, k keeping, typed map[string]string, fault string) sl
 			prefill(in, typed[in.BlockID])
 		}
 	}
-	warning := slack.NewSectionBlock(text(plain.Clip("⚠ "+plain.Line(fault), maxSection)), nil, nil, slack.SectionBlockOptionBlockID(faultID))
+	warning := slack.NewSectionBlock(text("⚠ "+plain.Line(fault), maxSection), nil, nil, slack.SectionBlockOptionBlockID(faultID))
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callbackForm, PrivateMetadata: k.String(), Title: view.Title, Submit: view.Submit, Close: view.Close,
 		Blocks: slack.Blocks{BlockSet: append([]slack.Block{warning}, blocks...)},
@@ -588,7 +638,7 @@ func viewWords(v slack.View) string {
 	if v.Title == nil {
 		return ""
 	}
-	return v.Title.Text
+	return html.UnescapeString(v.Title.Text)
 }
 
 // values are what was filled in, by field.
@@ -615,9 +665,9 @@ func values(v slack.View) map[string]string {
 }
 
 // shortcut is "Send to the customer", used on a message: as if it had begun with the bot's name.
-func (r *run) shortcut(c slack.InteractionCallback) {
+func (r *run) shortcut(c slack.InteractionCallback) error {
 	if c.CallbackID != ShortcutSend {
-		return
+		return nil
 	}
 	at := place{channel: c.Channel.ID, about: c.Channel.ID, user: c.User.ID, response: c.ResponseURL}
 	m := c.Message
@@ -630,7 +680,7 @@ func (r *run) shortcut(c slack.InteractionCallback) {
 	case m.User != c.User.ID:
 		refuse = "This was written by somebody else. Only they can send it; or write it in your own words."
 	}
-	r.background(func(ctx context.Context) {
+	begun := r.background(func(ctx context.Context) {
 		if refuse == "" {
 			u := r.utterance(c.Channel.ID, bot.Written, m.Msg)
 			u.Event = "send:" + c.Channel.ID + ":" + m.Timestamp
@@ -648,10 +698,14 @@ func (r *run) shortcut(c slack.InteractionCallback) {
 			r.p.log.Error("answer to a shortcut", "user", at.user, "error", err)
 		}
 	})
+	if !begun {
+		return errEnding
+	}
+	return nil
 }
 
-// slash is a slash command. It returns what Slack's request is answered with; nil is an empty answer.
-func (r *run) slash(c slack.SlashCommand) any {
+// slash is a slash command. Slack's request is answered empty; what there is to say comes after.
+func (r *run) slash(c slack.SlashCommand) error {
 	at := place{channel: c.ChannelID, about: c.ChannelID, user: c.UserID, trigger: c.TriggerID, response: c.ResponseURL}
 	command := bot.Command{
 		Event: "command:" + digest(c.TriggerID), Channel: c.ChannelID, Name: strings.TrimPrefix(c.Command, "/"),
@@ -662,16 +716,16 @@ func (r *run) slash(c slack.SlashCommand) any {
 			return r.failed("who typed a command", err)
 		}
 		command.Who = who.Person
-		command.Text, _ = r.p.heard(ctx, c.Text, r.me.UserID)
+		command.Text, _ = r.p.heard(ctx, c.Text, r.me)
 		return r.hub.Command(ctx, command)
 	}
-	answer, ok := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.answer(ctx, at, c.Command, a) })
+	answer, ok, err := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.answer(ctx, at, c.Command, a) })
 	if ok {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
 		defer cancel()
 		r.answer(ctx, at, c.Command, answer)
 	}
-	return nil
+	return err
 }
 
 func digest(parts ...string) string {

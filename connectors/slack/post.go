@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -40,14 +41,10 @@ func (p *Platform) painter(ctx context.Context, messages ...bot.Message) painter
 // options are what a message is made of.
 func (p *Platform) options(ctx context.Context, at place, m bot.Message) []slack.MsgOption {
 	v := p.painter(ctx, m)
-	blocks := v.blocks(m, at, 0)
-	if len(blocks) > maxBlocks {
-		blocks = append(blocks[:maxBlocks-1:maxBlocks-1], blocks[len(blocks)-1])
-	}
 	options := []slack.MsgOption{
 		// With parse=none and escaped, Slack finds neither mentions nor links in it.
-		slack.MsgOptionText(escape(v.notice(m)), false), slack.MsgOptionParse(false), slack.MsgOptionLinkNames(false),
-		slack.MsgOptionBlocks(blocks...),
+		slack.MsgOptionText(escape(v.notice(m)), false), slack.MsgOptionParse(false),
+		slack.MsgOptionBlocks(v.message(m, at)...),
 	}
 	if m.Key != "" {
 		options = append(options, slack.MsgOptionMetadata(slack.SlackMetadata{
@@ -89,6 +86,7 @@ func (p *Platform) post(ctx context.Context, at place, m bot.Message) (string, e
 	if err != nil {
 		return "", why("post", err)
 	}
+	p.versions.drawn(at.channel+ts, m.Version)
 	p.home.changed()
 	if at.thread == "" {
 		at.thread = ts
@@ -161,15 +159,44 @@ func (p *Platform) Redraw(ctx context.Context, channel, message string, m bot.Me
 }
 
 func (p *Platform) redraw(ctx context.Context, at place, message string, m bot.Message) error {
+	if !p.versions.newer(at.channel+message, m.Version) {
+		return nil
+	}
 	api, err := p.api.bot()
 	if err != nil {
 		return err
 	}
 	_, _, _, err = api.UpdateMessageContext(ctx, at.channel, message, p.options(ctx, at, m)...)
 	if err == nil {
+		p.versions.drawn(at.channel+message, m.Version)
 		p.home.changed()
 	}
 	return why("redraw", err)
+}
+
+// versions remembers which version each message shows, so that an older one never takes the place of a
+// newer one.
+type versions struct {
+	mu       sync.Mutex
+	now, old map[string]int64
+}
+
+const versionsMost = 20_000 // in each half
+
+// newer tells whether nothing newer than v is shown.
+func (c *versions) newer(message string, v int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return v >= max(c.now[message], c.old[message])
+}
+
+func (c *versions) drawn(message string, v int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now == nil || len(c.now) >= versionsMost {
+		c.now, c.old = map[string]int64{}, c.now
+	}
+	c.now[message] = max(c.now[message], v)
 }
 
 // whisper shows a message to one member alone.

@@ -24,6 +24,7 @@ const (
 	maxOverflow    = 5
 	maxOption      = 75
 	maxConfirm     = 300
+	maxConfirmWord = 30
 	maxViewTitle   = 24
 	maxInput       = 3000
 	maxLabel       = 2000
@@ -55,6 +56,15 @@ type painter struct {
 	names map[string]string // of members, by id
 }
 
+// message draws m as a message of its own.
+func (v painter) message(m bot.Message, at place) []slack.Block {
+	blocks := v.blocks(m, at, 0)
+	if len(blocks) > maxBlocks { // the buttons stay
+		blocks = append(blocks[:maxBlocks-1:maxBlocks-1], blocks[len(blocks)-1])
+	}
+	return blocks
+}
+
 // blocks draws m as it stands in a place. n makes the parts of several messages in one view unique.
 func (v painter) blocks(m bot.Message, at place, n int) []slack.Block {
 	var all []slack.Block
@@ -65,13 +75,13 @@ func (v painter) blocks(m bot.Message, at place, n int) []slack.Block {
 	if title := plain.Line(m.Title); title != "" {
 		all = append(all, v.rich(head)...)
 		head = nil
-		all = append(all, slack.NewHeaderBlock(text(plain.Clip(title, maxHeader))))
+		all = append(all, slack.NewHeaderBlock(text(title, maxHeader)))
 	}
 	all = append(all, v.rich(append(head, m.Lines...))...)
 	all = append(all, quote(m.Quote, m.Clipped)...)
 	all = append(all, v.footer(m.Footer)...)
 	if len(all) == 0 {
-		all = append(all, slack.NewSectionBlock(text(plain.Clip(v.notice(m), maxSection)), nil, nil))
+		all = append(all, slack.NewSectionBlock(text(v.notice(m), maxSection), nil, nil))
 	}
 	return append(all, actions(m, at, n)...)
 }
@@ -186,7 +196,7 @@ func (v painter) footer(l bot.Line) []slack.Block {
 	case words == "":
 		return nil
 	case ok:
-		return []slack.Block{slack.NewContextBlock("", text(plain.Clip(words, maxContext)))}
+		return []slack.Block{slack.NewContextBlock("", text(words, maxContext))}
 	}
 	return v.rich([]bot.Line{l})
 }
@@ -198,10 +208,10 @@ func quote(words string, clipped bool) []slack.Block {
 	for rest != "" && len(all) < maxQuotes {
 		var part string
 		part, rest = cut(rest, maxSection)
-		all = append(all, slack.NewSectionBlock(text(part), nil, nil))
+		all = append(all, slack.NewSectionBlock(text(part, maxSection), nil, nil))
 	}
 	if clipped || rest != "" {
-		all = append(all, slack.NewContextBlock("", text(clippedNote)))
+		all = append(all, slack.NewContextBlock("", text(clippedNote, maxContext)))
 	}
 	return all
 }
@@ -221,9 +231,14 @@ func cut(words string, n int) (part, rest string) {
 	return strings.TrimRight(words[:end], " \n"), strings.TrimLeft(words[end:], "\n")
 }
 
-// text is words that Slack takes as they are: no markup, no emoji by name.
-func text(words string) *slack.TextBlockObject {
-	return slack.NewTextBlockObject(slack.PlainTextType, words, false, false)
+// text is words that Slack shows as they are, at most n characters of them: no markup, no emoji by
+// name. Slack keeps & < > escaped in such words, too.
+func text(words string, n int) *slack.TextBlockObject {
+	words = plain.Clip(words, n)
+	for utf8.RuneCountInString(escape(words)) > n {
+		words = plain.Clip(words, utf8.RuneCountInString(words)-1-(utf8.RuneCountInString(escape(words))-n)/4)
+	}
+	return slack.NewTextBlockObject(slack.PlainTextType, escape(words), false, false)
 }
 
 // notice is what notifications show and screen readers read: of a card who, what and how it stands;
@@ -315,7 +330,7 @@ func actions(m bot.Message, at place, n int) []slack.Block {
 		if id == "" {
 			id = fmt.Sprintf("link%d", i)
 		}
-		e := slack.NewButtonBlockElement(actionID(id, n), b.Value, text(plain.Clip(plain.Line(b.Label), maxButton)))
+		e := slack.NewButtonBlockElement(actionID(id, n), b.Value, text(plain.Line(b.Label), maxButton))
 		e.URL = b.URL
 		if title := plain.Line(m.Title); title != "" {
 			e.AccessibilityLabel = plain.Clip(plain.Line(b.Label)+": "+title, maxButton)
@@ -342,7 +357,7 @@ func actions(m bot.Message, at place, n int) []slack.Block {
 
 func confirm(b bot.Button) *slack.ConfirmationBlockObject {
 	label := plain.Clip(plain.Line(b.Label), 30)
-	c := slack.NewConfirmationBlockObject(text(label), text(plain.Clip(plain.Line(b.Confirm), maxConfirm)), text(label), text("Cancel"))
+	c := slack.NewConfirmationBlockObject(text(label, maxConfirmWord), text(plain.Line(b.Confirm), maxConfirm), text(label, maxConfirmWord), text("Cancel", maxConfirmWord))
 	if b.Style == bot.Danger {
 		c.Style = slack.StyleDanger
 	}
@@ -354,12 +369,12 @@ func menu(b bot.Button, n int) slack.BlockElement {
 	var options []*slack.OptionBlockObject
 	for _, o := range b.Menu {
 		value := o.ID + " " + flags(o) + " " + o.Value
-		options = append(options, slack.NewOptionBlockObject(value, text(plain.Clip(plain.Line(o.Label), maxOption)), nil))
+		options = append(options, slack.NewOptionBlockObject(value, text(plain.Line(o.Label), maxOption), nil))
 	}
 	if len(options) <= maxOverflow {
 		return slack.NewOverflowBlockElement(actionID(menuID, n), options...)
 	}
-	return slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text(plain.Clip(plain.Line(b.Label), maxPlaceholder)), actionID(menuID, n), options...)
+	return slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text(plain.Line(b.Label), maxPlaceholder), actionID(menuID, n), options...)
 }
 
 // flags say of an item in a menu what a button says of itself: "o" it opens a form, "c" it asks first.
@@ -400,7 +415,7 @@ func (v painter) modal(f bot.Form, kept string, values map[string]string, fault 
 	}
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callbackForm, PrivateMetadata: kept,
-		Title: text(viewTitle(f.Title)), Submit: text(submit), Close: text("Cancel"), Blocks: slack.Blocks{BlockSet: blocks},
+		Title: text(viewTitle(f.Title), maxViewTitle), Submit: text(submit, maxViewTitle), Close: text("Cancel", maxViewTitle), Blocks: slack.Blocks{BlockSet: blocks},
 	}
 }
 
@@ -417,7 +432,7 @@ func note(title string, blocks []slack.Block) slack.ModalViewRequest {
 		blocks = blocks[:maxViewBlocks]
 	}
 	return slack.ModalViewRequest{
-		Type: slack.VTModal, CallbackID: callbackNote, Title: text(viewTitle(title)), Close: text("Close"), Blocks: slack.Blocks{BlockSet: blocks},
+		Type: slack.VTModal, CallbackID: callbackNote, Title: text(viewTitle(title), maxViewTitle), Close: text("Close", maxViewTitle), Blocks: slack.Blocks{BlockSet: blocks},
 	}
 }
 
@@ -431,7 +446,7 @@ func input(f bot.FormField) slack.Block {
 	case bot.Select:
 		element = choice(f)
 	case bot.Check:
-		option := slack.NewOptionBlockObject("true", text(plain.Clip(label, maxOption)), nil)
+		option := slack.NewOptionBlockObject("true", text(label, maxOption), nil)
 		boxes := slack.NewCheckboxGroupsBlockElement(valueID, option)
 		if f.Value == "true" {
 			boxes.InitialOptions = []*slack.OptionBlockObject{option}
@@ -453,9 +468,9 @@ func input(f bot.FormField) slack.Block {
 	}
 	var hint *slack.TextBlockObject
 	if f.Help != "" {
-		hint = text(plain.Clip(plain.Line(f.Help), maxLabel))
+		hint = text(plain.Line(f.Help), maxLabel)
 	}
-	block := slack.NewInputBlock(f.Name, text(label), hint, element)
+	block := slack.NewInputBlock(f.Name, text(label, maxLabel), hint, element)
 	block.Optional = !f.Required
 	return block
 }
@@ -465,13 +480,13 @@ func choice(f bot.FormField) slack.BlockElement {
 	var options []*slack.OptionBlockObject
 	var initial *slack.OptionBlockObject
 	for _, o := range f.Options {
-		option := slack.NewOptionBlockObject(o.Value, text(plain.Clip(plain.Line(o.Label), maxOption)), nil)
+		option := slack.NewOptionBlockObject(o.Value, text(plain.Line(o.Label), maxOption), nil)
 		options = append(options, option)
 		if o.Value == f.Value {
 			initial = option
 		}
 	}
-	element := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text("Choose"), valueID)
+	element := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text("Choose", maxPlaceholder), valueID)
 	element.InitialOption = initial
 	if len(options) <= maxOptions {
 		element.Options = options
@@ -482,7 +497,7 @@ func choice(f bot.FormField) slack.BlockElement {
 			break
 		}
 		label := plain.Clip(group[0].Text.Text+" …", maxOption)
-		element.OptionGroups = append(element.OptionGroups, slack.NewOptionGroupBlockElement(text(label), group...))
+		element.OptionGroups = append(element.OptionGroups, slack.NewOptionGroupBlockElement(text(label, maxOption), group...))
 	}
 	return element
 }

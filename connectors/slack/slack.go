@@ -56,6 +56,8 @@ type Platform struct {
 	people  people
 	home    home
 
+	versions versions
+
 	mu      sync.Mutex
 	self    *slack.AuthTestResponse // the bot's account, once known
 	directs map[string]string       // user → channel of direct messages
@@ -134,9 +136,6 @@ func (p *Platform) Mention(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	if who, err := p.person(ctx, me.UserID); err == nil {
-		return "@" + who.Name
-	}
 	return "@" + me.User
 }
 
@@ -157,10 +156,14 @@ func (p *Platform) Channel(ctx context.Context, channel string) (bot.Channel, er
 	if err != nil {
 		return bot.Channel{}, err
 	}
+	members, err := p.Members(ctx, channel)
+	if err != nil {
+		return bot.Channel{}, err
+	}
 	return bot.Channel{
 		ID: c.ID, Title: plain.Text(c.Name), Private: c.IsPrivate,
-		// People of another organisation read along there.
-		Guests: c.IsExtShared || c.IsPendingExtShared,
+		// In a shared one people of another organisation read along.
+		Guests: c.IsExtShared || c.IsPendingExtShared || slices.ContainsFunc(members, func(m bot.Person) bool { return m.Guest }),
 	}, nil
 }
 

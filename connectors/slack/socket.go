@@ -102,6 +102,9 @@ func (r *run) envelope(client *socketmode.Client, e socketmode.Event) {
 	}
 	switch e.Type {
 	case socketmode.EventTypeEventsAPI:
+		if r.ctx.Err() != nil {
+			return // Slack tells another connection
+		}
 		// What is lost between here and the hub is read again: the cursor has not moved.
 		if err := r.hear(r.ctx, req.Payload); err != nil {
 			r.p.log.Error("event", "error", err)
@@ -110,6 +113,9 @@ func (r *run) envelope(client *socketmode.Client, e socketmode.Event) {
 	case socketmode.EventTypeInteractive:
 		r.background(func(context.Context) {
 			answer, err := r.interactive(req.Payload)
+			if errors.Is(err, errEnding) {
+				return
+			}
 			if err != nil {
 				r.p.log.Error("interaction", "error", err)
 			}
@@ -117,7 +123,11 @@ func (r *run) envelope(client *socketmode.Client, e socketmode.Event) {
 		})
 	default:
 		command, _ := e.Data.(slack.SlashCommand)
-		r.background(func(context.Context) { ack(r.slash(command)) })
+		r.background(func(context.Context) {
+			if r.slash(command) == nil {
+				ack(nil)
+			}
+		})
 	}
 }
 
