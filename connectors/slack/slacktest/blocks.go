@@ -657,8 +657,8 @@ func checkView(s *Server, o object, home bool, at string) *checker {
 	} else {
 		modalFields.check(c, at, o)
 	}
-	if o["blocks"] != nil {
-		c.blocks(at+"/blocks", o["blocks"], 1, 100)
+	if blocks, given := o["blocks"]; given {
+		c.blocks(at+"/blocks", blocks, 1, 100)
 	}
 	if !home && o["submit"] == nil {
 		for _, input := range c.inputs {

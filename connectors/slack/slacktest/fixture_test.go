@@ -136,7 +136,7 @@ type js = map[string]any
 
 func text(s string) js    { return js{"type": "plain_text", "text": s} }
 func mrk(s string) js     { return js{"type": "mrkdwn", "text": s} }
-func arr(v ...any) []any  { return v }
+func arr(v ...any) []any  { return append([]any{}, v...) }
 func section(s string) js { return js{"type": "section", "text": text(s)} }
 func button(action, label, value string) js {
 	return js{"type": "button", "action_id": action, "text": text(label), "value": value}
