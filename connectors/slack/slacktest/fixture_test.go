@@ -72,22 +72,35 @@ func (b *bed) post(name string, args map[string]any) map[string]any {
 
 func (b *bed) raw(name, kind, body, token string) map[string]any {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.API+name, strings.NewReader(body))
+	r, err := newRequest(b.t, b.API+name, body, token)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if kind != "" {
+	if kind == "" {
+		r.Header.Del("Content-Type")
+	} else {
 		r.Header.Set("Content-Type", kind)
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	return b.do(r)
 }
 
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+func newRequest(t *testing.T, url, body, token string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return r, nil
+}
+
 func (b *bed) do(r *http.Request) map[string]any {
 	b.t.Helper()
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		b.t.Fatal(err)
 	}

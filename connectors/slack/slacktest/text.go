@@ -184,7 +184,7 @@ func merge(spans []Span) []Span {
 // of a word on the outside and touch text on the inside.
 func closing(text string, i int) int {
 	before, _ := utf8.DecodeLastRuneInString(text[:i])
-	if i > 0 && isWord(before) {
+	if i > 0 && (isWord(before) || text[i-1] == text[i]) {
 		return -1
 	}
 	first, _ := utf8.DecodeRuneInString(text[i+1:])
