@@ -230,7 +230,7 @@ func (p *addressParser) end(comma bool) {
 			}
 		}
 	}
-	if strings.TrimSpace(name) == "" {
+	if strings.TrimSpace(name) == "" || a.Addr == "" && comment != "" && !strings.Contains(words, " ") { // root (Cron Daemon)
 		name = decodeWords(comment)
 	}
 	if a.Addr == "" && comma && !p.quoted && comment == "" {

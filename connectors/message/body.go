@@ -292,7 +292,7 @@ func unflow(text string, delsp bool) string {
 		l = l[q:]
 		l = strings.TrimPrefix(l, " ") // space-stuffing
 		sign := l == "-- "
-		if open && q == depth && !sign {
+		if open && q == depth && !sign && l != "" { // an empty line is one, whatever ends above it
 			// goes on
 		} else {
 			if !first {
