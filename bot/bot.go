@@ -55,8 +55,8 @@ func New(cfg Config) *Bot {
 	}
 	b.draw = newDrawers()
 	b.people = &presence{bot: b, boards: map[string]*present{}}
-	cfg.Desk.OnPosts(func(ids []ticketing.PostID) {
-		b.draw.announce(ids)
+	cfg.Desk.OnPosts(func(owed []ticketing.Owed) {
+		b.draw.add(owed, true)
 		poke(b.stirred)
 	})
 	return b
@@ -85,6 +85,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	for range drawAtOnce {
 		all.Go(func() { b.drawAll(ctx) })
 	}
+	all.Go(func() { b.drawLines(ctx) })
 	all.Go(func() { every(ctx, sweepEvery, b.draw.poked, b.sweepPosts) })
 	all.Go(func() { every(ctx, overdueEvery, nil, b.sweepOverdue) })
 	all.Go(func() { every(ctx, keepEvery, nil, b.sweepKept) })

@@ -27,6 +27,8 @@ type chat struct {
 	told    []string // "member: text"
 	pinned  []string
 	fault   func(what string) error // asked before each call; "posted" after a post was made
+	delay   func(m Message)         // how long a post is on its way
+	refuse  func(m Message) error   // asked of each post
 	calls   map[string]int
 	changed chan struct{}
 }
@@ -49,11 +51,19 @@ func (c *chat) begin(what string) error {
 }
 
 func (c *chat) Post(_ context.Context, _ string, m Message) (string, error) {
+	if c.delay != nil {
+		c.delay(m)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.tell()
 	if err := c.begin("post"); err != nil {
 		return "", err
+	}
+	if c.refuse != nil {
+		if err := c.refuse(m); err != nil {
+			return "", err
+		}
 	}
 	if m.Root != "" && c.find(m.Root) == nil {
 		return "", fmt.Errorf("no root %q", m.Root)

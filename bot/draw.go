@@ -1,8 +1,10 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,12 +13,19 @@ import (
 
 // drawers sees to it that each post is drawn by one goroutine of this process at a time. That no
 // other process draws it is the lease's doing.
+//
+// What changes a message is drawn by whichever worker is free. What is new in a channel stands in that
+// board's line: it is posted one after the other, in the order in which it was decided, and the
+// workers do not wait for it. What fails leaves the line, and comes back when it is tried again.
 type drawers struct {
 	mu     sync.Mutex
 	slots  map[ticketing.PostID]*slot
 	queue  []*slot
-	ready  chan struct{} // something was queued
-	poked  chan struct{} // look into the store for more
+	unread map[ticketing.PostID]bool // swept up, and perhaps new in a channel
+	lines  map[string]*line          // by board
+	ready  chan struct{}             // something was queued
+	lined  chan struct{}             // a line can perhaps go on
+	poked  chan struct{}             // look into the store for more
 	failed map[ticketing.PostID]int
 	paced  map[ticketing.PostID]time.Time // when those that change with everything were drawn
 }
@@ -25,33 +34,103 @@ type drawers struct {
 type slot struct {
 	id    ticketing.PostID
 	fresh bool       // announced by the transaction that decided it, as against swept up later
+	since time.Time  // queued
+	lined bool       // it is, or was, in its board's line
 	again bool       // announced once more meanwhile
 	echo  chan int64 // versions that the platform reports as shown
 }
 
+// line is what is to be posted in one channel.
+type line struct {
+	waits []*slot
+	busy  bool // one of it is being posted
+}
+
 func newDrawers() *drawers {
 	return &drawers{
+		unread: map[ticketing.PostID]bool{}, lines: map[string]*line{}, lined: make(chan struct{}, 1),
 		slots: map[ticketing.PostID]*slot{}, failed: map[ticketing.PostID]int{}, paced: map[ticketing.PostID]time.Time{},
 		ready: make(chan struct{}, 1), poked: make(chan struct{}, 1),
 	}
 }
 
-// announce queues posts that this process has just leased.
-func (d *drawers) announce(ids []ticketing.PostID) { d.add(ids, true) }
-
-func (d *drawers) add(ids []ticketing.PostID, fresh bool) {
+// add queues posts that this process has just leased.
+func (d *drawers) add(owed []ticketing.Owed, fresh bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, id := range ids {
-		if s := d.slots[id]; s != nil {
+	for _, o := range owed {
+		if s := d.slots[o.ID]; s != nil {
 			s.again = true
 			continue
 		}
-		s := &slot{id: id, fresh: fresh, echo: make(chan int64, 4)}
-		d.slots[id] = s
+		s := &slot{id: o.ID, fresh: fresh, since: time.Now(), echo: make(chan int64, 4)}
+		d.slots[o.ID] = s
+		if o.Board != "" {
+			d.enline(o.Board, s)
+			continue
+		}
+		if !fresh { // of what was just decided it was said
+			d.unread[o.ID] = true
+		}
 		d.queue = append(d.queue, s)
 	}
 	poke(d.ready)
+}
+
+// enline puts a slot into its board's line. d.mu is held.
+func (d *drawers) enline(board string, s *slot) {
+	s.lined = true
+	if d.lines[board] == nil {
+		d.lines[board] = &line{}
+	}
+	d.lines[board].waits = append(d.lines[board].waits, s)
+	poke(d.lined)
+}
+
+// read notes that it is known what a slot is: new in a board's channel, or, without a board, not.
+func (d *drawers) read(s *slot, board string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if board != "" {
+		d.enline(board, s)
+	}
+	if d.unread[s.id] {
+		delete(d.unread, s.id)
+		poke(d.lined)
+	}
+}
+
+// turns gives, for each board where nothing is being posted, what is next there: the eldest, if none
+// is elder of which it is not known yet where it belongs.
+func (d *drawers) turns() map[string]*slot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	elder := func(a, b *slot) int { return cmp.Compare(a.id, b.id) }
+	all := map[string]*slot{}
+	for board, l := range d.lines {
+		if l.busy || len(l.waits) == 0 {
+			continue
+		}
+		s := slices.MinFunc(l.waits, elder)
+		waits := false
+		for id := range d.unread {
+			waits = waits || id < s.id
+		}
+		if !waits {
+			l.waits = slices.DeleteFunc(l.waits, func(x *slot) bool { return x == s })
+			l.busy = true
+			all[board] = s
+		}
+	}
+	return all
+}
+
+// posted lets the next of a board's line have its turn.
+func (d *drawers) posted(board string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines[board].busy = false
+	poke(d.lined)
 }
 
 func (d *drawers) next() *slot {
@@ -179,7 +258,11 @@ func (b *Bot) sweepPosts(ctx context.Context) {
 		}
 		return
 	}
-	b.draw.add(ids, false)
+	owed := make([]ticketing.Owed, len(ids))
+	for i, id := range ids {
+		owed[i].ID = id
+	}
+	b.draw.add(owed, false)
 	if len(ids) == atOnce {
 		poke(b.draw.poked)
 	}
@@ -197,9 +280,29 @@ func (b *Bot) drawAll(ctx context.Context) {
 			}
 			continue
 		}
-		b.drawSlot(ctx, s)
+		b.drawSlot(ctx, s, func() {})
 		if ctx.Err() != nil {
 			return
+		}
+	}
+}
+
+// drawLines lets the lines go on: in each a post at a time.
+func (b *Bot) drawLines(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.draw.lined:
+		}
+		for board, s := range b.draw.turns() {
+			all.Go(func() {
+				posted := sync.OnceFunc(func() { b.draw.posted(board) })
+				defer posted()
+				b.drawSlot(ctx, s, posted)
+			})
 		}
 	}
 }
@@ -207,15 +310,20 @@ func (b *Bot) drawAll(ctx context.Context) {
 // drawTime is how long the platform may take for one drawing: less than the lease.
 const drawTime = ticketing.DrawLease - 5*time.Second
 
-// drawSlot draws a post until it shows what is wanted.
-func (b *Bot) drawSlot(ctx context.Context, s *slot) {
+// drawSlot draws a post until it shows what is wanted, or puts it into its board's line. posted is
+// called once it is posted.
+func (b *Bot) drawSlot(ctx context.Context, s *slot, posted func()) {
 	// What is begun is finished, also when the process is asked to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drawTime)
 	defer cancel()
 	for {
-		again, err := b.drawOnce(ctx, s.id, s.fresh)
+		again, err := b.drawOnce(ctx, s, posted)
+		if errors.Is(err, errInLine) {
+			return
+		}
 		s.fresh = false
 		if err != nil {
+			b.draw.read(s, "")
 			b.undrawn(ctx, s.id, err)
 			b.draw.announced(s)
 			b.draw.done(s)
@@ -234,13 +342,21 @@ func (b *Bot) drawSlot(ctx context.Context, s *slot) {
 // errWaits: what must be posted before is not yet.
 var errWaits = errors.New("its card, or an earlier line of its thread, is not posted yet")
 
+// errInLine: it is posted when its turn has come.
+var errInLine = errors.New("in its board's line")
+
 // drawOnce draws the newest state of a post once.
-func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (again bool, err error) {
-	dr, err := b.Desk.Drawing(ctx, id)
+func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool, err error) {
+	dr, err := b.Desk.Drawing(ctx, s.id)
 	if err != nil {
 		return false, err
 	}
 	p := dr.Post
+	if p.Root == 0 && p.Message == "" && !p.Gone && p.Shown < p.Want && !s.lined {
+		b.draw.read(s, p.Board)
+		return false, errInLine
+	}
+	b.draw.read(s, "")
 	if p.Gone || p.Shown >= p.Want {
 		return b.noteDrawn(ctx, dr, p.Message, p.Want)
 	}
@@ -258,6 +374,8 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 	if err != nil {
 		return false, err
 	}
+	// Whoever has waited for long may have lost the lease, and another process posts it.
+	fresh := s.fresh && time.Since(s.since) < ticketing.DrawLease-drawTime
 	if p.Message == "" && (!fresh || p.Want != 1) {
 		// An earlier attempt may have reached the platform though we never heard of it.
 		if p.Message, err = platform.Find(ctx, dr.Board.Channel, dr.Root, p.Key, p.Made.Add(-time.Minute)); err != nil {
@@ -270,13 +388,14 @@ func (b *Bot) drawOnce(ctx context.Context, id ticketing.PostID, fresh bool) (ag
 		}
 		return b.noteDrawn(ctx, dr, p.Message, m.Version)
 	}
-	if len(m.Files) > 0 && b.draw.failedBefore(id) >= filesTries {
+	if len(m.Files) > 0 && b.draw.failedBefore(s.id) >= filesTries {
 		m = withoutFiles(m, "The files could not be posted. They stay in the mailbox.")
 	}
 	message, err := platform.Post(ctx, dr.Board.Channel, m)
 	if errors.Is(err, ErrTooMuch) && len(m.Files) > 0 {
 		message, err = platform.Post(ctx, dr.Board.Channel, withoutFiles(m, "The files are too large for this channel. They stay in the mailbox."))
 	}
+	posted()
 	if err != nil {
 		return false, err
 	}

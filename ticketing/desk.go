@@ -24,7 +24,7 @@ type Desk struct {
 	holder string // this process, as it leases
 	log    *slog.Logger
 
-	announce func([]PostID)
+	announce func([]Owed)
 	nudge    func(mailbox string)
 }
 
@@ -36,12 +36,19 @@ const DrawLease = 15 * time.Second
 func NewDesk(store Store, groups []Group, clock Clock, log *slog.Logger) *Desk {
 	return &Desk{
 		store: store, clock: clock, groups: groups, holder: secretWord(), log: log,
-		announce: func([]PostID) {}, nudge: func(string) {},
+		announce: func([]Owed) {}, nudge: func(string) {},
 	}
 }
 
-// OnPosts sets who is told, after each commit, which posts this process has leased to draw.
-func (d *Desk) OnPosts(f func([]PostID)) { d.announce = f }
+// Owed is a post that this process has leased to draw.
+type Owed struct {
+	ID    PostID
+	Board string // it is new, and stands in this board's channel itself; empty for all others
+}
+
+// OnPosts sets who is told, after each commit, which posts this process has leased to draw, in the order
+// in which they were decided.
+func (d *Desk) OnPosts(f func([]Owed)) { d.announce = f }
 
 // OnFates sets who is told that mails of a mailbox are due for their fate, or more are to be picked up.
 func (d *Desk) OnFates(f func(mailbox string)) { d.nudge = f }
@@ -91,7 +98,7 @@ type use struct {
 	now    time.Time
 	by     By
 	group  Group
-	raised []PostID
+	raised []Owed
 	fates  []string // mailboxes to be looked at
 	event  int64    // the last one logged
 }
@@ -243,8 +250,8 @@ func (u *use) logged(c Conversation, e Event) error {
 func (u *use) raise(which PostsWhere) error {
 	ids, err := u.Raise(which, u.d.holder, u.now.Add(DrawLease))
 	for _, id := range ids {
-		if !slices.Contains(u.raised, id) {
-			u.raised = append(u.raised, id)
+		if !slices.ContainsFunc(u.raised, func(o Owed) bool { return o.ID == id }) {
+			u.raised = append(u.raised, Owed{ID: id})
 		}
 	}
 	return err
@@ -283,7 +290,11 @@ func (u *use) postOn(b Board, p Post, subject any) error {
 	p.Key = postKey(p.Kind, subject, b)
 	id, err := u.AddPost(p, u.d.holder, u.now.Add(DrawLease))
 	if err == nil && id != 0 {
-		u.raised = append(u.raised, id)
+		o := Owed{ID: id}
+		if p.Root == 0 {
+			o.Board = b.Name
+		}
+		u.raised = append(u.raised, o)
 	}
 	return err
 }

@@ -67,10 +67,12 @@ func newOffice(t testing.TB, cfg store.Config) *office {
 	t.Cleanup(func() { s.Close() })
 	o.store = s
 	o.desk = NewDesk(s, []Group{group()}, o.now, cfg.Log)
-	o.desk.OnPosts(func(ids []PostID) {
+	o.desk.OnPosts(func(owed []Owed) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.posts = append(o.posts, ids...)
+		for _, p := range owed {
+			o.posts = append(o.posts, p.ID)
+		}
 	})
 	o.ok(o.desk.SetPresent(t.Context(), "x/board", []Member{ann, ben}))
 	return o
@@ -81,10 +83,12 @@ func (o *office) setGroup(change func(*Group)) {
 	g := group()
 	change(&g)
 	o.desk = NewDesk(o.store, []Group{g}, o.now, slog.New(slog.DiscardHandler))
-	o.desk.OnPosts(func(ids []PostID) {
+	o.desk.OnPosts(func(owed []Owed) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.posts = append(o.posts, ids...)
+		for _, p := range owed {
+			o.posts = append(o.posts, p.ID)
+		}
 	})
 }
 
@@ -412,7 +416,11 @@ func TestABoardAddedLater(t *testing.T) {
 		g.Boards = append(g.Boards, Board{Name: "x/second", Platform: "x", Channel: "second"})
 		d := NewDesk(o.store, []Group{g}, o.now, slog.New(slog.DiscardHandler))
 		var posted []PostID
-		d.OnPosts(func(ids []PostID) { posted = append(posted, ids...) })
+		d.OnPosts(func(owed []Owed) {
+			for _, p := range owed {
+				posted = append(posted, p.ID)
+			}
+		})
 		o.ok(d.OpenBoards(ctx))
 		o.ok(d.OpenBoards(ctx))
 		if len(posted) != 3 {
