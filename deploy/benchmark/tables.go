@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // table is what one sub-command measures.
 type table struct {
 	name, about string
@@ -69,4 +71,20 @@ var tables = []table{{
 		{name: "start to ready on SQLite, in ms", ours: measure{"Start", "ms/sqlite"}, goal: 200},
 		{name: "start to ready on Postgres, in ms", ours: measure{"Start", "ms/postgres"}, goal: 200},
 	},
+}, {
+	name: "flood", about: "10,000 mails at once beside 1,000: what a mail costs, memory, posts (Postgres, SQLite)",
+	folder:  "bot",
+	runs:    []bench{{"Flood", "1x"}},
+	figures: slices.Concat(flood("sqlite", "SQLite"), flood("postgres", "Postgres")),
 }}
+
+// flood is what is measured on one database.
+func flood(database, called string) []figure {
+	of := func(unit string) measure { return measure{"Flood/" + database, unit} }
+	return []figure{
+		{name: "mails a second, 10,000 / 1,000, " + called, ours: of("mails10000/s"), floor: of("mails1000/s"), speed: true, goal: 1 / 1.1},
+		{name: "peak heap in use, in MB, " + called, ours: of("heap-MB"), goal: 80},
+		{name: "peak resident, with the test's own, in MB, " + called, ours: of("rss-MB"), goal: 80},
+		{name: "posts, 20 of them cards, " + called, ours: of("posts"), goal: 22},
+	}
+}
