@@ -54,7 +54,7 @@ func New(cfg Config) *Bot {
 		b.platforms[p.Name()] = p
 	}
 	b.draw = newDrawers()
-	b.people = &presence{bot: b, boards: map[string]*present{}}
+	b.people = &presence{bot: b, boards: map[string]*present{}, doubted: make(chan struct{}, 1)}
 	cfg.Desk.OnPosts(func(owed []ticketing.Owed) {
 		b.draw.add(owed, true)
 		poke(b.stirred)
@@ -63,12 +63,13 @@ func New(cfg Config) *Bot {
 }
 
 const (
-	sweepEvery    = 2 * time.Second  // for posts that are owed a drawing though nobody told us
-	overdueEvery  = 10 * time.Second // for what has waited too long
-	keepEvery     = time.Hour        // for what is not kept any longer
-	presenceEvery = 5 * time.Minute  // for who is in the channels
-	openEvery     = time.Hour        // for boards that were added; done once a board, tried again if it failed
-	drawAtOnce    = 8                // drawings under way in this process
+	sweepEvery     = 2 * time.Second  // for posts that are owed a drawing though nobody told us
+	overdueEvery   = 10 * time.Second // for what has waited too long
+	keepEvery      = time.Hour        // for what is not kept any longer
+	presenceEvery  = 5 * time.Minute  // for who is in the channels
+	connectedEvery = time.Minute      // for platforms that do not hear
+	openEvery      = time.Hour        // for boards that were added; done once a board, tried again if it failed
+	drawAtOnce     = 8                // drawings under way in this process
 )
 
 // Run serves all platforms and draws until ctx ends, and returns when everything under way is finished.
@@ -89,7 +90,8 @@ func (b *Bot) Run(ctx context.Context) error {
 	all.Go(func() { every(ctx, sweepEvery, b.draw.poked, b.sweepPosts) })
 	all.Go(func() { every(ctx, overdueEvery, nil, b.sweepOverdue) })
 	all.Go(func() { every(ctx, keepEvery, nil, b.sweepKept) })
-	all.Go(func() { every(ctx, presenceEvery, nil, b.people.refresh) })
+	all.Go(func() { every(ctx, presenceEvery, b.people.doubted, b.people.refresh) })
+	all.Go(func() { every(ctx, connectedEvery, nil, b.watchPlatforms) })
 	all.Go(func() { every(ctx, alertEvery, nil, b.alert) })
 	all.Go(func() { b.keepDesks(ctx) })
 	<-ctx.Done()

@@ -20,6 +20,7 @@ import (
 
 // chat is a platform in memory that can be made to fail as real ones do.
 type chat struct {
+	deaf    bool // not connected
 	mu      sync.Mutex
 	echoes  bool
 	hub     Hub
@@ -138,7 +139,11 @@ func (c *chat) Pin(_ context.Context, _, message string) error {
 
 var people = []Person{{ID: "ann", Handle: "ann", Name: "Ann", Email: "ann@example.com"}, {ID: "ben", Handle: "ben", Name: "Ben"}, {ID: "gus", Name: "Gus", Guest: true}}
 
-func (c *chat) Members(context.Context, string) ([]Person, error) { return people[:2], nil }
+func (c *chat) Members(context.Context, string) ([]Person, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return people[:2], c.begin("members")
+}
 
 func (c *chat) Channel(context.Context, string) (Channel, error) {
 	return Channel{ID: "board", Title: "Board", Private: true}, nil
@@ -161,6 +166,12 @@ func (c *chat) Run(ctx context.Context, hub Hub) error {
 	c.mu.Unlock()
 	<-ctx.Done()
 	return nil
+}
+
+func (c *chat) Connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.deaf
 }
 
 func (c *chat) Echoes() bool { return c.echoes }

@@ -312,3 +312,58 @@ func TestAdminsThatCannotBeReached(t *testing.T) {
 		t.Errorf("told: %q, %v", w.chat.told, err)
 	}
 }
+
+// A channel that the bot was removed from, and a token that was revoked, are trouble with a cure, which
+// admins are told of by mail if chat has no way; what was to be posted is posted when it is mended.
+func TestBoardTrouble(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  error
+		cure string
+	}{
+		{"channel", fmt.Errorf("chat: %w: it is archived", ErrNoChannel), "Invite the bot there"},
+		{"token", fmt.Errorf("chat: %w: token_revoked", ErrNoAccess), "groupmail check says which"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.chat.mu.Lock()
+			w.chat.fault = func(string) error { return test.err }
+			w.chat.deaf = true
+			w.chat.mu.Unlock()
+			w.receives(ticketing.Mail{From: ticketing.Address{Addr: "maria@example.net"}, Subject: "Meanwhile"})
+			troubles := func(n int) []ticketing.Trouble {
+				var all []ticketing.Trouble
+				w.until(fmt.Sprintf("%d troubles", n), func() bool {
+					got, err := w.desk.Troubles(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = slices.DeleteFunc(got, func(x ticketing.Trouble) bool { return !x.Over.IsZero() })
+					return len(all) == n
+				})
+				return all
+			}
+			w.bot.watchPlatforms(t.Context())
+			all := troubles(2) // the drawing that failed has made the bot look
+			i := slices.IndexFunc(all, func(x ticketing.Trouble) bool { return x.Name == "board:x/board" })
+			if i < 0 || !strings.Contains(all[i].What, "Board") || !strings.Contains(all[i].Cure, test.cure) {
+				t.Fatalf("%+v", all)
+			}
+			w.skip.Add(int64(11 * time.Minute))
+			if err := w.bot.alertAdmins(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if len(w.mail) != 2 || !strings.Contains(strings.Join(w.mail, "\n"), test.cure) || !strings.Contains(strings.Join(w.mail, "\n"), "Not connected to x") {
+				t.Errorf("mailed: %q", w.mail)
+			}
+
+			w.chat.mu.Lock()
+			w.chat.fault, w.chat.deaf = nil, false
+			w.chat.mu.Unlock()
+			w.bot.people.refresh(t.Context())
+			w.bot.watchPlatforms(t.Context())
+			troubles(0)
+			w.card("Meanwhile")
+		})
+	}
+}

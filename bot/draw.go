@@ -448,12 +448,16 @@ func (b *Bot) undrawn(ctx context.Context, id ticketing.PostID, why error) {
 		pause = -1
 	case errors.As(why, &limited):
 		pause = limited.After
+		time.AfterFunc(pause, func() { poke(b.draw.poked) }) // to the second: what a platform allows is to be used
 	case errors.Is(why, ErrGone):
 		if lost = b.afterLoss(ctx, id); lost == ticketing.NotLost {
 			pause = time.Second << min(b.draw.failedAgain(id), 8)
 		}
 	default:
 		pause = time.Second << min(b.draw.failedAgain(id), 8)
+		if errors.Is(why, ErrNoChannel) || errors.Is(why, ErrNoAccess) {
+			b.people.doubt()
+		}
 		b.Log.Warn("cannot draw; will try again", "post", id, "in", pause, "err", why)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -49,6 +49,8 @@ type Platform interface {
 	// on what was said meanwhile (Said.Late). It returns only when ctx has ended and every call to hub has
 	// returned.
 	Run(ctx context.Context, hub Hub) error
+	// Connected tells whether what people do is heard just now.
+	Connected() bool
 	// Echoes tells whether a message given back in Answer.Redraw is certain to be reported by
 	// Hub.Drawn once everybody sees it. Where it is false the bot redraws by Redraw.
 	Echoes() bool

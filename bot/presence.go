@@ -3,6 +3,8 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +16,23 @@ type presence struct {
 	bot    *Bot
 	mu     sync.Mutex
 	boards map[string]*present
+
+	doubted chan struct{} // a channel could not be used
+	last    time.Time     // when that was looked into last
 }
+
+// doubt looks at the channels sooner, since one could not be used.
+func (s *presence) doubt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.bot.Clock(); now.Sub(s.last) > doubtPause {
+		s.last = now
+		poke(s.doubted)
+	}
+}
+
+// doubtPause is the least time between two looks because of a doubt.
+const doubtPause = 30 * time.Second
 
 type present struct {
 	mu      sync.Mutex // held while the platform is asked: one question at a time
@@ -98,21 +116,72 @@ func (s *presence) ask(ctx context.Context, b ticketing.Board, p *present) error
 	return nil
 }
 
+// refresh asks who is in each board's channel. What cannot be asked for long is trouble.
 func (s *presence) refresh(ctx context.Context) {
 	for _, g := range s.bot.Desk.Groups() {
 		for _, b := range g.Boards {
 			p := s.board(b.Name)
 			p.mu.Lock()
 			err := s.ask(ctx, b, p)
+			title := p.channel.Title
 			p.mu.Unlock()
-			switch {
-			case ctx.Err() != nil:
+			if ctx.Err() != nil {
 				return
-			case errors.Is(err, ErrNoChannel):
-				s.bot.Log.Error("the bot cannot see a board's channel: invite it there, or correct the configuration", "board", b.Name)
-			case err != nil:
-				s.bot.Log.Warn("cannot ask who is in a channel; will ask again", "board", b.Name, "err", err)
 			}
+			if err != nil && !errors.Is(err, ErrNoChannel) && !errors.Is(err, ErrNoAccess) {
+				s.bot.Log.Warn("cannot ask who is in a channel; will ask again", "board", b.Name, "err", err)
+				continue
+			}
+			if err != nil {
+				s.bot.Log.Error("the bot cannot use a board's channel", "board", b.Name, "err", err)
+			}
+			s.bot.noteTrouble(ctx, boardTrouble(g, b, title, err), err == nil)
 		}
+	}
+}
+
+// boardTrouble is that a board's channel cannot be used.
+func boardTrouble(g ticketing.Group, b ticketing.Board, title string, err error) ticketing.Trouble {
+	if title == "" {
+		title = b.Channel
+	}
+	t := ticketing.Trouble{
+		Name: "board:" + b.Name, Group: g.Name, What: fmt.Sprintf("Cannot use the channel %s (%s)", title, b.Platform),
+		Cure: "Invite the bot there, and take the channel out of the archive if it is there.",
+	}
+	if errors.Is(err, ErrNoAccess) {
+		t.Cure = "Give the bot a token that is valid, with all its rights: groupmail check says which it lacks. Put a new one where the configuration reads it from."
+	}
+	if err != nil {
+		t.Says = ticketing.OneLine(err.Error(), 300)
+	}
+	return t
+}
+
+// watchPlatforms notes which platforms do not hear what people do.
+func (b *Bot) watchPlatforms(ctx context.Context) {
+	for _, p := range b.Platforms {
+		for _, g := range b.Desk.Groups() {
+			if !slices.ContainsFunc(g.Boards, func(one ticketing.Board) bool { return one.Platform == p.Name() }) {
+				continue
+			}
+			b.noteTrouble(ctx, ticketing.Trouble{
+				Name: "chat:" + p.Name() + ":" + g.Name, Group: g.Name, What: "Not connected to " + p.Name() + ": presses, commands and answers in threads are not heard",
+				Cure: "Look whether its server runs and takes the bot's token; groupmail check says more.",
+			}, p.Connected())
+		}
+	}
+}
+
+// noteTrouble keeps the desk told of a trouble, or of its end.
+func (b *Bot) noteTrouble(ctx context.Context, t ticketing.Trouble, over bool) {
+	var err error
+	if over {
+		err = b.Desk.Recovered(ctx, t.Name, "")
+	} else {
+		err = b.Desk.Troubled(ctx, t)
+	}
+	if err != nil && ctx.Err() == nil {
+		b.Log.Error("cannot note trouble for the desk card; will try again", "trouble", t.Name, "err", err)
 	}
 }

@@ -224,6 +224,9 @@ func (p *Platform) Close() error {
 // Name is "browser".
 func (p *Platform) Name() string { return "browser" }
 
+// Connected implements [bot.Platform].
+func (p *Platform) Connected() bool { return true }
+
 // Echoes is true: what Answer.Redraw says is applied here, and reported by Hub.Drawn.
 func (p *Platform) Echoes() bool { return true }
 

@@ -125,6 +125,9 @@ func serverURL(s string) (*url.URL, error) {
 // Name implements [bot.Platform].
 func (p *Platform) Name() string { return Name }
 
+// Connected implements [bot.Platform].
+func (p *Platform) Connected() bool { return p.connected.Load() }
+
 // Echoes implements [bot.Platform]: an `update` in the callback's answer comes back over the websocket.
 func (p *Platform) Echoes() bool { return p.connected.Load() }
 

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -57,6 +58,8 @@ type Platform struct {
 	home    home
 
 	versions versions
+
+	connections atomic.Int32 // of Socket Mode that are open
 
 	mu      sync.Mutex
 	self    *slack.AuthTestResponse // the bot's account, once known
@@ -105,6 +108,9 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 
 // Name implements [bot.Platform].
 func (p *Platform) Name() string { return Name }
+
+// Connected implements [bot.Platform]. Over HTTP it is Slack that connects.
+func (p *Platform) Connected() bool { return p.cfg.AppToken == nil || p.connections.Load() > 0 }
 
 // Echoes implements [bot.Platform]: an answer to a press cannot redraw what was pressed; chat.update does.
 func (p *Platform) Echoes() bool { return false }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"sync/atomic"
 
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
@@ -19,12 +18,11 @@ const connections = 2
 
 // sockets hears over Socket Mode until ctx ends.
 func (r *run) sockets(ctx context.Context) {
-	var open atomic.Int32
 	for range connections {
 		r.wg.Go(func() {
 			var wait hearing.Backoff
 			for ctx.Err() == nil {
-				err := r.socket(ctx, &open, &wait)
+				err := r.socket(ctx, &wait)
 				if ctx.Err() != nil {
 					return
 				}
@@ -36,7 +34,7 @@ func (r *run) sockets(ctx context.Context) {
 }
 
 // socket is one connection, renewed as often as Slack wants it.
-func (r *run) socket(ctx context.Context, open *atomic.Int32, wait *hearing.Backoff) error {
+func (r *run) socket(ctx context.Context, wait *hearing.Backoff) error {
 	token, err := r.p.cfg.AppToken()
 	if err != nil {
 		return err
@@ -50,7 +48,7 @@ func (r *run) socket(ctx context.Context, open *atomic.Int32, wait *hearing.Back
 	up := false
 	down := func() {
 		if up {
-			open.Add(-1)
+			r.p.connections.Add(-1)
 			up = false
 		}
 	}
@@ -68,7 +66,7 @@ func (r *run) socket(ctx context.Context, open *atomic.Int32, wait *hearing.Back
 				wait.Reset()
 				if !up {
 					up = true
-					if open.Add(1) == 1 { // nobody heard for a while
+					if r.p.connections.Add(1) == 1 { // nobody heard for a while
 						r.hearing.FellBehind()
 						r.p.log.Info("connected")
 					}

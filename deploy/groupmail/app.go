@@ -567,7 +567,7 @@ func (a *App) readiness(ctx context.Context) readiness {
 		}
 	}
 	for _, p := range a.platforms {
-		r.Platforms[p.Name()] = state{OK: p.Echoes()} // it hears its own messages
+		r.Platforms[p.Name()] = state{OK: p.Connected()}
 	}
 	r.Ready = r.Database.OK && !a.stopping.Load()
 	return r

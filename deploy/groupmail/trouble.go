@@ -138,6 +138,9 @@ func (a *App) endStrayTrouble(ctx context.Context) error {
 	all, err := a.desk.Troubles(ctx)
 	for _, t := range all {
 		what, box, _ := strings.Cut(t.Name, ":")
+		if what == "board" || what == "chat" {
+			continue // the bot ends it
+		}
 		box, _, _ = strings.Cut(box, ":")
 		own := strings.TrimSuffix(box, ticketing.SentName(""))
 		m, there := a.cfg.account(own)
