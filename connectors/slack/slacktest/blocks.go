@@ -97,12 +97,6 @@ func integer(least, most int64) rule {
 	}
 }
 
-func number(c *checker, at string, v any) {
-	if _, ok := v.(json.Number); !ok {
-		c.fault(at, "must provide a number")
-	}
-}
-
 func one(values ...string) rule {
 	return func(c *checker, at string, v any) {
 		if s, ok := v.(string); !ok || !slices.Contains(values, s) {

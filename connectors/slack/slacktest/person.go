@@ -990,3 +990,71 @@ func (p *Person) Options(action, typed string) ([]Option, error) {
 	}
 	return all, nil
 }
+
+// --- the workspace as somebody sees it ---
+
+// Users are everybody in the workspace, the bot included.
+func (s *Server) Users() []User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []User
+	for _, u := range s.world.users {
+		all = append(all, *u)
+	}
+	return all
+}
+
+// Channels are those that the person is in, and the public ones; no direct messages.
+func (p *Person) Channels() []Channel {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	var all []Channel
+	for _, c := range p.s.world.channels {
+		if !c.deleted && c.im == "" && (!c.Private || c.has(p.ID)) {
+			all = append(all, c.Channel)
+		}
+	}
+	return all
+}
+
+// Members are the ids of who is in the channel.
+func (s *Server) Members(channel string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.world.channel(channel); c != nil {
+		return slices.Clone(c.members)
+	}
+	return nil
+}
+
+// Shown is what blocks show, and the controls in them.
+func (s *Server) Shown(blocks []any) ([]Line, []Control) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.world.shownBlocks(blocks), s.world.controls(blocks, nil, nil)
+}
+
+// File is a file by its id; false if there is none.
+func (s *Server) File(id string) (File, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.world.file(id)
+	if f == nil || f.deleted || !f.uploaded {
+		return File{}, false
+	}
+	return File{f.id, f.name, f.title, f.mimetype, f.alt, f.size, f.data}, true
+}
+
+// Shortcuts are the app's message shortcuts: names by callback_id.
+func (s *Server) Shortcuts() map[string]string {
+	all := map[string]string{}
+	for _, c := range s.app.Features.Shortcuts {
+		if c.Type == "message" {
+			all[c.Callback] = c.Name
+		}
+	}
+	return all
+}
+
+// Emoji is the character of a name, "tada"; empty if it is not known here.
+func Emoji(name string) string { return emojis[strings.Trim(name, ":")] }

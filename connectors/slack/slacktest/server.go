@@ -76,6 +76,7 @@ type Server struct {
 	trouble  []Trouble
 	mistakes []string
 	tamper   Tamper
+	site     http.Handler
 	changed  chan struct{} // closed and made anew at each change that somebody could see
 }
 
@@ -112,7 +113,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", c.Listen)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /files-pri/{id}/download/{name}", s.serveFile)
 	mux.HandleFunc("POST /actions/{team}/{id}/{secret}", s.serveResponseURL)
 	mux.HandleFunc("POST /commands/{team}/{id}/{secret}", s.serveResponseURL)
-	mux.HandleFunc("/", s.serveLogin)
+	mux.HandleFunc("/", s.serveSite)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.begin() {
 			panic(http.ErrAbortHandler)
@@ -176,6 +177,24 @@ func (s *Server) begin() bool {
 	}
 	s.work.Add(1)
 	return true
+}
+
+// ServeSite puts pages beside the API, under / and /as/: see package page.
+func (s *Server) ServeSite(site http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.site = site
+}
+
+func (s *Server) serveSite(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	site := s.site
+	s.mu.Unlock()
+	if site == nil {
+		s.serveLogin(w, r)
+		return
+	}
+	site.ServeHTTP(w, r)
 }
 
 // serveLogin is the page that Slack shows to whoever is not logged in: also, with status 200, instead of

@@ -2,6 +2,7 @@ package slacktest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -99,7 +100,9 @@ func TestClientLibrary(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	<-ran
+	if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
 
 func TestTokens(t *testing.T) {

@@ -222,14 +222,14 @@ func (r *reading) control(text string) []Span {
 		span     Span
 	}
 	var finds []find
-	add := func(re *regexp.Regexp, make func(whole, part string) (Span, bool)) {
+	add := func(re *regexp.Regexp, read func(whole, part string) (Span, bool)) {
 		for _, at := range re.FindAllStringSubmatchIndex(text, -1) {
 			from, to, part := at[0], at[1], ""
 			if len(at) > 2 {
 				from, to = at[2]-1, at[3]
 				part = text[at[2]:at[3]]
 			}
-			if span, ok := make(text[from:to], part); ok && !slices.ContainsFunc(finds, func(f find) bool { return from < f.to && f.from < to }) {
+			if span, ok := read(text[from:to], part); ok && !slices.ContainsFunc(finds, func(f find) bool { return from < f.to && f.from < to }) {
 				finds = append(finds, find{from, to, span})
 			}
 		}

@@ -107,8 +107,6 @@ func (s *Server) ts() string {
 	return fmt.Sprintf("%d.%06d", micros/1e6, micros%1e6)
 }
 
-func tsLess(a, b string) bool { return tsCompare(a, b) < 0 }
-
 func tsCompare(a, b string) int { return cmp.Compare(tsMicros(a), tsMicros(b)) }
 
 // tsMicros is the time of a timestamp; -1 if it is none.
