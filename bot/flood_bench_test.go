@@ -83,7 +83,7 @@ type countingChat struct {
 	made atomic.Int64
 }
 
-func (c *countingChat) Post(_ context.Context, _ string, m Message) (string, error) {
+func (c *countingChat) Post(context.Context, string, Message) (string, error) {
 	return fmt.Sprint("m", c.made.Add(1)), nil
 }
 func (c *countingChat) Redraw(context.Context, string, string, Message) error { return nil }

@@ -20,7 +20,8 @@ const ErasedText = "(erased)"
 
 // SweepKept erases the content of conversations whose time is over, each in a transaction of its own,
 // and draws what showed it. What identifies mails stays, so that the same do not return, and so does
-// the action log. It returns how many were erased.
+// the action log. Files that were posted into a thread stay there: a message that is drawn anew keeps
+// its files, and deleting whole messages is left to people. It returns how many were erased.
 func (d *Desk) SweepKept(ctx context.Context) (erased int, err error) {
 	for _, g := range d.groups {
 		for state, keep := range map[State]time.Duration{Spam: g.Keep.Spam, New: g.Keep.Untaken, Held: g.Keep.Untaken, Closed: g.Keep.Closed} {
