@@ -210,11 +210,12 @@ func paced(k ticketing.PostKind) bool {
 	return k == ticketing.DeskPost || k == ticketing.DigestPost || k == ticketing.HeldPost
 }
 
-// tooSoon tells whether such a post was drawn a moment ago.
-func (d *drawers) tooSoon(p ticketing.Post, now time.Time) bool {
+// tooSoon tells whether such a post was drawn a moment ago. It is asked before anything is read: in a
+// flood each mail announces the digest, which counts all of them.
+func (d *drawers) tooSoon(id ticketing.PostID, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return paced(p.Kind) && p.Message != "" && now.Sub(d.paced[p.ID]) < slowly
+	return now.Sub(d.paced[id]) < slowly
 }
 
 func (d *drawers) drawn(p ticketing.Post, now time.Time) {
@@ -347,6 +348,9 @@ var errInLine = errors.New("in its board's line")
 
 // drawOnce draws the newest state of a post once.
 func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool, err error) {
+	if b.draw.tooSoon(s.id, b.Clock()) {
+		return false, Limited{After: slowly}
+	}
 	dr, err := b.Desk.Drawing(ctx, s.id)
 	if err != nil {
 		return false, err
@@ -363,9 +367,6 @@ func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool,
 	platform, ok := b.platforms[dr.Board.Platform]
 	if !ok {
 		return false, ErrNoChannel
-	}
-	if b.draw.tooSoon(p, b.Clock()) {
-		return false, Limited{After: slowly}
 	}
 	if p.Root != 0 && dr.Root == "" || dr.Elder {
 		return false, errWaits
