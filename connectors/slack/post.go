@@ -309,8 +309,13 @@ func micros(ts string) int64 {
 	return s*1_000_000 + f
 }
 
-// stamp is the other way round.
-func stamp(micros int64) string { return fmt.Sprintf("%d.%06d", micros/1_000_000, micros%1_000_000) }
+// stamp is the other way round; nothing for the beginning of time.
+func stamp(micros int64) string {
+	if micros <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%06d", micros/1_000_000, micros%1_000_000)
+}
 
 // Download implements [bot.Platform].
 func (p *Platform) Download(ctx context.Context, file bot.File) (io.ReadCloser, error) {
