@@ -48,8 +48,6 @@ const (
 	// soon: River looks for jobs that fall due every five seconds, that far ahead. A job that is due
 	// earlier is made available right when it is enqueued; it is not worked before its time.
 	soon = 5 * time.Second
-	// poll is how late a job may begin that falls due.
-	poll = 250 * time.Millisecond
 	// workers is how many jobs one process works at once.
 	workers = 10
 )
@@ -116,7 +114,7 @@ func (e *riverEngine[TTx]) run(ctx context.Context) error {
 		ErrorHandler:                failures{e.s.log},
 		RetryPolicy:                 backoff{l},
 		FetchCooldown:               5 * time.Millisecond, // the rate is workers divided by this
-		FetchPollInterval:           poll,
+		FetchPollInterval:           l.poll,
 		JobTimeout:                  l.jobTime,
 		RescueStuckJobsAfter:        l.rescue,
 		SoftStopTimeout:             l.finish,
@@ -158,10 +156,8 @@ type tending struct {
 	steady  int // times in a row that the lease was renewed
 }
 
-const (
-	leaseBeats  = 4 // a worker's lease lasts so many beats
-	steadyBeats = 6 // whoever could renew so often knows that the others could, too
-)
+// steadyBeats: whoever could renew so often knows that the others could, too.
+const steadyBeats = 6
 
 func (t *tending) tendOften(ctx context.Context) {
 	tick := time.NewTicker(t.s.limits.beat)
@@ -178,7 +174,7 @@ func (t *tending) tendOften(ctx context.Context) {
 
 func (t *tending) tend(ctx context.Context) {
 	err := t.promote(ctx)
-	held, leaseErr := t.s.Lease(ctx, workerLease+t.id, t.id, leaseBeats*t.s.limits.beat)
+	held, leaseErr := t.s.Lease(ctx, workerLease+t.id, t.id, time.Duration(t.s.limits.leaseBeats)*t.s.limits.beat)
 	if t.steady++; !held || leaseErr != nil {
 		t.steady = 0
 	}

@@ -49,7 +49,18 @@ func (b *bed) enqueue(jobs ...ticketing.Job) {
 
 const testJob ticketing.JobKind = "test"
 
-// A job starts within milliseconds of the commit, and not before.
+// soonest is what comes first; that nothing comes is noticed without a clock that a busy machine beats.
+func soonest[T any](t *testing.T, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("nothing comes")
+	}
+	return v
+}
+
+// A job starts since workers hear of the commit, not since they look for it from time to time.
 func TestAJobIsWorked(t *testing.T) {
 	alone(t, func(t *testing.T, b *bed) {
 		worked := make(chan int64, 9)
@@ -61,31 +72,26 @@ func TestAJobIsWorked(t *testing.T) {
 			worked <- -id
 			return nil
 		})
+		b.limits.poll = time.Hour
 		b.run()
 		b.enqueue(ticketing.Job{Kind: testJob, ID: 1})
-		if id := <-worked; id != 1 {
+		if id := soonest(t, worked); id != 1 {
 			t.Error(id)
 		}
 		b.enqueue(ticketing.Job{Kind: ticketing.SendJob, ID: 2, At: b.clock().Add(-time.Hour)})
-		if id := <-worked; id != -2 {
+		if id := soonest(t, worked); id != -2 {
 			t.Error(id)
 		}
-		fastest := time.Hour
 		for range 20 {
 			b.enqueue(ticketing.Job{Kind: testJob, ID: 3})
-			began := time.Now()
-			<-worked
-			fastest = min(fastest, time.Since(began))
-		}
-		t.Logf("fastest: %s", fastest)
-		if limit := map[bool]time.Duration{true: 60 * time.Millisecond, false: 20 * time.Millisecond}[b.config.URL == ""]; fastest > limit && !raceDetector {
-			t.Errorf("the fastest job took %s", fastest)
+			soonest(t, worked)
 		}
 		eventually(t, "all done", func() bool { return b.count("river_job WHERE state = 'completed'") == 22 })
 	})
 }
 
-// A job with a time starts soon after it, never before, be the time near or far.
+// A job with a time starts after it, never before. One that is due within seconds waits where workers look
+// for it, one of later comes there ahead of its time: River by itself would be seconds late.
 func TestAJobFallsDue(t *testing.T) {
 	alone(t, func(t *testing.T, b *bed) {
 		type done struct {
@@ -97,20 +103,31 @@ func TestAJobFallsDue(t *testing.T) {
 			worked <- done{id, time.Now()}
 			return nil
 		})
-		stop := b.run()
 		at := map[int64]time.Time{}
-		for i, wait := range []time.Duration{100 * time.Millisecond, 700 * time.Millisecond, 2300 * time.Millisecond, soon + 900*time.Millisecond} {
-			if i < 3 || !testing.Short() {
-				at[int64(i)] = b.clock().Add(wait)
-				b.enqueue(ticketing.Job{Kind: testJob, ID: int64(i), At: at[int64(i)]})
-			}
+		enqueue := func(id int64, wait time.Duration) {
+			at[id] = b.clock().Add(wait)
+			b.enqueue(ticketing.Job{Kind: testJob, ID: id, At: at[id]})
 		}
+		enqueue(1, 2300*time.Millisecond)
+		enqueue(2, 700*time.Millisecond)
+		enqueue(3, 100*time.Millisecond)
+		if n := b.count("river_job WHERE state = 'available'"); n != 3 {
+			t.Errorf("of those that are due soon workers see %d", n)
+		}
+		enqueue(4, time.Hour)
+		if n := b.count("river_job WHERE state = 'scheduled'"); n != 1 {
+			t.Error("what is due in an hour is looked for now")
+		}
+		b.exec("UPDATE river_job SET scheduled_at = ? WHERE state = 'scheduled'", b.after(soon+900*time.Millisecond))
+		at[4] = time.Now().Add(soon)
+		fatal(t, b.jobs.(interface{ promote(context.Context) error }).promote(t.Context()))
+		if n := b.count("river_job WHERE state = 'available'"); n != 4 {
+			t.Errorf("ahead of its time workers see %d", n)
+		}
+		stop := b.run()
 		for range at {
-			d := <-worked
-			late := d.at.Sub(at[d.id])
-			t.Logf("job %d: %s late", d.id, late)
-			if late < -time.Millisecond || late > 300*time.Millisecond && !raceDetector {
-				t.Errorf("job %d: %s late", d.id, late)
+			if d := soonest(t, worked); d.at.Before(at[d.id].Add(-time.Millisecond)) {
+				t.Errorf("job %d: %s early", d.id, at[d.id].Sub(d.at))
 			}
 		}
 		stop()
@@ -179,8 +196,8 @@ func TestAJobAsksToBeRunAgain(t *testing.T) {
 		})
 		stop := b.run()
 		b.enqueue(ticketing.Job{Kind: testJob, ID: 7})
-		if late := (<-done).Sub(due); late < 0 || late > 400*time.Millisecond && !raceDetector {
-			t.Errorf("%s late", late)
+		if again := soonest(t, done); again.Before(due) {
+			t.Errorf("%s early", due.Sub(again))
 		}
 		stop()
 		if l := b.log.String(); l != "" {
@@ -340,14 +357,15 @@ func victim(t *testing.T, where string) {
 	fatal(t, s.Run(t.Context()))
 }
 
-// A process that lives keeps its jobs, however long they take.
+// A process that lives renews its lease and keeps its jobs, however long they take, while another looks
+// for jobs of the dead.
 func TestALivingProcessKeepsItsJobs(t *testing.T) {
 	b := onPostgres(t)
 	other := b.another()
 	var runs atomic.Int64
 	finish, began := make(chan struct{}), make(chan struct{}, 9)
 	for _, s := range []*Store{b.Store, other} {
-		s.limits.beat = 20 * time.Millisecond
+		s.limits.beat, s.limits.leaseBeats = 20*time.Millisecond, 100_000
 		s.Handle(testJob, func(context.Context, int64) error {
 			runs.Add(1)
 			began <- struct{}{}
@@ -357,10 +375,28 @@ func TestALivingProcessKeepsItsJobs(t *testing.T) {
 	}
 	b.enqueue(ticketing.Job{Kind: testJob, ID: 7})
 	stop, stopOther := b.run(), runStore(t, other)
-	<-began
-	until := time.Now().Add(20 * 20 * time.Millisecond)
-	eventually(t, "20 beats", func() bool { return time.Now().After(until) })
-	close(finish)
+	letGo := sync.OnceFunc(func() { close(finish) })
+	t.Cleanup(letGo)
+	soonest(t, began)
+	type lease struct {
+		Holder string
+		Until  time.Time
+	}
+	seen, renewed := map[string]time.Time{}, map[string]int{}
+	eventually(t, "each has renewed its lease often", func() bool {
+		var all []lease
+		fatal(t, b.db().Raw("SELECT holder, until FROM leases WHERE name LIKE ?", workerLease+"%").Scan(&all).Error)
+		enough := len(all) == 2
+		for _, l := range all {
+			if l.Until.After(seen[l.Holder]) {
+				renewed[l.Holder]++
+			}
+			seen[l.Holder] = l.Until
+			enough = enough && renewed[l.Holder] > 2*steadyBeats
+		}
+		return enough
+	})
+	letGo()
 	stop()
 	stopOther()
 	if runs.Load() != 1 {

@@ -100,7 +100,9 @@ type limits struct {
 	longestRetry time.Duration
 	attempts     int           // of a job, before it is given up
 	sweep        time.Duration // between clean-ups
+	poll         time.Duration // how late a job may begin that falls due
 	beat         time.Duration // between two signs of life of a process that works jobs
+	leaseBeats   int           // a worker's lease lasts so many beats
 	eager        bool          // no random waits at start
 }
 
@@ -112,5 +114,7 @@ var defaultLimits = limits{
 	longestRetry: 10 * time.Minute,
 	attempts:     500, // more than three days
 	sweep:        time.Hour,
+	poll:         250 * time.Millisecond,
 	beat:         5 * time.Second,
+	leaseBeats:   4,
 }
