@@ -573,10 +573,41 @@ func (s *Server) checkBlocks(v any) ([]any, error) {
 	if len(c.faults) != 0 {
 		return nil, blocksRefused(c)
 	}
-	if c.markdown > 12000 { // all markdown blocks together
+	text := textLength(blocks)
+	if c.markdown > maxBlocksText || s.config.BlocksTogether && (text > maxBlocksText || text+perBlock*len(blocks) > maxBlocksCost) {
 		return nil, refuse("msg_blocks_too_long")
 	}
 	return blocks, nil
+}
+
+// What all blocks of a message may hold together. Slack's documentation says so of markdown blocks alone; it
+// holds for all, "12,000 text characters with a buffer for block containers"
+// (https://github.com/slackapi/bolt-js/issues/2509 and 2867), which was measured to be about 13,200 where each
+// block costs about 100.
+const (
+	maxBlocksText = 12_000
+	maxBlocksCost = 13_200
+	perBlock      = 100
+)
+
+// textLength is the length of all texts within, as Slack writes them: with &, < and > escaped.
+func textLength(v any) int {
+	n := 0
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			n += textLength(one)
+		}
+	case object:
+		for key, one := range v {
+			if s, ok := one.(string); ok && key == "text" {
+				n += length(Escape(unescape.Replace(s)))
+			} else {
+				n += textLength(one)
+			}
+		}
+	}
+	return n
 }
 
 func blocksRefused(c *checker) error {

@@ -40,7 +40,7 @@ func with1(o js, key string, v any) js {
 }
 
 func TestBlocks(t *testing.T) {
-	b := setup(t)
+	b := setup(t, func(c *Config) { c.BlocksTogether = true })
 	press := button("a", "A", "v")
 	sel := js{"type": "static_select", "action_id": "s", "options": options(2)}
 	for _, c := range []struct {
@@ -54,7 +54,8 @@ func TestBlocks(t *testing.T) {
 			js{"type": "image", "image_url": "https://example.org/a.png", "alt_text": "a"}, js{"type": "markdown", "text": "**x**"}, rich(js{"type": "text", "text": "x", "style": js{"bold": true}}),
 			js{"type": "section", "text": mrk("x"), "accessory": js{"type": "button", "text": text("B"), "confirm": js{"title": text("t"), "text": mrk("x"), "confirm": text("y"), "deny": text("n"), "style": "danger"}}},
 			input(js{"type": "plain_text_input", "action_id": "i"})), ""},
-		{"the longest", arr(section(long(3000)), js{"type": "header", "text": text(long(150))}, js{"type": "section", "fields": many(10, text(long(2000)))}), ""},
+		{"the longest", arr(section(long(3000)), js{"type": "header", "text": text(long(150))}, js{"type": "section", "fields": many(4, text(long(2000)))}), ""},
+		{"ten fields", arr(js{"type": "section", "fields": many(10, text("x"))}), ""},
 		{"no type", arr(js{"text": text("x")}), "missing required field: type [json-pointer:/blocks/0]"},
 		{"unknown type", arr(js{"type": "paragraph"}), "unsupported type: paragraph [json-pointer:/blocks/0/type]"},
 		{"unknown field", arr(js{"type": "divider", "color": "red"}), "invalid additional property: color [json-pointer:/blocks/0]"},
@@ -139,6 +140,10 @@ func TestBlocks(t *testing.T) {
 	for _, blocks := range []any{"no JSON", js{"blocks": arr()}, `{"blocks": []}`, `["x"]`, arr("x")} {
 		b.no("invalid_blocks_format", "chat.postMessage", js{"channel": b.help, "text": "x", "blocks": blocks})
 	}
+	b.ok("chat.postMessage", js{"channel": b.help, "blocks": many(4, section(long(3000)))})
+	b.no("msg_blocks_too_long", "chat.postMessage", js{"channel": b.help, "blocks": many(5, section(long(3000)))})
+	b.no("msg_blocks_too_long", "chat.postMessage", js{"channel": b.help, "blocks": many(4, section(strings.Repeat("&", 700)))})
+	b.no("msg_blocks_too_long", "chat.postMessage", js{"channel": b.help, "blocks": many(20, section(long(580)))})
 	b.no("msg_blocks_too_long", "chat.postMessage", js{"channel": b.help, "blocks": many(2, js{"type": "markdown", "text": long(7000)})})
 }
 

@@ -18,6 +18,7 @@ type content struct {
 	hasAttached bool
 	metadata    object
 	hasMetadata bool
+	literal     bool // parse=full: *bold* and the like do not count
 }
 
 const (
@@ -88,6 +89,10 @@ func (s *Server) readContent(c *call, parse string) (content, error) {
 	case mode == "full" || mode == "client" || c.flag("link_names") || c.args["link_names"] == "true" || c.args["link_names"] == "1":
 		m.text = s.linkNames(m.text, mode == "full" || mode == "client")
 	}
+	m.literal = c.text("parse") == "full"
+	if c.text("parse") != "none" {
+		m.text = linkURLs(m.text)
+	}
 	if strings.TrimSpace(m.text) == "" && len(m.blocks) == 0 && len(m.attachments) == 0 {
 		return m, refuse("no_text")
 	}
@@ -121,6 +126,25 @@ func readMetadata(v any) (object, error) {
 		return nil, refuse("metadata_too_large")
 	}
 	return o, nil
+}
+
+// linkURLs is what Slack makes of addresses in a text unless parse=none is asked for: links.
+func linkURLs(text string) string {
+	var b strings.Builder
+	for text != "" {
+		before, rest, open := strings.Cut(text, "<")
+		b.WriteString(bareURL.ReplaceAllString(before, "<$0>"))
+		inside, after, closed := strings.Cut(rest, ">")
+		if open {
+			b.WriteByte('<')
+			b.WriteString(inside)
+		}
+		if closed {
+			b.WriteByte('>')
+		}
+		text = after
+	}
+	return b.String()
 }
 
 // linkNames is what parse=full, parse=client and link_names make of a text: whoever it names is alerted.
@@ -243,7 +267,7 @@ func (s *Server) noCustomising(c *call) error {
 
 func (m *message) hold(c content) {
 	if c.hasText {
-		m.text = c.text
+		m.text, m.literal = c.text, c.literal
 	}
 	m.blocks, m.attachments = c.blocks, c.attachments
 	if c.hasMetadata {
@@ -291,7 +315,7 @@ func (s *Server) eachSpan(m *message, visit func(Span)) {
 			each(span.Of)
 		}
 	}
-	each(s.world.mrkdwn(m.text, true))
+	each(s.world.textOf(m))
 	for _, line := range s.world.shownBlocks(m.blocks) {
 		each(line.Spans)
 	}

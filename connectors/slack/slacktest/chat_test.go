@@ -202,6 +202,8 @@ func TestAlerts(t *testing.T) {
 		{"in an attachment", js{"text": "x", "attachments": arr(js{"text": "<@" + b.ben.ID + ">"})}, []string{b.ben.ID}, nil},
 		{"in markdown", js{"text": "x", "blocks": arr(js{"type": "markdown", "text": "<@" + b.ben.ID + ">"})}, []string{b.ben.ID}, nil},
 		{"a link", js{"text": "<https://example.org/x>"}, nil, []string{"https://example.org/x"}},
+		{"a bare link", js{"text": "see https://example.org/x."}, nil, []string{"https://example.org/x"}},
+		{"a bare link, not parsed", js{"text": "see https://example.org/x.", "parse": "none"}, nil, nil},
 		{"a link, off", js{"text": "<https://example.org/x>", "unfurl_links": false, "unfurl_media": false}, nil, nil},
 		{"a link, half off", js{"text": "<https://example.org/x>", "unfurl_links": false}, nil, []string{"https://example.org/x"}},
 	} {
@@ -209,6 +211,29 @@ func TestAlerts(t *testing.T) {
 		m, _ := b.ann.See(b.help, b.ok("chat.postMessage", c.args)["ts"].(string))
 		if !slices.Equal(m.Notified, c.want) || !slices.Equal(m.Unfurls, c.unfurl) {
 			t.Errorf("%s: alerts %v, want %v; unfolds %v, want %v", c.what, m.Notified, c.want, m.Unfurls, c.unfurl)
+		}
+	}
+}
+
+// By default addresses become links and *bold* is bold; parse=none leaves addresses, parse=full formatting.
+func TestParse(t *testing.T) {
+	b := setup(t)
+	for _, c := range []struct {
+		parse, text, shown string
+		markup             []string
+	}{
+		{"", "*b* http://x.example/a?b&amp;c.", "b http://x.example/a?b&c.", []string{"bold: b", "link: http://x.example/a?b&c"}},
+		{"", "<http://x.example> `y` <@U0|z", "http://x.example y <@U0|z", []string{"link: http://x.example", "code: y"}},
+		{"none", "*b* http://x.example", "b http://x.example", []string{"bold: b"}},
+		{"full", "*b* http://x.example", "*b* http://x.example", []string{"link: http://x.example"}},
+	} {
+		args := js{"channel": b.help, "text": c.text}
+		if c.parse != "" {
+			args["parse"] = c.parse
+		}
+		m, _ := b.ann.See(b.help, b.ok("chat.postMessage", args)["ts"].(string))
+		if m.Text != c.shown || !slices.Equal(m.Markup, c.markup) {
+			t.Errorf("%q with parse=%s shows %q with %q, want %q with %q", c.text, c.parse, m.Text, m.Markup, c.shown, c.markup)
 		}
 	}
 }

@@ -201,7 +201,7 @@ func (s *Server) mayWriteTo(u *User) error {
 		return refuse("user_not_found")
 	case u.Deleted:
 		return refuse("user_disabled")
-	case u.Bot:
+	case u.Bot, u.ID == slackbot:
 		return refuse("cannot_dm_bot")
 	}
 	return nil

@@ -33,7 +33,7 @@ func setup(t *testing.T, change ...func(*Config)) *bed {
 	}
 	s := Start(t, c)
 	b := &bed{Server: s, t: t}
-	b.ann = s.AddUser(User{Name: "ann", Real: "Ann Arbor", Display: "Ann", Email: "ann@example.org"})
+	b.ann = s.AddUser(User{Name: "ann", Real: "Ann Arbor", Display: "Ann", Email: "ann@example.org", Admin: true})
 	b.ben = s.AddUser(User{Name: "ben", Real: "Ben Bosch"})
 	b.gus = s.AddUser(User{Name: "gus", Real: "Gus Guest", SingleGuest: true})
 	b.help = s.AddChannel(Channel{Name: "help-desk"}, b.ann.ID, b.ben.ID, b.gus.ID, s.BotUser)

@@ -254,6 +254,9 @@ func (p *Person) Delete(channel, ts string) error {
 	if err != nil || m.tombstone {
 		return errNotThere
 	}
+	if u := p.s.world.user(p.ID); m.only == "" && m.user != p.ID && (u == nil || !u.Admin) {
+		return errors.New("slacktest: only an admin may delete somebody else's message")
+	}
 	if m.only != "" {
 		m.deleted = true
 		p.s.wake()
@@ -993,13 +996,15 @@ func (p *Person) Options(action, typed string) ([]Option, error) {
 
 // --- the workspace as somebody sees it ---
 
-// Users are everybody in the workspace, the bot included.
+// Users are everybody in the workspace, the bot included, but not Slackbot.
 func (s *Server) Users() []User {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []User
 	for _, u := range s.world.users {
-		all = append(all, *u)
+		if u.ID != slackbot {
+			all = append(all, *u)
+		}
 	}
 	return all
 }

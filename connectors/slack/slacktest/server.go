@@ -35,6 +35,9 @@ type Config struct {
 	// MessageReplied also sends the message_replied event for a reply, without its subtype: Slack's
 	// documented bug (https://docs.slack.dev/reference/events/message/message_replied).
 	MessageReplied bool
+	// BlocksTogether also refuses what is too much only together: the texts of all blocks of a message, see
+	// maxBlocksText. Slack does; an app that obeys switches it on.
+	BlocksTogether bool
 	// Secrets; made up if empty.
 	BotToken, AppToken, SigningSecret string
 	// AppID and the like may be set so that a restarted stand-in looks the same; made up if empty.

@@ -86,7 +86,7 @@ func TestClientLibrary(t *testing.T) {
 	if _, err := api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: b.help}); err != nil {
 		t.Error(err)
 	}
-	if all, err := api.GetUsersContext(ctx); err != nil || len(all) != 4 {
+	if all, err := api.GetUsersContext(ctx); err != nil || len(all) != 5 {
 		t.Errorf("users = %d, %v", len(all), err)
 	}
 	if h, err := api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{ChannelID: b.help, IncludeAllMetadata: true}); err != nil || len(h.Messages) != 1 {

@@ -183,12 +183,17 @@ func (w *workspace) shown(m *message) []Line {
 	if len(m.blocks) != 0 {
 		lines = w.shownBlocks(m.blocks)
 	} else if m.text != "" {
-		lines = append(lines, Line{Block: "text", Spans: w.mrkdwn(m.text, true)})
+		lines = append(lines, Line{Block: "text", Spans: w.textOf(m)})
 	}
 	for _, v := range m.attachments {
 		lines = append(lines, Line{Block: "attachment", Spans: w.shownAttachment(v)})
 	}
 	return lines
+}
+
+// textOf is what a message's text shows where there are no blocks.
+func (w *workspace) textOf(m *message) []Span {
+	return (&reading{w: w, mrkdwn: !m.literal}).lines(m.text)
 }
 
 func textOfLines(lines []Line) string {

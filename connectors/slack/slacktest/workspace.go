@@ -69,6 +69,7 @@ type message struct {
 	bot         bool // posted by the app
 	subtype     string
 	text        string
+	literal     bool // its text is shown without formatting
 	blocks      []any
 	attachments []any
 	metadata    object
@@ -95,9 +96,12 @@ func newWorkspace(team, domain string) workspace {
 	return workspace{team: team, domain: domain, homes: map[string]*view{}, stacks: map[string][]*view{}, views: map[string]*view{}}
 }
 
-// addBot puts the app's bot user into the workspace.
+// slackbot is in every workspace, and looks like a person to apps: its is_bot is false.
+const slackbot = "USLACKBOT"
+
+// addBot puts the app's bot user into the workspace, beside Slackbot.
 func (s *Server) addBot() {
-	s.world.users = append(s.world.users, &User{ID: s.BotUser, Name: s.BotName, Real: s.app.Display.Name, Bot: true})
+	s.world.users = append(s.world.users, &User{ID: slackbot, Name: "slackbot", Real: "Slackbot"}, &User{ID: s.BotUser, Name: s.BotName, Real: s.app.Display.Name, Bot: true})
 }
 
 // ts is a new timestamp, later than all others.
@@ -343,7 +347,7 @@ func (s *Server) messageObject(m *message, metadata bool) object {
 	}
 	set("subtype", m.subtype, m.subtype != "")
 	if m.tombstone {
-		o["user"], o["hidden"] = "USLACKBOT", true
+		o["user"], o["hidden"] = slackbot, true
 	} else {
 		set("user", m.user, m.user != "")
 		set("team", s.TeamID, m.subtype == "" || m.subtype == "thread_broadcast")
