@@ -84,7 +84,7 @@ func (s *Server) seen(m *message) Message {
 // visible finds a message that the person sees, a whisper to them included. Holds mu.
 func (p *Person) visible(channel, ts string) (*message, error) {
 	c := p.s.world.channel(channel)
-	if c == nil || (c.Private || c.im != "") && !c.has(p.ID) {
+	if !p.enters(c) {
 		return nil, errNotThere
 	}
 	for _, m := range c.messages {
@@ -93,6 +93,17 @@ func (p *Person) visible(channel, ts string) (*message, error) {
 		}
 	}
 	return nil, errNotThere
+}
+
+// enters tells whether the person can look into a channel: they are in it, or it is public and they no
+// guest. Holds mu.
+func (p *Person) enters(c *channel) bool {
+	if c == nil {
+		return false
+	}
+	u := p.s.world.user(p.ID)
+	guest := u == nil || u.Guest || u.SingleGuest
+	return c.has(p.ID) || c.im == "" && !c.Private && !guest
 }
 
 // See is the message as the person sees it; false if they do not.
@@ -126,7 +137,7 @@ func (p *Person) list(channel string, fits func(*message) bool) []Message {
 	defer p.s.mu.Unlock()
 	var all []Message
 	c := p.s.world.channel(channel)
-	if c == nil || (c.Private || c.im != "") && !c.has(p.ID) {
+	if !p.enters(c) {
 		return nil
 	}
 	for _, m := range c.messages {
@@ -266,7 +277,7 @@ func (p *Person) Delete(channel, ts string) error {
 	return nil
 }
 
-// React adds a reaction: "eyes". Unreact takes it back.
+// React adds a reaction: "eyes".
 func (p *Person) React(channel, ts, name string) error {
 	return p.reacts(channel, ts, name, "reaction_added", (*message).react)
 }
@@ -292,7 +303,7 @@ func (p *Person) reacts(channel, ts, name, event string, do func(*message, strin
 
 // --- channels ---
 
-// Join joins a channel; Invite brings somebody in, the bot included; Leave and Kick take out.
+// Join joins a channel.
 func (p *Person) Join(in string) error {
 	return p.inChannel(in, func(c *channel) { p.s.join(c, p.ID, "") })
 }
@@ -312,7 +323,7 @@ func (p *Person) Kick(in, user string) error {
 	return p.inChannel(in, func(c *channel) { p.s.part(c, user, p.ID) })
 }
 
-// Archive archives a channel; Unarchive opens it again.
+// Archive archives a channel.
 func (p *Person) Archive(in string) error {
 	return p.inChannel(in, func(c *channel) { p.s.archive(c, true, p.ID) })
 }
@@ -588,7 +599,7 @@ func (p *Person) Command(channel, line string) error {
 	c := s.world.channel(channel)
 	at := slices.IndexFunc(s.app.Features.Commands, func(c slashCommand) bool { return c.Command == name })
 	switch {
-	case c == nil || (c.Private || c.im != "") && !c.has(p.ID):
+	case !p.enters(c):
 		s.mu.Unlock()
 		return errNotThere
 	case at < 0 || s.revoked != "" || !s.app.may("commands"):
@@ -687,7 +698,7 @@ func (p *Person) GlobalShortcut(callback string) error {
 	return p.interact(payload, false)
 }
 
-// OpenHome opens the app's Home tab, OpenMessages its Messages tab.
+// OpenHome opens the app's Home tab.
 func (p *Person) OpenHome() error { return p.opens("home") }
 
 // OpenMessages opens the app's Messages tab.
@@ -1009,13 +1020,13 @@ func (s *Server) Users() []User {
 	return all
 }
 
-// Channels are those that the person is in, and the public ones; no direct messages.
+// Channels are those that the person is in and, for who is no guest, the public ones; no direct messages.
 func (p *Person) Channels() []Channel {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	var all []Channel
 	for _, c := range p.s.world.channels {
-		if !c.deleted && c.im == "" && (!c.Private || c.has(p.ID)) {
+		if !c.deleted && c.im == "" && p.enters(c) {
 			all = append(all, c.Channel)
 		}
 	}
