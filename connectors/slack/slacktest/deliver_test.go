@@ -112,6 +112,7 @@ func TestSockets(t *testing.T) {
 	read := func(ws *websocket.Conn) js {
 		t.Helper()
 		var m js
+		_ = ws.SetReadDeadline(time.Now().Add(20 * time.Second))
 		if err := ws.ReadJSON(&m); err != nil {
 			t.Fatal(err)
 		}
@@ -159,6 +160,7 @@ func TestSockets(t *testing.T) {
 	// Any of them gets a payload.
 	got := make(chan int, 100)
 	for i, ws := range all {
+		_ = ws.SetReadDeadline(time.Time{})
 		go func() {
 			for {
 				var m js
@@ -214,13 +216,17 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := b.connect(nil)
-	b.Clock.Advance(2 * time.Minute)
-	for {
-		e, _ := a.event("message")
-		if e["text"] == "is anybody there?" {
-			break
+	eventually(t, "the words of before to be heard", func() bool {
+		b.Clock.Advance(10 * time.Second) // the pause before the retry begins at some time
+		select {
+		case m := <-a.heard:
+			p, _ := m["payload"].(js)
+			e, _ := p["event"].(js)
+			return e["text"] == "is anybody there?"
+		default:
+			return false
 		}
-	}
+	})
 }
 
 func TestDuplicates(t *testing.T) {
@@ -631,13 +637,15 @@ func TestHTTPMode(t *testing.T) {
 	if all[0].header.Get("X-Slack-Retry-Num") != "" || all[1].header.Get("X-Slack-Retry-Num") != "1" || all[1].header.Get("X-Slack-Retry-Reason") != "http_error" {
 		t.Errorf("the retry is %v", all[1].header)
 	}
-	time.Sleep(20 * time.Millisecond)
-	clock.Advance(time.Minute)
-	got(3)
-	time.Sleep(20 * time.Millisecond)
-	clock.Advance(5 * time.Minute)
-	got(4)
-	eventually(t, "given up", func() bool { return len(b.Troubles()) == 1 })
+	// The pauses of a minute and of five begin some time after the attempts.
+	eventually(t, "given up", func() bool {
+		time.Sleep(50 * time.Millisecond) // an attempt that is under way is not to run into its three seconds
+		clock.Advance(30 * time.Second)
+		return len(b.Troubles()) == 1
+	})
+	if n := len(got(4)); n != 4 {
+		t.Errorf("%d attempts", n)
+	}
 
 	set(http.StatusTeapot, nil)
 	if _, err := b.ann.Post(b.help, "", "once"); err != nil {

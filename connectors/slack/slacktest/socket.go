@@ -85,12 +85,13 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	s.sockets.open = append(s.sockets.open, c)
 	n := len(s.sockets.open)
 	s.mu.Unlock()
+	end := s.Clock.Now().Add(life) // before anybody can know of it and set the clock forward
 	c.write(object{"type": "hello", "num_connections": n, "connection_info": object{"app_id": s.AppID},
 		"debug_info": object{"host": c.host, "build_number": 10, "approximate_connection_time": int(life.Seconds())}})
 	s.mu.Lock()
 	s.wake()
 	s.mu.Unlock()
-	s.work.Go(func() { s.age(c, life) })
+	s.work.Go(func() { s.age(c, end) })
 	s.work.Go(c.ping)
 	s.listen(c)
 	close(c.gone)
@@ -101,8 +102,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 }
 
 // age says farewell in time.
-func (s *Server) age(c *socket, life time.Duration) {
-	end := s.Clock.Now().Add(life)
+func (s *Server) age(c *socket, end time.Time) {
 	if s.Clock.wait(s.ctx, end.Add(-warnedBefore), c.gone) {
 		c.disconnect("warning")
 		if s.Clock.wait(s.ctx, end, c.gone) {
@@ -186,6 +186,7 @@ func (s *Server) sendEnvelope(kind string, payload object, accepts bool, attempt
 		message["retry_attempt"], message["retry_reason"] = attempt, reason
 	}
 	answer := make(chan []byte, 1)
+	sent := s.Clock.Now()
 	var c *socket
 	for {
 		s.mu.Lock()
@@ -207,7 +208,6 @@ func (s *Server) sendEnvelope(kind string, payload object, accepts bool, attempt
 		_ = c.ws.Close()
 		<-c.gone
 	}
-	sent := s.Clock.Now()
 	return func() delivery {
 		stop, expired := make(chan struct{}), make(chan struct{})
 		s.work.Go(func() {
@@ -246,10 +246,11 @@ func (s *Server) Disconnect(reason string) {
 	if s.closed {
 		return
 	}
+	end := s.Clock.Now().Add(warnedBefore)
 	for _, c := range s.sockets.open {
 		s.work.Go(func() {
 			c.disconnect(reason)
-			if reason != "warning" || s.Clock.wait(s.ctx, s.Clock.Now().Add(warnedBefore), c.gone) {
+			if reason != "warning" || s.Clock.wait(s.ctx, end, c.gone) {
 				_ = c.ws.Close()
 			}
 		})
