@@ -672,3 +672,58 @@ func TestHTTPMode(t *testing.T) {
 		t.Errorf("the forged request is %v", h.header)
 	}
 }
+
+// What happens in channels besides messages.
+func TestChannelEvents(t *testing.T) {
+	b := setup(t)
+	a := b.connect(nil)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ts, err := b.ann.Post(b.help, "", "@groupmail hello", Upload{Name: "a.txt", Data: []byte("x")})
+	must(err)
+	if e, _ := a.event("app_mention"); e["user"] != b.ann.ID || e["ts"] != ts || e["subtype"] != nil || e["channel_type"] != nil || len(e["files"].([]any)) != 1 {
+		t.Errorf("app_mention is %v", e)
+	}
+	must(b.ben.React(b.help, ts, "eyes"))
+	if e, _ := a.event("reaction_added"); e["reaction"] != "eyes" || e["user"] != b.ben.ID || e["item_user"] != b.ann.ID || e["item"].(js)["ts"] != ts {
+		t.Errorf("reaction_added is %v", e)
+	}
+	must(b.ben.Unreact(b.help, ts, "eyes"))
+	a.event("reaction_removed")
+	must(b.ben.Leave(b.help))
+	if e, _ := a.event("member_left_channel"); e["user"] != b.ben.ID || e["channel_type"] != "C" {
+		t.Errorf("member_left_channel is %v", e)
+	}
+	must(b.ann.Invite(b.secret, b.ben.ID))
+	if e, _ := a.event("member_joined_channel"); e["user"] != b.ben.ID || e["channel_type"] != "G" || e["inviter"] != b.ann.ID || e["team"] != b.TeamID {
+		t.Errorf("member_joined_channel is %v", e)
+	}
+	must(b.ann.Rename(b.help, "office"))
+	if e, _ := a.event("channel_rename"); e["channel"].(js)["name"] != "office" {
+		t.Errorf("channel_rename is %v", e)
+	}
+	must(b.ann.Archive(b.secret))
+	if e, _ := a.event("group_archive"); e["channel"] != b.secret || e["user"] != b.ann.ID {
+		t.Errorf("group_archive is %v", e)
+	}
+	must(b.ann.Unarchive(b.secret))
+	a.event("group_unarchive")
+	must(b.ann.DeleteChannel(b.help))
+	if e, _ := a.event("channel_deleted"); e["channel"] != b.help {
+		t.Errorf("channel_deleted is %v", e)
+	}
+	b.no("channel_not_found", "conversations.info", js{"channel": b.help})
+
+	root := b.ok("chat.postMessage", js{"channel": b.secret, "text": "x"})["ts"].(string)
+	must(b.ann.Shortcut(b.secret, root, "open_mail"))
+	if p := a.payload("interactive"); p["type"] != "message_action" || p["callback_id"] != "open_mail" || p["message_ts"] != root || p["message"].(js)["text"] != "x" {
+		t.Errorf("the shortcut is %v", p)
+	}
+	if err := b.ann.Shortcut(b.secret, root, "nosuch"); err == nil {
+		t.Error("an unknown shortcut was used")
+	}
+}
