@@ -4,11 +4,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"groupmail/connectors/slack/slacktest"
 )
 
 func TestMain(m *testing.M) {
@@ -57,6 +60,21 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("LISTEN", free.Addr().String())
 			_ = free.Close()
+			chat, err := slacktest.New(slacktest.Config{NoLimits: true})
+			if err != nil {
+				return err
+			}
+			e.Defer(chat.Close)
+			e.Setenv("SLACK_API", chat.API)
+			e.Setenv("SLACK_BOT_TOKEN", chat.BotToken)
+			e.Setenv("SLACK_APP_TOKEN", chat.AppToken)
+			e.Setenv("SLACK_CHANNEL", chat.AddChannel(slacktest.Channel{Name: "help-desk"}, chat.AddUser(slacktest.User{Name: "ann"}).ID, chat.BotUser))
+			e.Setenv("SLACK_ELSEWHERE", chat.AddChannel(slacktest.Channel{Name: "elsewhere"}))
+			deploy, err := filepath.Abs("..")
+			if err != nil {
+				return err
+			}
+			e.Setenv("DEPLOY", deploy)
 			e.Setenv("HELP_PASSWORD", "right")
 			e.Setenv("USER", "tester")
 			e.Setenv("TZ", os.Getenv("TZ"))
