@@ -35,7 +35,7 @@ func newOffice(t *testing.T, overHTTP bool) *office {
 	t.Helper()
 	o := &office{t: t}
 	web := httptest.NewUnstartedServer(nil)
-	c := slacktest.Config{NoLimits: true, Manifest: manifestJSON(t, "")}
+	c := slacktest.Config{NoLimits: true, BlocksTogether: true, Manifest: manifestJSON(t, "")}
 	if overHTTP {
 		web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.p.Handler().ServeHTTP(w, r) })
 		web.Start()

@@ -101,6 +101,11 @@ func (r *run) message(ctx context.Context, m slack.Message) {
 		r.background(func(ctx context.Context) { r.hub.Lost(ctx, m.Channel, about.Timestamp) })
 		return
 	}
+	if happened := micros(m.EventTimestamp); happened != 0 && happened < r.began {
+		// Slack tells again what it could not tell before. What has become of it since is read with the rest.
+		r.hearing.FellBehind()
+		return
+	}
 	r.hearing.Heard(ctx, m.Channel, r.utterance(m.Channel, kind, about))
 }
 

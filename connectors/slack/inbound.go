@@ -60,6 +60,7 @@ type run struct {
 	me      *slack.AuthTestResponse
 	hearing *hearing.Hearing
 	ctx     context.Context // ends with Run
+	began   int64           // when Run did, in microseconds
 	wg      sync.WaitGroup
 }
 
@@ -77,7 +78,7 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 			return nil
 		}
 	}
-	r := &run{p: p, hub: hub, me: me, ctx: ctx}
+	r := &run{p: p, hub: hub, me: me, ctx: ctx, began: p.clock().UnixMicro()}
 	r.hearing = hearing.New(r, hub, p.log)
 	p.gateway.open(r)
 	for _, channel := range hub.Boards() {

@@ -34,8 +34,9 @@ const (
 
 	// maxNotice is below what chat.update takes: 4000.
 	maxNotice = 3000
-	// maxQuotes is how many sections of words from outside a message shows.
-	maxQuotes = 4
+	// maxQuotes is how many sections of words from outside a message shows: all blocks together may hold
+	// 12,000 characters. https://github.com/slackapi/bolt-js/issues/2509
+	maxQuotes = 3
 	// maxLine is how long a part of a line of ours may be.
 	maxLine = 2000
 )
