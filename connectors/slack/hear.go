@@ -164,6 +164,7 @@ func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m
 		return said, true, nil
 	}
 	said.Text, said.ToBot = r.p.heard(ctx, m.Text, r.me)
+	said.ToBot = said.ToBot || u.Kind == bot.Edited && r.p.shortcuts.has(channel+m.Timestamp)
 	for _, f := range m.Files {
 		if f.Mode == "tombstone" || f.Mode == "hidden_by_limit" {
 			continue

@@ -688,6 +688,7 @@ func (r *run) shortcut(c slack.InteractionCallback) error {
 			said, ok, err := r.worded(ctx, c.Channel.ID, u, m.Msg)
 			if err == nil && ok {
 				said.ToBot = true
+				r.p.shortcuts.add(c.Channel.ID+m.Timestamp, r.p.clock())
 				err = r.hub.Said(ctx, said)
 			}
 			if err == nil {
@@ -703,6 +704,37 @@ func (r *run) shortcut(c slack.InteractionCallback) error {
 		return errEnding
 	}
 	return nil
+}
+
+// shortcuts remembers the messages that were sent by the shortcut: what is changed in them is for the
+// other side, too, though it does not begin with the bot's name.
+type shortcuts struct {
+	mu  sync.Mutex
+	all map[string]time.Time
+}
+
+// shortcutLife is longer than any answer can be stopped.
+const shortcutLife = time.Hour
+
+func (s *shortcuts) add(message string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string]time.Time{}
+	}
+	for old, at := range s.all {
+		if now.Sub(at) > shortcutLife {
+			delete(s.all, old)
+		}
+	}
+	s.all[message] = now
+}
+
+func (s *shortcuts) has(message string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.all[message]
+	return ok
 }
 
 // slash is a slash command. Slack's request is answered empty; what there is to say comes after.

@@ -57,7 +57,8 @@ type Platform struct {
 	people  people
 	home    home
 
-	versions versions
+	versions  versions
+	shortcuts shortcuts
 
 	connections atomic.Int32 // of Socket Mode that are open
 
