@@ -203,8 +203,8 @@ type pressed struct {
 // press answers a pressed button or a chosen item of a menu.
 func (r *run) press(c slack.InteractionCallback, a *slack.BlockAction) error {
 	var mark pressing
-	if err := json.Unmarshal([]byte(a.BlockID), &mark); err != nil {
-		return nil // a link, or a field of a form: nothing to do
+	if json.Unmarshal([]byte(a.BlockID), &mark) != nil { // a link, or a field of a form: nothing to do
+		return nil
 	}
 	id, _, _ := strings.Cut(a.ActionID, ".")
 	b := pressed{id: id, value: a.Value, label: html.UnescapeString(a.Text.Text)}

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,12 +17,11 @@ import (
 
 // slackChat is an office's Slack: the stand-in.
 type slackChat struct {
-	o        *office
-	server   *slacktest.Server
-	people   map[string]*slacktest.Person
-	channel  string
-	overHTTP bool
-	api      string // address of the gate in front of the Web API
+	o       *office
+	server  *slacktest.Server
+	people  map[string]*slacktest.Person
+	channel string
+	api     string // address of the gate in front of the Web API
 }
 
 func onSlack(o *office) chat { return newSlackChat(o, slacktest.Config{NoLimits: true}) }
@@ -43,8 +44,18 @@ func newSlackChat(o *office, cfg slacktest.Config) *slackChat {
 }
 
 func (c *slackChat) section() (section, board string) {
-	return fmt.Sprintf("[slack]\nbot_token = %q\napp_token = %q\napi_url = %q", c.server.BotToken, c.server.AppToken, c.api),
+	c.token(c.server.BotToken)
+	return fmt.Sprintf("[slack]\nbot_token = %q\napp_token = %q\napi_url = %q", "file:"+c.tokenFile(), c.server.AppToken, c.api),
 		fmt.Sprintf("platform = \"slack\"\nchannel = %q", c.channel)
+}
+
+func (c *slackChat) tokenFile() string { return filepath.Join(c.o.dir, "slack-token") }
+
+// token puts the bot's token where the configuration reads it from.
+func (c *slackChat) token(token string) {
+	if err := os.WriteFile(c.tokenFile(), []byte(token+"\n"), 0o600); err != nil {
+		c.o.t.Fatal(err)
+	}
 }
 
 func (c *slackChat) posts() (all []chatPost) {
@@ -163,4 +174,54 @@ func TestSlackReconciles(t *testing.T) {
 	o.pressUntil("reply", "Not sent yet", "Send", "Sent")
 	o.eventually("the customer has it", func() bool { return len(o.dovecot.Messages("maria", "INBOX")) == 1 })
 	o.onceEach()
+}
+
+// TestSlackLost: a channel that the bot was thrown out of, one that was archived, and a token that was
+// revoked are trouble that names its cure. Mail is kept meanwhile, and shown once it is mended, without a
+// restart.
+func TestSlackLost(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		lose, mend func(c *slackChat) error
+		says, cure string
+	}{
+		{
+			"kicked", func(c *slackChat) error { return c.people["ann"].Kick(c.channel, c.server.BotUser) },
+			func(c *slackChat) error { return c.people["ann"].Invite(c.channel, c.server.BotUser) }, "Cannot use the channel", "Invite the bot there",
+		},
+		{
+			"archived", func(c *slackChat) error { return c.people["ann"].Archive(c.channel) },
+			func(c *slackChat) error { return c.people["ann"].Unarchive(c.channel) }, "Cannot use the channel", "out of the archive",
+		},
+		{
+			"revoked", func(c *slackChat) error { c.server.RevokeToken(); return nil },
+			func(c *slackChat) error { c.token(c.server.Reinstall()); return nil }, "Cannot use the channel", "Give the bot a token",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var c *slackChat
+			o := newOffice(t, func(o *office) chat {
+				c = newSlackChat(o, slacktest.Config{NoLimits: true})
+				return c
+			})
+			o.ready()
+			o.dovecot.Deliver("help", []byte(customerMail))
+			o.shows("card", "Heating broken")
+			if err := test.lose(c); err != nil {
+				t.Fatal(err)
+			}
+			o.dovecot.Deliver("help", []byte(strings.NewReplacer("Heating broken", "Meanwhile", "<first@", "<second@").Replace(customerMail)))
+			o.eventually("there is trouble", func() bool {
+				var what, cure string
+				err := o.query(`SELECT what, cure FROM troubles WHERE name LIKE 'board:%' AND ended IS NULL`, &what, &cure)
+				return err == nil && strings.Contains(what, test.says) && strings.Contains(cure, test.cure)
+			})
+			if err := test.mend(c); err != nil {
+				t.Fatal(err)
+			}
+			o.shows("card", "Meanwhile")
+			o.onceEach()
+		})
+	}
 }

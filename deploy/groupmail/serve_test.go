@@ -465,6 +465,16 @@ func (o *office) onceEach() map[string]int {
 	return keys
 }
 
+// query reads one row of the database.
+func (o *office) query(sql string, into ...any) error {
+	db, err := pgx.Connect(o.t.Context(), o.db)
+	if err != nil {
+		return err
+	}
+	defer db.Close(context.WithoutCancel(o.t.Context()))
+	return db.QueryRow(o.t.Context(), sql).Scan(into...)
+}
+
 // moves counts what the log has.
 func (o *office) moves() map[ticketing.Move]int {
 	o.t.Helper()

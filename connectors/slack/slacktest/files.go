@@ -306,9 +306,10 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	_, id, _ := strings.Cut(r.PathValue("id"), "-")
 	s.mu.Lock()
 	f := s.world.file(id)
+	token := or(s.renewed, s.BotToken)
 	may := f != nil && f.uploaded && !f.deleted && s.revoked == "" && s.app.may("files:read") && s.maySee(f)
 	s.mu.Unlock()
-	if r.Header.Get("Authorization") != "Bearer "+s.BotToken || !may {
+	if r.Header.Get("Authorization") != "Bearer "+token || !may {
 		s.note(record, nil, http.StatusOK)
 		s.serveLogin(w, r)
 		return

@@ -385,6 +385,17 @@ func (s *Server) RevokeToken() {
 	s.wake()
 }
 
+// Reinstall installs the app again after its token was revoked or it was uninstalled: there is a new
+// token, and the old one is worth nothing.
+func (s *Server) Reinstall() (token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked = ""
+	s.renewed = "xoxb-" + digits(12) + "-" + digits(13) + "-" + secret(24)
+	s.wake()
+	return s.renewed
+}
+
 // --- interactions ---
 
 func (p *Person) user() object {

@@ -63,6 +63,7 @@ type Server struct {
 	work   sync.WaitGroup
 
 	mu       sync.Mutex // of everything below
+	renewed  string     // the bot's token since Reinstall
 	closed   bool
 	world    workspace
 	calls    []Call
@@ -427,11 +428,15 @@ func (s *Server) authenticate(r *http.Request, m *method, form url.Values, heade
 		return refuse("invalid_auth")
 	}
 	s.mu.Lock()
-	revoked := s.revoked
+	revoked, renewed := s.revoked, s.renewed
 	s.mu.Unlock()
 	kind, granted := botToken, s.app.OAuth.Scopes.Bot
 	switch token {
+	case renewed:
 	case s.BotToken:
+		if renewed != "" {
+			revoked = "token_revoked"
+		}
 	case s.AppToken:
 		kind, granted = appToken, []string{"connections:write"}
 	case s.ConfigToken:
