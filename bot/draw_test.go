@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -89,25 +90,20 @@ func TestCardsStandInOrder(t *testing.T) {
 
 // So are those that another process has left behind.
 func TestCardsThatWereLeftStandInOrder(t *testing.T) {
-	down := atomic.Bool{}
 	w := newWorld(t, func(c *chat) {
-		c.delay = func(Message) { time.Sleep(rand.N(8 * time.Millisecond)) }
-		c.fault = func(what string) error {
-			if what == "post" && down.Load() {
-				return Limited{After: time.Millisecond}
-			}
-			return nil
-		}
+		c.delay = func(Message) { time.Sleep(rand.N(80 * time.Millisecond)) }
 	})
 	w.arrives("Before", "text")
 	w.card("Before")
-	down.Store(true)
-	go func() { time.Sleep(time.Second); down.Store(false) }()
+	here := w.desk
+	w.desk = ticketing.NewDesk(w.store, here.Groups(), w.bot.Clock, slog.New(slog.DiscardHandler)) // draws nothing
 	var subjects []string
 	for i := range 4 {
 		subjects = append(subjects, fmt.Sprint("Left ", i))
 		w.arrives(subjects[i], fmt.Sprint("left ", i))
 	}
+	w.desk = here
+	w.skip.Add(int64(2 * ticketing.DrawLease)) // of the other process nothing is heard any more
 	if got := w.inOrder(subjects); !slices.Equal(got, subjects) {
 		t.Errorf("they stand in this order: %q", got)
 	}
@@ -145,6 +141,8 @@ func TestAChangeDoesNotWaitForABurst(t *testing.T) {
 			}
 		}
 	})
+	goOn := sync.OnceFunc(func() { close(stuck) })
+	t.Cleanup(goOn)
 	subjects := w.burst(30)
 	<-going
 	card := w.card("Subject 02")
@@ -153,7 +151,7 @@ func TestAChangeDoesNotWaitForABurst(t *testing.T) {
 	if len(going) > 0 {
 		t.Errorf("%d more are on their way", len(going))
 	}
-	close(stuck)
+	goOn()
 	if got := w.inOrder(subjects); !slices.Equal(got, subjects) {
 		t.Errorf("they stand in this order: %q", got)
 	}
