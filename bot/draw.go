@@ -35,7 +35,7 @@ type slot struct {
 	id    ticketing.PostID
 	fresh bool       // announced by the transaction that decided it, as against swept up later
 	since time.Time  // queued
-	lined bool       // it is, or was, in its board's line
+	lined string     // the board in whose line it is, or was
 	again bool       // announced once more meanwhile
 	echo  chan int64 // versions that the platform reports as shown
 }
@@ -43,7 +43,8 @@ type slot struct {
 // line is what is to be posted in one channel.
 type line struct {
 	waits []*slot
-	busy  bool // one of it is being posted
+	busy  bool      // one of it is being posted
+	until time.Time // when the platform takes something again
 }
 
 func newDrawers() *drawers {
@@ -79,7 +80,7 @@ func (d *drawers) add(owed []ticketing.Owed, fresh bool) {
 
 // enline puts a slot into its board's line. d.mu is held.
 func (d *drawers) enline(board string, s *slot) {
-	s.lined = true
+	s.lined = board
 	if d.lines[board] == nil {
 		d.lines[board] = &line{}
 	}
@@ -108,7 +109,7 @@ func (d *drawers) turns() map[string]*slot {
 	elder := func(a, b *slot) int { return cmp.Compare(a.id, b.id) }
 	all := map[string]*slot{}
 	for board, l := range d.lines {
-		if l.busy || len(l.waits) == 0 {
+		if l.busy || len(l.waits) == 0 || time.Now().Before(l.until) {
 			continue
 		}
 		s := slices.MinFunc(l.waits, elder)
@@ -131,6 +132,15 @@ func (d *drawers) posted(board string) {
 	defer d.mu.Unlock()
 	d.lines[board].busy = false
 	poke(d.lined)
+}
+
+// pause puts a slot back into its line, which goes on when the platform takes something again.
+func (d *drawers) pause(s *slot, limit time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lines[s.lined]
+	l.waits, l.until = append(l.waits, s), time.Now().Add(limit)
+	time.AfterFunc(limit, func() { poke(d.lined) }) // to the second: what a platform allows is to be used
 }
 
 func (d *drawers) next() *slot {
@@ -322,7 +332,19 @@ func (b *Bot) drawSlot(ctx context.Context, s *slot, posted func()) {
 		if errors.Is(err, errInLine) {
 			return
 		}
+		var limited Limited
+		if errors.As(err, &limited) && s.lined != "" { // the others of the line are limited as well
+			b.draw.read(s, "")
+			b.draw.pause(s, limited.After)
+			return
+		}
 		s.fresh = false
+		if errors.Is(err, errTaken) {
+			b.draw.read(s, "")
+			b.draw.announced(s)
+			b.draw.done(s)
+			return
+		}
 		if err != nil {
 			b.draw.read(s, "")
 			b.undrawn(ctx, s.id, err)
@@ -346,6 +368,9 @@ var errWaits = errors.New("its card, or an earlier line of its thread, is not po
 // errInLine: it is posted when its turn has come.
 var errInLine = errors.New("in its board's line")
 
+// errTaken: another process has it by now.
+var errTaken = errors.New("another process draws it")
+
 // drawOnce draws the newest state of a post once.
 func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool, err error) {
 	if b.draw.tooSoon(s.id, b.Clock()) {
@@ -356,7 +381,7 @@ func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool,
 		return false, err
 	}
 	p := dr.Post
-	if p.Root == 0 && p.Message == "" && !p.Gone && p.Shown < p.Want && !s.lined {
+	if p.Root == 0 && p.Message == "" && !p.Gone && p.Shown < p.Want && s.lined == "" {
 		b.draw.read(s, p.Board)
 		return false, errInLine
 	}
@@ -375,9 +400,18 @@ func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool,
 	if err != nil {
 		return false, err
 	}
-	// Whoever has waited for long may have lost the lease, and another process posts it.
-	fresh := s.fresh && time.Since(s.since) < ticketing.DrawLease-drawTime
-	if p.Message == "" && (!fresh || p.Want != 1) {
+	if time.Since(s.since) >= ticketing.DrawLease-drawTime {
+		// Whoever has waited for long may have lost the lease, and another process posts it.
+		held, err := b.Desk.HoldPost(ctx, s.id)
+		if err != nil {
+			return false, err
+		}
+		if !held {
+			return false, errTaken
+		}
+		s.fresh, s.since = false, time.Now()
+	}
+	if p.Message == "" && (!s.fresh || p.Want != 1) {
 		// An earlier attempt may have reached the platform though we never heard of it.
 		if p.Message, err = platform.Find(ctx, dr.Board.Channel, dr.Root, p.Key, p.Made.Add(-time.Minute)); err != nil {
 			return false, err

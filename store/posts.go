@@ -135,6 +135,17 @@ func (s *Store) LeasePosts(ctx context.Context, holder string, ttl time.Duration
 	return ids, err
 }
 
+// HoldPost implements ticketing.Store.
+func (s *Store) HoldPost(ctx context.Context, id ticketing.PostID, holder string, ttl time.Duration) (held bool, err error) {
+	err = s.single(ctx, "hold post", func(g *gorm.DB) error {
+		done := g.Model(&postRow{}).Where("id = ? AND (lease_by = ? OR "+free+")", int64(id), holder, s.now()).
+			UpdateColumns(map[string]any{"lease_by": holder, "lease_until": s.after(ttl)})
+		held = done.RowsAffected == 1
+		return done.Error
+	})
+	return held, err
+}
+
 // Drawn implements ticketing.Store. An expired lease that nobody took over is as good as a held one:
 // what was drawn is the truth, and who forgot it would draw it twice.
 func (s *Store) Drawn(ctx context.Context, id ticketing.PostID, holder, message string, version int64, ttl time.Duration) (again bool, err error) {

@@ -246,6 +246,29 @@ func TestLeasePosts(t *testing.T) {
 	})
 }
 
+func TestHoldPost(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		hold := func(id ticketing.PostID, who string, want bool) {
+			t.Helper()
+			held, err := b.HoldPost(t.Context(), id, who, time.Hour)
+			fatal(t, err)
+			if held != want {
+				t.Errorf("%s holds it: %v", who, held)
+			}
+		}
+		id := b.post(ticketing.Post{}, "")
+		same(t, b.lease("me", 9), []ticketing.PostID{id})
+		hold(id, "me", true)
+		hold(id, "you", false)
+		b.expire()
+		hold(id, "me", true) // late, but nobody came
+		b.expire()
+		same(t, b.lease("you", 9), []ticketing.PostID{id})
+		hold(id, "me", false)
+		hold(id+1, "me", false)
+	})
+}
+
 // Many drawers on two processes: none is drawn by two at once, and in the end nothing is owed.
 func TestDrawersShareTheWork(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bed) {

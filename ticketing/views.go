@@ -225,6 +225,11 @@ func (d *Desk) LeasePosts(ctx context.Context, limit int) ([]PostID, error) {
 	return d.store.LeasePosts(ctx, d.holder, DrawLease, limit)
 }
 
+// HoldPost renews the lease of a post that this process has held for long; false if another has it now.
+func (d *Desk) HoldPost(ctx context.Context, id PostID) (bool, error) {
+	return d.store.HoldPost(ctx, id, d.holder, DrawLease)
+}
+
 // Drawn notes what is shown now; again: more is owed, and the lease is still ours.
 func (d *Desk) Drawn(ctx context.Context, id PostID, message string, version int64) (again bool, err error) {
 	return d.store.Drawn(ctx, id, d.holder, message, version, DrawLease)
