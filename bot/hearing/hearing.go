@@ -132,7 +132,7 @@ func (h *Hearing) ear(ctx context.Context, channel string, add bool) *ear {
 	defer h.mu.Unlock()
 	e := h.ears[channel]
 	if e == nil && add {
-		e = &ear{h: h, channel: channel, behind: 1, wake: make(chan struct{}, 1)}
+		e = &ear{h: h, channel: channel, behind: 1, noticed: time.Now(), wake: make(chan struct{}, 1)}
 		h.ears[channel] = e
 		wake(e.wake)
 		h.running.Go(func() { e.run(ctx) })
@@ -179,9 +179,10 @@ type ear struct {
 	channel string
 	wake    chan struct{}
 
-	mu     sync.Mutex
-	queue  []Utterance
-	behind int // counts reasons to read from the platform before the queue; 0 if none
+	mu      sync.Mutex
+	queue   []Utterance
+	behind  int       // counts reasons to read from the platform before the queue; 0 if none
+	noticed time.Time // when the last of them was: what was written later is as good as heard live
 
 	// Of run alone.
 	cursor cursor
@@ -195,6 +196,7 @@ func (e *ear) put(u Utterance) {
 	if len(e.queue) >= queueMost {
 		e.queue = nil
 		e.behind++
+		e.noticed = time.Now()
 	}
 	e.queue = append(e.queue, u)
 	wake(e.wake)
@@ -204,6 +206,7 @@ func (e *ear) fallBehind() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.behind++
+	e.noticed = time.Now()
 	wake(e.wake)
 }
 
@@ -324,6 +327,7 @@ func (e *ear) catchUp(ctx context.Context) error {
 	e.cursor = c
 	e.mu.Lock()
 	e.queue = nil // whatever is in it the platform tells as well
+	noticed := e.noticed.UnixMicro()
 	e.mu.Unlock()
 
 	all, newest, err := e.h.platform.Missed(ctx, e.channel, c.At-overlap.Microseconds(), c.Recent)
@@ -342,7 +346,7 @@ func (e *ear) catchUp(ctx context.Context) error {
 		if r, ok := told[u.ID]; ok && r.knows(u) {
 			continue
 		}
-		if err := e.tell(ctx, u, true); err != nil {
+		if err := e.tell(ctx, u, u.at() < noticed); err != nil {
 			return err
 		}
 	}
