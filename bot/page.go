@@ -48,9 +48,9 @@ func (h *hub) Page(ctx context.Context, who Person) Page {
 }
 
 func (h *hub) pageOf(ctx context.Context, c caller) []Section {
-	hers, waits := ticketing.Mine(c.group.Name, c.by.Member.ID), ticketing.Waits(c.group.Name, "")
-	hers.Limit, waits.Limit = pageMine, pageQueue
-	mine, err := h.Desk.Page(ctx, c.board.Name, hers)
+	own, waits := ticketing.Mine(c.group.Name, c.by.Member.ID), ticketing.Waits(c.group.Name, "")
+	own.Limit, waits.Limit = pageMine, pageQueue
+	mine, err := h.Desk.Page(ctx, c.board.Name, own)
 	var free ticketing.Page
 	if err == nil {
 		free, err = h.Desk.Page(ctx, c.board.Name, waits)
