@@ -202,8 +202,8 @@ type pressed struct {
 
 // press answers a pressed button or a chosen item of a menu.
 func (r *run) press(c slack.InteractionCallback, a *slack.BlockAction) error {
-	var mark pressing
-	if json.Unmarshal([]byte(a.BlockID), &mark) != nil { // a link, or a field of a form: nothing to do
+	mark, ours := readPressing(a.BlockID)
+	if !ours { // a link, or a field of a form: nothing to do
 		return nil
 	}
 	id, _, _ := strings.Cut(a.ActionID, ".")

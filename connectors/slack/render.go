@@ -300,6 +300,12 @@ func (p pressing) blockID() string {
 	return string(b)
 }
 
+// readPressing reads a block's id back; ours is false if it is another's.
+func readPressing(blockID string) (p pressing, ours bool) {
+	ours = json.Unmarshal([]byte(blockID), &p) == nil
+	return p, ours
+}
+
 // actionID is a button's, unique in a view of several messages.
 func actionID(id string, n int) string {
 	if n == 0 {
