@@ -66,7 +66,10 @@ func (l *limited) Do(req *http.Request) (*http.Response, error) {
 		return nil, &slack.RateLimitedError{RetryAfter: wait}
 	}
 	resp, err := l.http.Do(req)
-	if err == nil && resp.StatusCode == http.StatusTooManyRequests {
+	if err != nil {
+		return nil, discreet(err)
+	}
+	if resp.StatusCode == http.StatusTooManyRequests {
 		after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
 		if err != nil || after < 1 {
 			after = 1
@@ -83,7 +86,21 @@ func (l *limited) Do(req *http.Request) (*http.Response, error) {
 		}
 		l.mu.Unlock()
 	}
-	return resp, err
+	return resp, nil
+}
+
+// discreet is an error of the network without the address, which may be all that one needs to know to act
+// for us: where to answer a press, where to put a file.
+func discreet(err error) error {
+	var u *url.Error
+	if !errors.As(err, &u) {
+		return err
+	}
+	host := "Slack"
+	if at, parsed := url.Parse(u.URL); parsed == nil && at.Host != "" {
+		host = at.Host
+	}
+	return fmt.Errorf("%s %s: %w", strings.ToLower(u.Op), host, u.Err)
 }
 
 // kindOf is what Slack counts a call by.
@@ -131,13 +148,16 @@ func why(what string, err error) error {
 	switch {
 	case errors.As(err, &limit):
 		err = bot.Limited{After: limit.RetryAfter}
-	case is(err, "message_not_found", "cant_update_message", "edit_window_closed", "file_not_found", "file_deleted"):
+	case is(err, "ratelimited", "rate_limited"): // without saying until when
+		err = bot.Limited{After: time.Minute}
+	case is(err, "message_not_found", "cant_update_message", "edit_window_closed", "file_not_found", "file_deleted", "file_is_deleted"):
 		err = errors.Join(bot.ErrGone, err)
 	case is(err, "channel_not_found", "not_in_channel", "is_archived", "is_inactive", "channel_is_archived"):
 		err = errors.Join(bot.ErrNoChannel, err)
 	case is(err, "invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_authed", "missing_scope", "not_allowed_token_type"):
 		err = errors.Join(bot.ErrNoAccess, err)
-	case is(err, "file_uploads_disabled", "file_upload_size_restricted", "storage_limit_reached", "blocked_file_type", "msg_too_long", "msg_blocks_too_long"):
+	case is(err, "file_uploads_disabled", "file_uploads_except_images_disabled", "file_type_not_allowed", "file_upload_size_restricted",
+		"snippet_too_large", "storage_limit_reached", "blocked_file_type", "msg_too_long", "msg_blocks_too_long"):
 		err = errors.Join(bot.ErrTooMuch, err)
 	}
 	var refusal slack.SlackErrorResponse

@@ -25,8 +25,8 @@ type event struct {
 	Event   json.RawMessage
 }
 
-// hear takes an event. It must not wait.
-func (r *run) hear(ctx context.Context, raw []byte) error {
+// hear takes an event, again if Slack tells it not for the first time. It must not wait.
+func (r *run) hear(ctx context.Context, raw []byte, again bool) error {
 	var e event
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return fmt.Errorf("event: %w", err)
@@ -49,7 +49,7 @@ func (r *run) hear(ctx context.Context, raw []byte) error {
 		if err := json.Unmarshal(e.Event, &m); err != nil {
 			return fmt.Errorf("message: %w", err)
 		}
-		r.message(ctx, slack.Message(m))
+		r.message(ctx, slack.Message(m), again)
 	case "app_home_opened":
 		var user string
 		if inner.Tab == "home" && json.Unmarshal(inner.User, &user) == nil {
@@ -57,6 +57,9 @@ func (r *run) hear(ctx context.Context, raw []byte) error {
 			r.background(func(ctx context.Context) {
 				if err := r.publish(ctx, user); err != nil {
 					r.p.log.Warn("App Home", "user", user, "error", err)
+					if hearing.RetryAfter(err) > 0 {
+						r.p.home.changed() // drawn later
+					}
 				}
 			})
 		}
@@ -75,7 +78,7 @@ func (r *run) hear(ctx context.Context, raw []byte) error {
 }
 
 // message sorts what was said, changed or deleted.
-func (r *run) message(ctx context.Context, m slack.Message) {
+func (r *run) message(ctx context.Context, m slack.Message, again bool) {
 	kind, about := bot.Written, m.Msg
 	switch m.SubType {
 	case slack.MsgSubTypeMessageChanged:
@@ -101,12 +104,34 @@ func (r *run) message(ctx context.Context, m slack.Message) {
 		r.background(func(ctx context.Context) { r.hub.Lost(ctx, m.Channel, about.Timestamp) })
 		return
 	}
-	if happened := micros(m.EventTimestamp); happened != 0 && happened < r.began {
-		// Slack tells again what it could not tell before. What has become of it since is read with the rest.
-		r.hearing.FellBehind()
-		return
+	u := r.utterance(m.Channel, kind, about)
+	// Two connections hand on at once what they hear.
+	r.order.Lock()
+	defer r.order.Unlock()
+	again = again || micros(m.EventTimestamp) < r.newest
+	r.newest = max(r.newest, micros(m.EventTimestamp))
+	if again && kind != bot.Deleted && r.wanted(about) {
+		u.Said = func(ctx context.Context) (bot.Said, bool, error) { return r.reread(ctx, m.Channel, u, about) }
 	}
-	r.hearing.Heard(ctx, m.Channel, r.utterance(m.Channel, kind, about))
+	r.hearing.Heard(ctx, m.Channel, u)
+}
+
+// reread words an utterance that comes again, or out of order: as the message is now, for its author may have
+// deleted it meanwhile, and that may have been told before.
+func (r *run) reread(ctx context.Context, channel string, u hearing.Utterance, m slack.Msg) (said bot.Said, ok bool, err error) {
+	err = r.p.replies(ctx, channel, m.ThreadTimestamp, m.Timestamp, func(now slack.Message) bool {
+		if now.Timestamp == m.Timestamp {
+			m, ok = now.Msg, true
+		}
+		return !ok
+	})
+	if is(err, "thread_not_found") {
+		err = nil
+	}
+	if err != nil || !ok || !r.wanted(m) {
+		return said, false, err
+	}
+	return r.worded(ctx, channel, u, m)
 }
 
 func (r *run) own(m slack.Msg) bool {
@@ -150,7 +175,7 @@ func (r *run) wanted(m slack.Msg) bool {
 // worded words an utterance for the hub; ok is false if a bot said it.
 func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m slack.Msg) (said bot.Said, ok bool, err error) {
 	who, err := r.p.person(ctx, m.User)
-	if is(err, "user_not_found", "user_not_visible") {
+	if unknown(err) {
 		return said, false, nil
 	}
 	if err != nil || who.bot {
@@ -178,6 +203,10 @@ func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m
 	return said, true, nil
 }
 
+// verbatim is what is not read as marks of emphasis or names of emoji: code in a block or in a line, and what
+// stands in angle brackets.
+var verbatim = regexp.MustCompile("(?s:```(.+?)```)|`([^`\n]+)`|" + marked.String())
+
 // marked is what stands in angle brackets in a message's text: <@U1>, <#C1|name>, <!here>,
 // <!date^…|words>, <https://x|words>. https://docs.slack.dev/messaging/formatting-message-text
 var marked = regexp.MustCompile(`<(?:([@#!])|[a-zA-Z][a-zA-Z0-9+.-]*:)([^<>|]*)(?:\|([^<>]*))?>`)
@@ -192,37 +221,54 @@ func (p *Platform) heard(ctx context.Context, words string, me *slack.AuthTestRe
 			words, toBot = strings.TrimLeft(rest[end+1:], ",:. \n"), true
 		}
 	}
-	words = unmark(words)
-	words = emoji.Replace(words)
-	words = marked.ReplaceAllStringFunc(words, func(m string) string {
-		parts := marked.FindStringSubmatch(m)
-		kind, target, label := parts[1], parts[2], parts[3]
-		switch kind {
-		case "@":
-			if target == me.UserID {
-				return "@" + me.User
+	const gap = "\x00" // stands for what is verbatim meanwhile
+	words = strings.ReplaceAll(words, gap, "")
+	apart := verbatim.FindAllStringSubmatch(words, -1)
+	words = emoji.Replace(unmark(verbatim.ReplaceAllLiteralString(words, gap)))
+	resolve := func(m string) string { return p.resolved(ctx, m, me) }
+	var b strings.Builder
+	for i, part := range strings.Split(words, gap) {
+		if i > 0 {
+			m := apart[i-1]
+			code := strings.Trim(m[1], "\n") + m[2]
+			if code == "" {
+				code = m[0]
 			}
-			if who, err := p.person(ctx, target); err == nil {
-				return "@" + who.Name
-			}
-			return "@" + firstOf(label, target)
-		case "#":
-			return "#" + firstOf(label, target)
-		case "!":
-			if name, _, _ := strings.Cut(target, "^"); label == "" {
-				return "@" + name
-			}
-			return label
+			b.WriteString(marked.ReplaceAllStringFunc(code, resolve))
 		}
-		address, _, _ := strings.Cut(strings.Trim(m, "<>"), "|")
-		address = strings.TrimPrefix(address, "mailto:")
-		address = strings.TrimPrefix(address, "tel:")
-		if label == "" || label == address || "http://"+label == address || "https://"+label == address {
-			return firstOf(label, address)
+		b.WriteString(part)
+	}
+	return strings.TrimSpace(plain.Text(html.UnescapeString(b.String()))), toBot
+}
+
+// resolved is what a reader sees of something in angle brackets.
+func (p *Platform) resolved(ctx context.Context, m string, me *slack.AuthTestResponse) string {
+	parts := marked.FindStringSubmatch(m)
+	kind, target, label := parts[1], parts[2], parts[3]
+	switch kind {
+	case "@":
+		if target == me.UserID {
+			return "@" + me.User
 		}
-		return label + " (" + address + ")"
-	})
-	return strings.TrimSpace(plain.Text(html.UnescapeString(words))), toBot
+		if who, err := p.person(ctx, target); err == nil {
+			return "@" + who.Name
+		}
+		return "@" + firstOf(label, target)
+	case "#":
+		return "#" + firstOf(label, target)
+	case "!":
+		if name, _, _ := strings.Cut(target, "^"); label == "" {
+			return "@" + name
+		}
+		return label
+	}
+	address, _, _ := strings.Cut(strings.Trim(m, "<>"), "|")
+	address = strings.TrimPrefix(address, "mailto:")
+	address = strings.TrimPrefix(address, "tel:")
+	if label == "" || label == address || "http://"+label == address || "https://"+label == address {
+		return firstOf(label, address)
+	}
+	return label + " (" + address + ")"
 }
 
 func firstOf(a, b string) string {
@@ -232,49 +278,20 @@ func firstOf(a, b string) string {
 	return b
 }
 
-// emphasis is *strong*, _slanted_, ~struck~ or `code` as Slack reads it: the marks stand at the edges
-// of words, and what is between them neither begins nor ends with space.
-var emphasis = regexp.MustCompile("(^|[\\s(\\[{\"'“‘,.;:!?—–-])([*_~])([^\\s*_~](?:[^\\n]*?[^\\s*_~])?)([*_~])($|[\\s)\\]}\"'”’,.;:!?—–-])")
+// emphasis is *strong*, _slanted_ and ~struck~ as Slack reads it: the marks stand at the edges of words, and
+// what is between them neither begins nor ends with space.
+var emphasis = func() (all []*regexp.Regexp) {
+	for _, mark := range []string{`\*`, `_`, `~`} {
+		all = append(all, regexp.MustCompile(strings.ReplaceAll("(^|[\\s(\\[{\"'“‘,.;:!?—–*_~-])M([^\\sM](?:[^\\nM]*[^\\sM])?)M($|[\\s)\\]}\"'”’,.;:!?—–*_~-])", "M", mark)))
+	}
+	return all
+}()
 
-// unmark takes away the marks that Slack shows as emphasis, outside of code.
+// unmark takes away the marks that Slack shows as emphasis.
 func unmark(words string) string {
-	parts := strings.Split(words, "```")
-	for i := range parts {
-		if i%2 == 1 && i < len(parts)-1 {
-			parts[i] = strings.Trim(parts[i], "\n")
-			continue
-		}
-		inline := strings.Split(parts[i], "`")
-		for j := range inline {
-			if j%2 == 0 || j == len(inline)-1 {
-				inline[j] = unmarkOutside(inline[j])
-			}
-		}
-		if len(inline)%2 == 1 {
-			parts[i] = strings.Join(inline, "")
-		} else {
-			parts[i] = strings.Join(inline, "`")
-		}
-	}
-	if len(parts)%2 == 1 {
-		return strings.Join(parts, "")
-	}
-	return strings.Join(parts, "```")
-}
-
-func unmarkOutside(words string) string {
-	for range 3 { // *_~x~_*
-		changed := false
-		words = emphasis.ReplaceAllStringFunc(words, func(m string) string {
-			p := emphasis.FindStringSubmatch(m)
-			if p[2] != p[4] {
-				return m
-			}
-			changed = true
-			return p[1] + p[3] + p[5]
-		})
-		if !changed {
-			break
+	for range 3 { // *_~x~_*, and those that share what is between them
+		for _, one := range emphasis {
+			words = one.ReplaceAllString(words, "$1$2$3")
 		}
 	}
 	return words
@@ -355,6 +372,9 @@ func (r *run) gone(channel string, one hearing.Recent) hearing.Utterance {
 	u := r.utterance(channel, bot.Deleted, slack.Msg{Timestamp: one.ID, ThreadTimestamp: one.Root})
 	u.Said = func(ctx context.Context) (bot.Said, bool, error) {
 		who, err := r.p.person(ctx, one.By)
+		if unknown(err) {
+			return bot.Said{}, false, nil
+		}
 		if err != nil {
 			return bot.Said{}, false, err
 		}

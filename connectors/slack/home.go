@@ -117,30 +117,49 @@ func (r *run) publish(ctx context.Context, user string) error {
 	return why("App Home", err)
 }
 
-// page draws a page. What does not fit is left out: the lists in the channel have it all.
+// Words on a page.
+const (
+	restNote  = "There is more. The lists in the channel have it all."
+	emptyPage = "There is nothing to show."
+)
+
+// page draws a page. What does not fit is left out, item by item: the lists in the channel have it all.
 func (p *Platform) page(ctx context.Context, page bot.Page) []slack.Block {
-	var items []bot.Message
+	var messages []bot.Message
 	for _, s := range page.Sections {
-		items = append(items, s.Items...)
+		messages = append(append(messages, bot.Message{Lines: s.Lines}), s.Items...)
 	}
-	v := p.painter(ctx, items...)
+	v := p.painter(ctx, messages...)
 	var all []slack.Block
+	add := func(part []slack.Block) (fits bool) {
+		if fits = len(all)+len(part) < maxViewBlocks; fits {
+			all = append(all, part...)
+		} else {
+			all = append(all, slack.NewContextBlock("", text(restNote, maxContext)))
+		}
+		return fits
+	}
 	n := 0
 	for i, s := range page.Sections {
-		var part []slack.Block
+		var head []slack.Block
 		if i > 0 {
-			part = append(part, slack.NewDividerBlock())
+			head = append(head, slack.NewDividerBlock())
 		}
-		part = append(part, slack.NewHeaderBlock(text(plain.Line(s.Title), maxHeader)))
-		part = append(part, v.rich(s.Lines)...)
+		if title := plain.Line(s.Title); title != "" {
+			head = append(head, slack.NewHeaderBlock(text(title, maxHeader)))
+		}
+		if !add(append(head, v.rich(s.Lines)...)) {
+			return all
+		}
 		for _, m := range s.Items {
 			n++
-			part = append(part, v.blocks(m, place{about: s.Channel}, n)...)
+			if !add(v.blocks(m, place{about: s.Channel}, n)) {
+				return all
+			}
 		}
-		if len(all)+len(part) > maxViewBlocks {
-			part = part[:max(0, maxViewBlocks-len(all))]
-		}
-		all = append(all, part...)
+	}
+	if len(all) == 0 {
+		all = append(all, slack.NewSectionBlock(text(emptyPage, maxSection), nil, nil))
 	}
 	return all
 }

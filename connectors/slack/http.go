@@ -25,8 +25,9 @@ func (p *Platform) Handler() http.Handler {
 
 // request is a signed request's body, and whoever runs now.
 type request struct {
-	body []byte
-	run  *run // nil while nobody runs
+	body  []byte
+	again bool // Slack has sent it before
+	run   *run // nil while nobody runs
 }
 
 // signed lets through what carries Slack's signature of the last five minutes.
@@ -66,7 +67,7 @@ func (p *Platform) signed(f func(w http.ResponseWriter, q request)) http.Handler
 		if run != nil {
 			defer leave()
 		}
-		f(w, request{body, run})
+		f(w, request{body, r.Header.Get("X-Slack-Retry-Num") != "", run})
 	})
 }
 
@@ -85,7 +86,7 @@ func (p *Platform) httpEvent(w http.ResponseWriter, q request) {
 	case q.run == nil: // Slack sends it again
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 	default:
-		if err := q.run.hear(q.run.ctx, q.body); err != nil {
+		if err := q.run.hear(q.run.ctx, q.body, q.again); err != nil {
 			p.log.Error("event", "error", err)
 		}
 		w.WriteHeader(http.StatusOK)

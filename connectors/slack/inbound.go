@@ -60,8 +60,10 @@ type run struct {
 	me      *slack.AuthTestResponse
 	hearing *hearing.Hearing
 	ctx     context.Context // ends with Run
-	began   int64           // when Run did, in microseconds
 	wg      sync.WaitGroup
+
+	order  sync.Mutex
+	newest int64 // when the newest event happened that was heard, or Run began, in microseconds
 }
 
 // Run implements [bot.Platform].
@@ -78,7 +80,7 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 			return nil
 		}
 	}
-	r := &run{p: p, hub: hub, me: me, ctx: ctx, began: p.clock().UnixMicro()}
+	r := &run{p: p, hub: hub, me: me, ctx: ctx, newest: p.clock().UnixMicro()}
 	r.hearing = hearing.New(r, hub, p.log)
 	p.gateway.open(r)
 	for _, channel := range hub.Boards() {
@@ -225,9 +227,15 @@ func (r *run) press(c slack.InteractionCallback, a *slack.BlockAction) error {
 	} else {
 		b.opens = slices.Contains(mark.Opens, b.id)
 	}
+	if b.id == linkID {
+		return nil // the person's browser has opened it
+	}
 	at := place{
 		channel: c.Channel.ID, about: c.Channel.ID, user: c.User.ID, trigger: c.TriggerID, response: c.ResponseURL,
 		ephemeral: c.Container.IsEphemeral, thread: c.Container.ThreadTs,
+	}
+	if at.thread == c.Container.MessageTs { // it is the root: what is said in the thread alone is not seen beside it
+		at.thread = ""
 	}
 	if at.channel == "" {
 		at.channel = c.Container.ChannelID
@@ -278,10 +286,7 @@ func (r *run) clicked(at place, click bot.Click, b pressed) error {
 	case err != nil:
 		return err
 	case ok:
-		// Slack's own request is answered when this is done, which is soon: one call.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
-		defer cancel()
-		r.answer(ctx, at, b.label, answer)
+		r.answerSoon(at, b.label, answer)
 	case b.opens:
 		opened <- r.openEmpty(at, b.label)
 	}
@@ -321,6 +326,16 @@ func (r *run) fill(ctx context.Context, id string, view slack.ModalViewRequest) 
 	return why("fill a modal", err)
 }
 
+// answerSoon shows what the hub said in time. Slack's own request need not wait for that.
+func (r *run) answerSoon(at place, title string, a bot.Answer) {
+	if r.background(func(ctx context.Context) { r.answer(ctx, at, title, a) }) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
+	defer cancel()
+	r.answer(ctx, at, title, a)
+}
+
 // answer shows what the hub said to a press or a command.
 func (r *run) answer(ctx context.Context, at place, title string, a bot.Answer) {
 	if err := r.show(ctx, at, title, a); err != nil {
@@ -333,7 +348,7 @@ func (r *run) show(ctx context.Context, at place, title string, a bot.Answer) er
 	var faults []error
 	if a.Form != nil {
 		err := r.showForm(ctx, at, *a.Form, modal)
-		if errors.Is(err, slack.ErrParametersMissing) || is(err, "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id") {
+		if late(err) {
 			a.Whisper = &bot.Message{Notice: tooLate, Lines: []bot.Line{{{Text: tooLate}}}}
 		}
 		faults = append(faults, err)
@@ -357,6 +372,11 @@ func (r *run) show(ctx context.Context, at place, title string, a bot.Answer) er
 		r.p.home.changed()
 	}
 	return errors.Join(faults...)
+}
+
+// late tells whether a modal could not be opened because the trigger had been used, or was too old.
+func late(err error) bool {
+	return errors.Is(err, slack.ErrParametersMissing) || is(err, "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id", "trigger_expired", "trigger_exchanged")
 }
 
 func (r *run) showForm(ctx context.Context, at place, f bot.Form, modal bool) error {
@@ -384,6 +404,9 @@ func (r *run) tell(ctx context.Context, at place, m bot.Message) error {
 	switch {
 	case at.channel == "" && at.trigger != "": // the App Home
 		_, err := r.open(ctx, at.trigger, note(m.Notice, r.p.painter(ctx, m).blocks(m, place{about: at.about}, 0)))
+		if late(err) {
+			_, err = r.p.direct(ctx, at.about, at.user, m)
+		}
 		return err
 	case at.channel == "":
 		_, err := r.p.direct(ctx, at.about, at.user, m)
@@ -416,7 +439,7 @@ func (r *run) respond(ctx context.Context, at place, m bot.Message, replace bool
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := r.p.api.calls.http.Do(req)
+	resp, err := r.p.api.calls.Do(req)
 	if err != nil {
 		return why("respond", err)
 	}
@@ -754,9 +777,7 @@ func (r *run) slash(c slack.SlashCommand) error {
 	}
 	answer, ok, err := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.answer(ctx, at, c.Command, a) })
 	if ok {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
-		defer cancel()
-		r.answer(ctx, at, c.Command, answer)
+		r.answerSoon(at, c.Command, answer)
 	}
 	return err
 }

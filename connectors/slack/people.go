@@ -82,6 +82,9 @@ func (p *Platform) person(ctx context.Context, id string) (person, error) {
 	return p.people.keep(u, me.TeamID, p.clock()), nil
 }
 
+// unknown tells whether Slack refused because there is no such person, for us.
+func unknown(err error) bool { return is(err, "user_not_found", "user_not_visible") }
+
 // persons looks many up. Those whom Slack does not know are left out.
 func (p *Platform) persons(ctx context.Context, ids []string) (map[string]person, error) {
 	found := make(map[string]person, len(ids))
@@ -100,7 +103,7 @@ func (p *Platform) persons(ctx context.Context, ids []string) (map[string]person
 	}
 	for _, id := range missing {
 		who, err := p.person(ctx, id)
-		if is(err, "user_not_found", "user_not_visible") {
+		if unknown(err) {
 			continue
 		}
 		if err != nil {

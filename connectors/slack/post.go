@@ -334,9 +334,21 @@ func (p *Platform) Download(ctx context.Context, file bot.File) (io.ReadCloser, 
 	if address == "" || f.Mode == "tombstone" {
 		return nil, fmt.Errorf("slack: file %s: %w", file.ID, bot.ErrGone)
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	r, w := io.Pipe()
 	go func() { // ends with the download, or when the reader is closed
 		w.CloseWithError(why("download", api.GetFileContext(ctx, address, w)))
 	}()
-	return r, nil
+	return download{r, cancel}, nil
+}
+
+// download is a file on its way. Who closes it early waits for nothing more.
+type download struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+}
+
+func (d download) Close() error {
+	d.cancel()
+	return d.PipeReader.Close()
 }

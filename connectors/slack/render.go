@@ -3,6 +3,8 @@ package slack
 import (
 	"encoding/json"
 	"fmt"
+	"html"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -29,16 +31,22 @@ const (
 	maxInput       = 3000
 	maxLabel       = 2000
 	maxPlaceholder = 150
-	maxBlocks      = 50 // of a message
 	maxViewBlocks  = 100
 
 	// maxNotice is below what chat.update takes: 4000.
 	maxNotice = 3000
-	// maxQuotes is how many sections of words from outside a message shows: all blocks together may hold
-	// 12,000 characters. https://github.com/slackapi/bolt-js/issues/2509
-	maxQuotes = 3
-	// maxLine is how long a part of a line of ours may be.
+	// maxQuotes is how many sections of words from outside a message shows.
+	maxQuotes = 4
+	// maxLine is how long a part of a line of ours may be, maxRich all lines together.
 	maxLine = 2000
+	maxRich = 4000
+	maxLink = 3000
+
+	// What a message's blocks may hold together: characters, and characters when each block counts for
+	// a hundred. https://github.com/slackapi/bolt-js/issues/2509
+	maxText  = 12_000
+	maxCost  = 13_200
+	perBlock = 100
 )
 
 // clippedNote stands below words that are not all of it.
@@ -57,13 +65,51 @@ type painter struct {
 	names map[string]string // of members, by id
 }
 
-// message draws m as a message of its own.
+// message draws m as a message of its own. Words from outside get the room that the rest leaves.
 func (v painter) message(m bot.Message, at place) []slack.Block {
-	blocks := v.blocks(m, at, 0)
-	if len(blocks) > maxBlocks { // the buttons stay
-		blocks = append(blocks[:maxBlocks-1:maxBlocks-1], blocks[len(blocks)-1])
+	bare := m
+	bare.Quote, bare.Clipped = "", true
+	others := v.blocks(bare, at, 0)
+	used := size(others)
+	room := min(maxText-used, maxCost-used-perBlock*(len(others)+maxQuotes))
+	m.Quote, m.Clipped = clipEscaped(m.Quote, room, m.Clipped)
+	return v.blocks(m, at, 0)
+}
+
+// size is how many characters Slack counts in blocks: all their words, escaped.
+func size(blocks []slack.Block) int {
+	raw, _ := json.Marshal(blocks) // made here: cannot fail
+	var all any
+	_ = json.Unmarshal(raw, &all)
+	return sizeOf(all)
+}
+
+func sizeOf(v any) (n int) {
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			n += sizeOf(one)
+		}
+	case map[string]any:
+		for key, one := range v {
+			if words, ok := one.(string); ok && key == "text" {
+				n += utf8.RuneCountInString(escape(html.UnescapeString(words)))
+			} else {
+				n += sizeOf(one)
+			}
+		}
 	}
-	return blocks
+	return n
+}
+
+// clipEscaped leaves of words what is at most n characters when escaped.
+func clipEscaped(words string, n int, clipped bool) (string, bool) {
+	for i, r := range words {
+		if n -= utf8.RuneCountInString(escape(string(r))); n < 0 {
+			return words[:i], true
+		}
+	}
+	return words, clipped
 }
 
 // blocks draws m as it stands in a place. n makes the parts of several messages in one view unique.
@@ -82,10 +128,13 @@ func (v painter) blocks(m bot.Message, at place, n int) []slack.Block {
 	all = append(all, quote(m.Quote, m.Clipped)...)
 	all = append(all, v.footer(m.Footer)...)
 	if len(all) == 0 {
-		all = append(all, slack.NewSectionBlock(text(v.notice(m), maxSection), nil, nil))
+		all = append(all, slack.NewSectionBlock(text(firstOf(v.notice(m), nothing), maxSection), nil, nil))
 	}
 	return append(all, actions(m, at, n)...)
 }
+
+// nothing stands for words that are none: Slack takes no empty ones.
+const nothing = "–"
 
 // marked is the status with its colour in front. The bot's own mark goes: one is enough.
 func (v painter) marked(m bot.Message) bot.Line {
@@ -101,18 +150,26 @@ func (v painter) marked(m bot.Message) bot.Line {
 // rich draws lines of ours. Nothing in them is parsed.
 func (v painter) rich(lines []bot.Line) []slack.Block {
 	var elements []slack.RichTextSectionElement
+	room := maxRich
 	for _, l := range lines {
-		if len(l) == 0 {
+		var line []slack.RichTextSectionElement
+		for _, s := range l {
+			if e := v.span(s); e != nil {
+				line = append(line, e)
+				room -= 1 + utf8.RuneCountInString(escape(s.Text))
+			}
+		}
+		if len(line) == 0 {
 			continue
 		}
 		if len(elements) > 0 {
 			elements = append(elements, slack.NewRichTextSectionTextElement("\n", nil))
 		}
-		for _, s := range l {
-			if e := v.span(s); e != nil {
-				elements = append(elements, e)
-			}
+		if room < 0 {
+			elements = append(elements, slack.NewRichTextSectionTextElement(clippedNote, nil))
+			break
 		}
+		elements = append(elements, line...)
 	}
 	if len(elements) == 0 {
 		return nil
@@ -127,7 +184,7 @@ func (v painter) span(s bot.Span) slack.RichTextSectionElement {
 	}
 	words := plain.Clip(strings.ReplaceAll(plain.Text(s.Text), "\n", " "), maxLine)
 	switch {
-	case s.URL != "" && words != "":
+	case linked(s.URL) && words != "":
 		return slack.NewRichTextSectionLinkElement(s.URL, words, style)
 	case s.Member != "" && s.Ping:
 		return slack.NewRichTextSectionUserElement(s.Member, style)
@@ -141,6 +198,12 @@ func (v painter) span(s bot.Span) slack.RichTextSectionElement {
 		return nil
 	}
 	return slack.NewRichTextSectionTextElement(words, style)
+}
+
+// linked tells whether Slack takes an address as that of a link.
+func linked(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && utf8.RuneCountInString(address) <= maxLink
 }
 
 // dateFormat is how Slack shows a time, in the reader's zone.
@@ -217,12 +280,13 @@ func quote(words string, clipped bool) []slack.Block {
 	return all
 }
 
-// cut cuts off at most n characters, between lines or words if it can.
+// cut cuts off at most n characters, as they are escaped, between lines or words if it can.
 func cut(words string, n int) (part, rest string) {
-	if utf8.RuneCountInString(words) <= n {
+	fits, clipped := clipEscaped(words, n, false)
+	if !clipped {
 		return words, ""
 	}
-	end := len(string([]rune(words)[:n]))
+	end := len(fits)
 	for _, sep := range []string{"\n", " "} {
 		if i := strings.LastIndex(words[:end], sep); i > end/2 {
 			end = i
@@ -235,7 +299,9 @@ func cut(words string, n int) (part, rest string) {
 // text is words that Slack shows as they are, at most n characters of them: no markup, no emoji by
 // name. Slack keeps & < > escaped in such words, too.
 func text(words string, n int) *slack.TextBlockObject {
-	words = plain.Clip(words, n)
+	if words = plain.Clip(words, n); strings.TrimSpace(words) == "" {
+		words = nothing
+	}
 	for utf8.RuneCountInString(escape(words)) > n {
 		words = plain.Clip(words, utf8.RuneCountInString(words)-1-(utf8.RuneCountInString(escape(words))-n)/4)
 	}
@@ -254,7 +320,10 @@ func (v painter) notice(m bot.Message) string {
 	if m.Root != "" || words == "" {
 		words = strings.TrimSpace(words + "\n" + strings.TrimSpace(plain.Text(m.Quote)))
 	}
-	return plain.Clip(words, maxNotice)
+	if short, clipped := clipEscaped(words, maxNotice-1, false); clipped {
+		words = strings.TrimSpace(short) + "…"
+	}
+	return words
 }
 
 // escape keeps Slack from reading anything into a message's text.
@@ -314,7 +383,10 @@ func actionID(id string, n int) string {
 	return fmt.Sprintf("%s.%d", id, n)
 }
 
-const menuID = "menu"
+const (
+	menuID = "menu"
+	linkID = "link" // of buttons that open an address
+)
 
 // actions draws the buttons of m as it stands in a place.
 func actions(m bot.Message, at place, n int) []slack.Block {
@@ -334,8 +406,8 @@ func actions(m bot.Message, at place, n int) []slack.Block {
 			continue
 		}
 		id := b.ID
-		if id == "" {
-			id = fmt.Sprintf("link%d", i)
+		if b.URL != "" {
+			id = fmt.Sprintf("%s.%d", linkID, i)
 		}
 		e := slack.NewButtonBlockElement(actionID(id, n), b.Value, text(plain.Line(b.Label), maxButton))
 		e.URL = b.URL
@@ -363,7 +435,7 @@ func actions(m bot.Message, at place, n int) []slack.Block {
 }
 
 func confirm(b bot.Button) *slack.ConfirmationBlockObject {
-	label := plain.Clip(plain.Line(b.Label), 30)
+	label := plain.Line(b.Label)
 	c := slack.NewConfirmationBlockObject(text(label, maxConfirmWord), text(plain.Line(b.Confirm), maxConfirm), text(label, maxConfirmWord), text("Cancel", maxConfirmWord))
 	if b.Style == bot.Danger {
 		c.Style = slack.StyleDanger
@@ -416,10 +488,7 @@ func (v painter) modal(f bot.Form, kept string, values map[string]string, fault 
 	if len(blocks) > maxViewBlocks {
 		blocks = blocks[:maxViewBlocks]
 	}
-	submit := plain.Clip(plain.Line(f.Submit), maxViewTitle)
-	if submit == "" {
-		submit = "OK"
-	}
+	submit := firstOf(plain.Line(f.Submit), "OK")
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callbackForm, PrivateMetadata: kept,
 		Title: text(viewTitle(f.Title), maxViewTitle), Submit: text(submit, maxViewTitle), Close: text("Cancel", maxViewTitle), Blocks: slack.Blocks{BlockSet: blocks},
@@ -444,14 +513,15 @@ func note(title string, blocks []slack.Block) slack.ModalViewRequest {
 }
 
 func input(f bot.FormField) slack.Block {
-	label := plain.Clip(plain.Line(f.Label), maxLabel)
-	if label == "" {
-		label = f.Name
-	}
+	label := firstOf(plain.Line(f.Label), f.Name)
 	var element slack.BlockElement
 	switch f.Kind {
 	case bot.Select:
-		element = choice(f)
+		options := choices(f.Options)
+		if len(options) == 0 { // Slack takes no empty list
+			return slack.NewSectionBlock(text(label+": there is nothing to choose from.", maxSection), nil, nil)
+		}
+		element = choice(options, f.Value)
 	case bot.Check:
 		option := slack.NewOptionBlockObject("true", text(label, maxOption), nil)
 		boxes := slack.NewCheckboxGroupsBlockElement(valueID, option)
@@ -474,23 +544,32 @@ func input(f bot.FormField) slack.Block {
 		element = field
 	}
 	var hint *slack.TextBlockObject
-	if f.Help != "" {
-		hint = text(plain.Line(f.Help), maxLabel)
+	if help := plain.Line(f.Help); help != "" {
+		hint = text(help, maxLabel)
 	}
 	block := slack.NewInputBlock(f.Name, text(label, maxLabel), hint, element)
 	block.Optional = !f.Required
 	return block
 }
 
+// choices are the options of a select, each value once.
+func choices(all []bot.Option) (options []*slack.OptionBlockObject) {
+	seen := map[string]bool{}
+	for _, o := range all {
+		if !seen[o.Value] {
+			seen[o.Value] = true
+			options = append(options, slack.NewOptionBlockObject(o.Value, text(plain.Line(o.Label), maxOption), nil))
+		}
+	}
+	return options
+}
+
 // choice is one of at most ten thousand.
-func choice(f bot.FormField) slack.BlockElement {
-	var options []*slack.OptionBlockObject
+func choice(options []*slack.OptionBlockObject, value string) slack.BlockElement {
 	var initial *slack.OptionBlockObject
-	for _, o := range f.Options {
-		option := slack.NewOptionBlockObject(o.Value, text(plain.Line(o.Label), maxOption), nil)
-		options = append(options, option)
-		if o.Value == f.Value {
-			initial = option
+	for _, o := range options[:min(len(options), maxOptions*maxOptions)] {
+		if o.Value == value {
+			initial = o
 		}
 	}
 	element := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text("Choose", maxPlaceholder), valueID)
@@ -503,7 +582,7 @@ func choice(f bot.FormField) slack.BlockElement {
 		if len(element.OptionGroups) == maxOptions {
 			break
 		}
-		label := plain.Clip(group[0].Text.Text+" …", maxOption)
+		label := html.UnescapeString(group[0].Text.Text) + " …"
 		element.OptionGroups = append(element.OptionGroups, slack.NewOptionGroupBlockElement(text(label, maxOption), group...))
 	}
 	return element

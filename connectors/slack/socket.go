@@ -104,7 +104,7 @@ func (r *run) envelope(client *socketmode.Client, e socketmode.Event) {
 			return // Slack tells another connection
 		}
 		// What is lost between here and the hub is read again: the cursor has not moved.
-		if err := r.hear(r.ctx, req.Payload); err != nil {
+		if err := r.hear(r.ctx, req.Payload, req.RetryAttempt > 0); err != nil {
 			r.p.log.Error("event", "error", err)
 		}
 		ack(nil)
@@ -142,7 +142,7 @@ func (r *run) unread(client *socketmode.Client, e socketmode.Event) {
 		return
 	}
 	if req.Type == socketmode.RequestTypeEventsAPI {
-		if err := r.hear(r.ctx, req.Payload); err != nil {
+		if err := r.hear(r.ctx, req.Payload, req.RetryAttempt > 0); err != nil {
 			r.p.log.Warn("event", "error", err)
 		}
 	}
