@@ -488,6 +488,9 @@ func (v painter) modal(f bot.Form, kept string, values map[string]string, fault 
 	if len(blocks) > maxViewBlocks {
 		blocks = blocks[:maxViewBlocks]
 	}
+	if len(blocks) == 0 {
+		blocks = append(blocks, slack.NewSectionBlock(text(nothing, maxSection), nil, nil))
+	}
 	submit := firstOf(plain.Line(f.Submit), "OK")
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callbackForm, PrivateMetadata: kept,
