@@ -141,7 +141,7 @@ func TestWhoIsHeard(t *testing.T) {
 	if err := o.ben.Delete(o.channel, taken); err != nil {
 		t.Fatal(err)
 	}
-	changed := must(o.ann.Post(o.channel, card, "firts"))
+	changed := must(o.ann.Post(o.channel, card, "one"))
 	for _, words := range []string{"first", "the first"} {
 		if err := o.ann.Edit(o.channel, changed, words); err != nil {
 			t.Fatal(err)

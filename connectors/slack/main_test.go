@@ -3,7 +3,6 @@ package slack
 import (
 	"bytes"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 
@@ -46,16 +45,4 @@ func lines(all ...string) []bot.Line {
 		out = append(out, bot.Line{{Text: words}})
 	}
 	return out
-}
-
-// says tells whether a message that somebody sees holds the words.
-func (o *office) says(channel, words string) func() (string, bool) {
-	return func() (string, bool) {
-		var all []string
-		for _, m := range o.ann.All(channel) {
-			all = append(all, m.Text)
-		}
-		seen := strings.Join(all, "\n")
-		return seen, strings.Contains(seen, words)
-	}
 }
