@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -253,6 +254,9 @@ func (h *hands) Form(_ context.Context, who bot.Person) (*bottest.FormView, erro
 	}
 	for _, c := range v.Controls {
 		f.Values[c.Block] = c.Value
+		if c.Type == "static_select" {
+			f.Values[c.Block] = strings.TrimPrefix(c.Value, valueMark)
+		}
 		if c.Error != "" {
 			if f.Errors == nil {
 				f.Errors = map[string]string{}
@@ -264,6 +268,13 @@ func (h *hands) Form(_ context.Context, who bot.Person) (*bottest.FormView, erro
 }
 
 func (h *hands) Submit(_ context.Context, who bot.Person, values map[string]string) error {
+	v, _ := h.as(who).View()
+	values = maps.Clone(values)
+	for _, c := range v.Controls {
+		if value, given := values[c.Block]; given && c.Type == "static_select" {
+			values[c.Block] = valueMark + value
+		}
+	}
 	return h.as(who).Submit(values)
 }
 

@@ -646,7 +646,7 @@ func prefill(in *slack.InputBlock, value string) {
 			options = append(options, g.Options...)
 		}
 		for _, o := range options {
-			if o.Value == value {
+			if o.Value == valueMark+value {
 				e.InitialOption = o
 			}
 		}
@@ -678,7 +678,7 @@ func values(v slack.View) map[string]string {
 		}
 		switch {
 		case a.SelectedOption.Value != "":
-			all[block] = a.SelectedOption.Value
+			all[block] = strings.TrimPrefix(a.SelectedOption.Value, valueMark)
 		case len(a.SelectedOptions) > 0:
 			all[block] = a.SelectedOptions[0].Value
 		default:

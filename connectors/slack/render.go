@@ -555,13 +555,16 @@ func input(f bot.FormField) slack.Block {
 	return block
 }
 
+// valueMark stands before each option's value: Slack may refuse an empty one.
+const valueMark = "="
+
 // choices are the options of a select, each value once.
 func choices(all []bot.Option) (options []*slack.OptionBlockObject) {
 	seen := map[string]bool{}
 	for _, o := range all {
 		if !seen[o.Value] {
 			seen[o.Value] = true
-			options = append(options, slack.NewOptionBlockObject(o.Value, text(plain.Line(o.Label), maxOption), nil))
+			options = append(options, slack.NewOptionBlockObject(valueMark+o.Value, text(plain.Line(o.Label), maxOption), nil))
 		}
 	}
 	return options
@@ -571,7 +574,7 @@ func choices(all []bot.Option) (options []*slack.OptionBlockObject) {
 func choice(options []*slack.OptionBlockObject, value string) slack.BlockElement {
 	var initial *slack.OptionBlockObject
 	for _, o := range options[:min(len(options), maxOptions*maxOptions)] {
-		if o.Value == value {
+		if o.Value == valueMark+value {
 			initial = o
 		}
 	}
