@@ -37,7 +37,7 @@ const (
 const (
 	// ackTime is how long an answer may take to be the answer to Slack's request. Slack waits three
 	// seconds: https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response
-	ackTime = 2500 * time.Millisecond
+	ackTime = 1500 * time.Millisecond
 	// openTime is after which a modal is opened that is filled later: a trigger counts for three seconds.
 	openTime = 700 * time.Millisecond
 	// lastWords is how long connections stay after the last acknowledgement was given.

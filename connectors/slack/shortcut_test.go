@@ -16,7 +16,16 @@ func (o *office) run(hub bot.Hub) {
 	ended := make(chan struct{})
 	go func() { _ = o.p.Run(ctx, hub); close(ended) }()
 	o.t.Cleanup(func() { cancel(); <-ended })
-	bottest.Eventually(o.t, "it is connected", func() (int, bool) { return o.server.Connections(), o.server.Connections() > 0 })
+	bottest.Eventually(o.t, "it is connected", func() (int, bool) {
+		if o.web != nil {
+			run, leave := o.p.gateway.enter()
+			if run != nil {
+				leave()
+			}
+			return 0, run != nil
+		}
+		return o.server.Connections(), o.server.Connections() > 0
+	})
 }
 
 // TestShortcut: "Send to the customer" on a message of one's own in a card's thread counts like the bot's
