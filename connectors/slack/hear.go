@@ -300,7 +300,7 @@ func unmark(words string) string {
 // Newest implements [hearing.Platform].
 func (r *run) Newest(ctx context.Context, channel string) (int64, error) {
 	newest := int64(0)
-	err := r.p.history(ctx, channel, "", 1, func(m slack.Message) bool {
+	err := r.p.history(ctx, channel, "", 1, 1, func(m slack.Message) bool {
 		newest = micros(m.Timestamp)
 		return false
 	})
@@ -312,13 +312,13 @@ func (r *run) Newest(ctx context.Context, channel string) (int64, error) {
 
 // threadPages is how far back threads are looked for that something was written in: ten thousand messages
 // of the channel.
-const threadPages = 50
+const threadPages = 10
 
 // Missed implements [hearing.Platform]. Slack lists no replies but those of one thread, so each thread
 // of ours is read whose newest reply is not older.
 func (r *run) Missed(ctx context.Context, channel string, from int64, recent []hearing.Recent) (all []hearing.Utterance, newest int64, err error) {
 	threads := map[string]bool{}
-	err = r.p.history(ctx, channel, "", threadPages, func(m slack.Message) bool {
+	err = r.p.history(ctx, channel, "", readPage, threadPages, func(m slack.Message) bool {
 		newest = max(newest, micros(m.Timestamp))
 		if r.own(m.Msg) && micros(m.LatestReply) >= from {
 			threads[m.Timestamp] = true

@@ -213,10 +213,11 @@ func (p *Platform) whisper(ctx context.Context, at place, m bot.Message) error {
 	return why("whisper", err)
 }
 
-// findMost is how many messages are looked through.
+// readPage is how many messages are read at once, the most that Slack gives: it allows fifty questions a
+// minute. findPages is how many pages are looked through.
 const (
-	findPage  = 200
-	findPages = 50
+	readPage  = 999
+	findPages = 20
 )
 
 // Find implements [bot.Platform].
@@ -238,7 +239,7 @@ func (p *Platform) Find(ctx context.Context, channel, root, key string, since ti
 	if root != "" {
 		err = p.replies(ctx, channel, root, oldest, look)
 	} else {
-		err = p.history(ctx, channel, oldest, findPages, look)
+		err = p.history(ctx, channel, oldest, readPage, findPages, look)
 	}
 	if is(err, "thread_not_found") {
 		err = nil
@@ -248,12 +249,12 @@ func (p *Platform) Find(ctx context.Context, channel, root, key string, since ti
 
 // history reads a channel's messages, newest first, until f returns false. Those in threads are not
 // among them. It ends quietly after so many pages.
-func (p *Platform) history(ctx context.Context, channel, oldest string, pages int, f func(slack.Message) bool) error {
+func (p *Platform) history(ctx context.Context, channel, oldest string, perPage, pages int, f func(slack.Message) bool) error {
 	api, err := p.api.bot()
 	if err != nil {
 		return err
 	}
-	in := slack.GetConversationHistoryParameters{ChannelID: channel, Oldest: oldest, Limit: findPage, Inclusive: true, IncludeAllMetadata: true}
+	in := slack.GetConversationHistoryParameters{ChannelID: channel, Oldest: oldest, Limit: perPage, Inclusive: true, IncludeAllMetadata: true}
 	for range pages {
 		page, err := api.GetConversationHistoryContext(ctx, &in)
 		if err != nil {
@@ -277,7 +278,7 @@ func (p *Platform) replies(ctx context.Context, channel, root, oldest string, f 
 	if err != nil {
 		return err
 	}
-	in := slack.GetConversationRepliesParameters{ChannelID: channel, Timestamp: root, Oldest: oldest, Limit: findPage, Inclusive: true, IncludeAllMetadata: true}
+	in := slack.GetConversationRepliesParameters{ChannelID: channel, Timestamp: root, Oldest: oldest, Limit: readPage, Inclusive: true, IncludeAllMetadata: true}
 	for range findPages {
 		messages, _, next, err := api.GetConversationRepliesContext(ctx, &in)
 		if err != nil {
