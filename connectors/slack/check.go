@@ -78,6 +78,9 @@ func (c *checking) account(ctx context.Context) bool {
 	c.p.forgetSelf() // as it is now
 	me, err := c.p.me(ctx)
 	switch {
+	case is(err, "invalid_auth", "not_authed"):
+		c.bad("Copy it once more. "+tokenPlace, "Slack does not know bot_token (%s).", refusal(err))
+		return false
 	case errors.Is(err, bot.ErrNoAccess):
 		c.bad("Install the app in the workspace again and put the new token into the configuration. "+tokenPlace, "Slack does not take bot_token (%s).", refusal(err))
 		return false

@@ -17,7 +17,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"all is well", func(*office, *Config) {}, nil, nil},
 		{"a person's token", func(_ *office, c *Config) { c.BotToken = fixed("xoxp-1") }, []string{"no bot's token"}, []string{"Bot User OAuth Token"}},
-		{"a wrong token", func(_ *office, c *Config) { c.BotToken = fixed("xoxb-wrong") }, []string{"does not take bot_token (invalid_auth)"}, []string{"Install the app"}},
+		{"a wrong token", func(_ *office, c *Config) { c.BotToken = fixed("xoxb-wrong") }, []string{"does not know bot_token (invalid_auth)"}, []string{"Copy it once more"}},
 		{"a revoked token", func(o *office, _ *Config) { o.server.RevokeToken() }, []string{"does not take bot_token (token_revoked)"}, []string{"Install the app"}},
 		{"an app that was removed", func(o *office, _ *Config) { o.server.Uninstall() }, []string{"does not take bot_token"}, []string{"Install the app"}},
 		{"a bot that is not in the channel", func(o *office, _ *Config) {

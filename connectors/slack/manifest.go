@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"groupmail/bot"
@@ -120,7 +121,11 @@ func word(s string) string {
 	return string(b)
 }
 
-// CreateLink is an address that opens Slack's page for a new app with the manifest filled in.
+// remark is the rest of a line of the manifest that says why, or a line of its own.
+var remark = regexp.MustCompile(`(?m)^ *# .*\n| # .*$`)
+
+// CreateLink is an address that opens Slack's page for a new app with the manifest filled in, without
+// its remarks.
 func CreateLink(manifest string) string {
-	return "https://api.slack.com/apps?new_app=1&manifest_yaml=" + url.QueryEscape(manifest)
+	return "https://api.slack.com/apps?new_app=1&manifest_yaml=" + url.QueryEscape(remark.ReplaceAllString(manifest, ""))
 }

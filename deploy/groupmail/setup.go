@@ -99,9 +99,12 @@ func (c *setupSlack) Run(ctx context.Context, s streams) error {
 	}
 	manifest := slack.Manifest(slack.ManifestConfig{HTTP: c.HTTP, Commands: bot.CommandList()})
 	fmt.Fprint(s.out, manifest)
-	lines, secret := `app_token = "env:SLACK_APP_TOKEN"`, "Under Basic Information, App-Level Tokens, press Generate, add the scope connections:write: that is app_token (xapp-…)."
+	above, lines, secret := "", `app_token = "env:SLACK_APP_TOKEN"`, "Under Basic Information, App-Level Tokens, press Generate, add the scope connections:write: that is app_token (xapp-…)."
+	last := "6. groupmail check tries all of it."
 	if c.HTTP != "" {
+		above = `listen = "127.0.0.1:8420" # your web server's proxy leads ` + strings.TrimRight(c.HTTP, "/") + slack.Path + " here\n\n"
 		lines, secret = `signing_secret = "env:SLACK_SIGNING_SECRET"`, "Under Basic Information, App Credentials, stands signing_secret."
+		last = "6. groupmail check tries it. Start groupmail serve; then, on Slack's page, under Event Subscriptions, let Slack verify the request URL."
 	}
 	fmt.Fprintf(s.err, `
 1. Open this address, or https://api.slack.com/apps, Create New App, From a manifest, and paste what is printed above:
@@ -111,19 +114,19 @@ func (c *setupSlack) Run(ctx context.Context, s streams) error {
 2. Press Install to Workspace. Under OAuth & Permissions stands bot_token (xoxb-…).
 3. %s
 4. In each channel to work in, type /invite @groupmail. Its id stands under the channel's name, About, at the bottom.
-5. Into the configuration:
+5. Into the configuration, the last three lines below the [[group]] that works in the channel. The tokens go into the environment
+   of GroupMail, or into a file of NAME=value lines that is named by environment = "/path"; or write "file:/path" here.
 
-[slack]
+%s[slack]
 bot_token = "env:SLACK_BOT_TOKEN"
 %s
 
-# Below the [[group]] that works in the channel:
-# [[group.board]]
-# platform = "slack"
-# channel = "C…"
+[[group.board]]
+platform = "slack"
+channel = "C…"
 
-6. groupmail check tries all of it.
-`, slack.CreateLink(manifest), secret, lines)
+%s
+`, slack.CreateLink(manifest), secret, above, lines, last)
 	return nil
 }
 

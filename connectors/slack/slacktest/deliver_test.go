@@ -719,8 +719,8 @@ func TestChannelEvents(t *testing.T) {
 	b.no("channel_not_found", "conversations.info", js{"channel": b.help})
 
 	root := b.ok("chat.postMessage", js{"channel": b.secret, "text": "x"})["ts"].(string)
-	must(b.ann.Shortcut(b.secret, root, "open_mail"))
-	if p := a.payload("interactive"); p["type"] != "message_action" || p["callback_id"] != "open_mail" || p["message_ts"] != root || p["message"].(js)["text"] != "x" {
+	must(b.ann.Shortcut(b.secret, root, "send_to_customer"))
+	if p := a.payload("interactive"); p["type"] != "message_action" || p["callback_id"] != "send_to_customer" || p["message_ts"] != root || p["message"].(js)["text"] != "x" {
 		t.Errorf("the shortcut is %v", p)
 	}
 	if err := b.ann.Shortcut(b.secret, root, "nosuch"); err == nil {

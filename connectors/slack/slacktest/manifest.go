@@ -14,7 +14,7 @@ const DefaultManifest = `{
  "features": {
   "app_home": {"home_tab_enabled": true, "messages_tab_enabled": true, "messages_tab_read_only_enabled": false},
   "bot_user": {"display_name": "groupmail", "always_online": true},
-  "shortcuts": [{"name": "Open in GroupMail", "type": "message", "callback_id": "open_mail", "description": "Show the mail"}],
+  "shortcuts": [{"name": "Send to the customer", "type": "message", "callback_id": "send_to_customer", "description": "Sends it to the other side"}],
   "slash_commands": [{"command": "/mail", "description": "The shared mailbox", "usage_hint": "help | queue | new", "should_escape": true}]
  },
  "oauth_config": {"scopes": {"bot": ["chat:write", "commands", "channels:history", "groups:history", "im:history", "channels:read", "groups:read", "im:read",
