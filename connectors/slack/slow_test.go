@@ -28,7 +28,7 @@ func TestSlow(t *testing.T) {
 			return slow(ackTime+time.Second, bot.Answer{Whisper: late})
 		}
 		hub.OnCommand = func(bot.Command) bot.Answer { return slow(ackTime+1500*time.Millisecond, bot.Answer{Form: &form}) }
-		hub.OnSubmit = func(s bot.Submission) bot.Answer {
+		hub.OnSubmit = func(bot.Submission) bot.Answer {
 			return slow(ackTime+500*time.Millisecond, bot.Answer{Errors: map[string]string{"text": "Not so long"}})
 		}
 		o.run(hub)
