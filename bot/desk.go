@@ -311,15 +311,11 @@ func (b *Bot) tell(ctx context.Context, g ticketing.Group, list []string, m Mess
 
 // plainText is a message as a mail says it.
 func plainText(m Message, zone *time.Location) string {
+	named := func(s Span) string { return s.Text }
+	at := func(s Span) string { return s.Time.In(zone).Format("2 January 15:04") }
 	var b strings.Builder
 	for _, l := range slices.Concat([]Line{m.Status}, m.Lines, []Line{m.Footer}) {
-		for _, s := range l {
-			if !s.Time.IsZero() {
-				b.WriteString(s.Time.In(zone).Format("2 January 15:04"))
-				continue
-			}
-			b.WriteString(s.Text)
-		}
+		b.WriteString(l.Words(named, at))
 		if len(l) > 0 {
 			b.WriteString("\n\n")
 		}

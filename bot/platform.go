@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -147,8 +149,37 @@ type Message struct {
 	Until time.Time
 }
 
+// Members are those whose names m shows, each once.
+func (m Message) Members() []string {
+	var ids []string
+	for _, l := range append([]Line{m.Status, m.Footer}, m.Lines...) {
+		for _, s := range l {
+			if s.Member != "" && !slices.Contains(ids, s.Member) {
+				ids = append(ids, s.Member)
+			}
+		}
+	}
+	return ids
+}
+
 // Line is one line made of spans.
 type Line []Span
+
+// Words are the line's as they are said without markup; member and at say how members and times are.
+func (l Line) Words(member, at func(Span) string) string {
+	var b strings.Builder
+	for _, s := range l {
+		switch {
+		case s.Member != "":
+			b.WriteString(member(s))
+		case !s.Time.IsZero():
+			b.WriteString(at(s))
+		default:
+			b.WriteString(s.Text)
+		}
+	}
+	return b.String()
+}
 
 // Span is a piece of a line. At most one of Time, URL and Member is set.
 type Span struct {

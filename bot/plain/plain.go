@@ -53,3 +53,12 @@ func ClipBytes(text string, n int) string {
 	}
 	return strings.TrimRightFunc(text[:max(n, 0)], unicode.IsSpace) + "…"
 }
+
+// FileName is a name that a file can be uploaded under: one line, no path.
+func FileName(name string) string {
+	name = strings.NewReplacer("/", "_", "\\", "_").Replace(Clip(Line(name), 200))
+	if strings.Trim(name, ". ") == "" {
+		return "file"
+	}
+	return name
+}

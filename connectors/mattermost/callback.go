@@ -5,11 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -20,6 +18,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/inbound"
 	"groupmail/bot/plain"
 )
 
@@ -66,13 +65,8 @@ func (p *Platform) callback(kind string, f func(ctx context.Context, r *http.Req
 			http.Error(w, "wrong content type", http.StatusUnsupportedMediaType)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
-		if err != nil {
-			status := http.StatusBadRequest
-			if tooMuch := new(http.MaxBytesError); errors.As(err, &tooMuch) {
-				status = http.StatusRequestEntityTooLarge
-			}
-			http.Error(w, http.StatusText(status), status)
+		body, ok := inbound.Body(w, r, maxCall)
+		if !ok {
 			return
 		}
 		// What is decided is not undone because the caller went away.
@@ -116,7 +110,7 @@ func (p *Platform) action(ctx context.Context, _ *http.Request, body []byte) (an
 	case press.User != "" && press.User != req.UserId:
 		return nil, forged("button of another user's whisper")
 	}
-	hub, leave := p.gateway.enter()
+	hub, leave := p.gateway.Enter()
 	if hub == nil {
 		return whisper(starting), nil
 	}
@@ -325,7 +319,7 @@ func (p *Platform) submission(ctx context.Context, _ *http.Request, body []byte)
 	if req.Cancelled {
 		return struct{}{}, nil
 	}
-	hub, leave := p.gateway.enter()
+	hub, leave := p.gateway.Enter()
 	if hub == nil {
 		return say(starting), nil
 	}
@@ -351,7 +345,7 @@ func (p *Platform) submission(ctx context.Context, _ *http.Request, body []byte)
 		}
 	}
 	values, _ := json.Marshal(s.Values) // strings only; sorted
-	s.Event = "submit:" + digest(req.State, string(values))
+	s.Event = "submit:" + inbound.Digest(req.State, string(values))
 	return p.answerSubmission(ctx, place{user: a.User, at: in(a.Channel)}, hub.Submit(ctx, s), say)
 }
 
@@ -366,7 +360,7 @@ func (p *Platform) confirmed(ctx context.Context, req model.SubmitDialogRequest,
 	if p.clock().Unix() > q.Expires {
 		return say("This question is too old. Please press the button again."), nil
 	}
-	hub, leave := p.gateway.enter()
+	hub, leave := p.gateway.Enter()
 	if hub == nil {
 		return say(starting), nil
 	}
@@ -463,7 +457,7 @@ func (p *Platform) command(ctx context.Context, r *http.Request, body []byte) (a
 	if err := p.unseal("trial", form.Get("text"), &tr); err == nil {
 		return say(tr.Word), nil
 	}
-	hub, leave := p.gateway.enter()
+	hub, leave := p.gateway.Enter()
 	if hub == nil {
 		return say(starting), nil
 	}
@@ -509,9 +503,4 @@ func (p *Platform) commandToken(token string) bool {
 		}
 	}
 	return known == 1
-}
-
-func digest(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return base64.RawURLEncoding.EncodeToString(sum[:18])
 }

@@ -22,9 +22,9 @@ const sinceMost = 1000
 func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 	h := &listener{p: p, echoes: newEchoes(), rollCall: make(chan struct{}, 1)}
 	h.hearing = hearing.New(h, hub, p.log)
-	p.gateway.open(hub)
+	p.gateway.Open(hub)
 	defer p.api.http.CloseIdleConnections()
-	defer p.gateway.shut()
+	defer p.gateway.Shut()
 	defer h.hearing.Wait()
 	defer h.wg.Wait()
 	h.wg.Go(func() { h.echoes.run(ctx, hub) })
@@ -71,7 +71,7 @@ func (h *listener) connect(ctx context.Context, s *session, wait *hearing.Backof
 		h.p.connected.Store(true)
 		h.p.log.Info("connected", "resumed", !fresh)
 		if fresh {
-			h.p.people.forgetAll()
+			h.p.people.ForgetAll()
 			h.hearing.FellBehind()
 			wake(h.rollCall)
 		}
@@ -101,10 +101,10 @@ func (h *listener) event(ctx context.Context, me *model.User, f frame) {
 	case model.WebsocketEventUserUpdated:
 		var u struct{ ID string }
 		if json.Unmarshal(f.Data.User, &u) == nil {
-			h.p.people.forget(u.ID)
+			h.p.people.Forget(u.ID)
 		}
 	case model.WebsocketEventUserRoleUpdated, model.WebsocketEventMemberroleUpdated, model.WebsocketEventUserActivationStatusChange:
-		h.p.people.forgetAll()
+		h.p.people.ForgetAll()
 	case model.WebsocketEventUserAdded:
 		if f.Data.UserID == me.Id {
 			h.hearing.Listen(ctx, f.Broadcast.ChannelID)
@@ -209,7 +209,7 @@ func (p *Platform) said(ctx context.Context, me *model.User, u hearing.Utterance
 	if is(err, http.StatusNotFound) {
 		return said, false, nil
 	}
-	if err != nil || who.bot {
+	if err != nil || who.Bot {
 		return said, false, err
 	}
 	said = bot.Said{

@@ -26,6 +26,8 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/inbound"
+	"groupmail/bot/people"
 	"groupmail/bot/plain"
 )
 
@@ -54,8 +56,8 @@ type Platform struct {
 	log  *slog.Logger
 	api  *client
 
-	gateway gateway
-	people  people
+	gateway inbound.Gate[bot.Hub]
+	people  people.Cache
 	signing signing
 	marks   marks // which key each message of ours carries
 
@@ -103,6 +105,7 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 	return &Platform{
 		cfg: cfg, base: base, log: log.With("platform", Name),
 		api:      newClient(base, cfg.Token),
+		people:   people.Cache{Life: peopleLife, Most: peopleMost},
 		channels: map[string]*model.Channel{}, teams: map[string]string{}, directs: map[string]string{},
 		clock: time.Now,
 	}, nil
@@ -243,8 +246,8 @@ func (p *Platform) Members(ctx context.Context, channel string) ([]bot.Person, e
 			return nil, fmt.Errorf("mattermost: members of %s: %w", channel, err)
 		}
 		for _, u := range users {
-			who := p.people.keep(u, p.clock())
-			if !who.bot && u.DeleteAt == 0 {
+			who := p.keep(u)
+			if !who.Bot && !who.Gone {
 				members = append(members, who.Person)
 			}
 		}
@@ -313,36 +316,4 @@ func (p *Platform) Download(ctx context.Context, file bot.File) (io.ReadCloser, 
 		return nil, fmt.Errorf("mattermost: download %s: %w", file.ID, err)
 	}
 	return body, nil
-}
-
-// gateway lets calls through to the hub while Run runs.
-type gateway struct {
-	mu    sync.Mutex
-	hub   bot.Hub
-	calls sync.WaitGroup
-}
-
-func (g *gateway) open(hub bot.Hub) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.hub = hub
-}
-
-// shut waits for the calls under way.
-func (g *gateway) shut() {
-	g.mu.Lock()
-	g.hub = nil
-	g.mu.Unlock()
-	g.calls.Wait()
-}
-
-// enter returns the hub, or nil while there is none; leave must be called when it is not nil.
-func (g *gateway) enter() (hub bot.Hub, leave func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.hub == nil {
-		return nil, nil
-	}
-	g.calls.Add(1)
-	return g.hub, g.calls.Done
 }

@@ -5,97 +5,59 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/people"
 	"groupmail/bot/plain"
 	"groupmail/connectors/emoji"
 )
 
-// people remembers accounts for a while; the websocket says when one has changed.
-type people struct {
-	mu   sync.Mutex
-	byID map[string]person
-}
-
-type person struct {
-	bot.Person
-	bot  bool
-	seen time.Time
-}
-
 const (
-	peopleLife = 5 * time.Minute
+	peopleLife = 5 * time.Minute // the websocket says when an account has changed
 	peopleMost = 10_000
 	// mentionsMost is how many mentions of a message are looked up, each in two spellings.
 	mentionsMost = 200
 )
 
-func (c *people) keep(u *model.User, now time.Time) person {
-	who := person{
+// keep remembers an account.
+func (p *Platform) keep(u *model.User) people.Person {
+	return p.people.Keep(people.Person{
 		Person: bot.Person{
 			ID: u.Id, Handle: u.Username, Name: plain.Line(u.GetDisplayName(model.ShowNicknameFullName)),
 			Guest: u.IsGuest(), Email: u.Email,
 		},
-		bot: u.IsBot, seen: now,
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byID == nil || len(c.byID) >= peopleMost {
-		c.byID = map[string]person{}
-	}
-	c.byID[u.Id] = who
-	return who
-}
-
-func (c *people) known(id string, now time.Time) (person, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	who, ok := c.byID[id]
-	return who, ok && now.Sub(who.seen) < peopleLife
-}
-
-func (c *people) forget(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.byID, id)
-}
-
-// forgetAll is for when we may have missed the news.
-func (c *people) forgetAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.byID)
+		Bot: u.IsBot, Gone: u.DeleteAt != 0,
+	}, p.clock())
 }
 
 // person looks somebody up.
-func (p *Platform) person(ctx context.Context, id string) (person, error) {
-	if who, ok := p.people.known(id, p.clock()); ok {
+func (p *Platform) person(ctx context.Context, id string) (people.Person, error) {
+	if who, ok := p.people.Known(id, p.clock()); ok {
 		return who, nil
 	}
 	var u model.User
 	if !model.IsValidId(id) {
-		return person{}, fmt.Errorf("mattermost: %q is no user", id)
+		return people.Person{}, fmt.Errorf("mattermost: %q is no user", id)
 	}
 	if err := p.api.get(ctx, "/users/"+id, &u); err != nil {
-		return person{}, fmt.Errorf("mattermost: user %s: %w", id, err)
+		return people.Person{}, fmt.Errorf("mattermost: user %s: %w", id, err)
 	}
-	return p.people.keep(&u, p.clock()), nil
+	return p.keep(&u), nil
 }
 
 // names looks up many at once. Those that cannot be had are left out: a card is drawn without them
 // rather than not at all.
-func (p *Platform) names(ctx context.Context, ids []string) map[string]person {
+func (p *Platform) names(ctx context.Context, ids []string) map[string]people.Person {
 	if len(ids) == 0 {
 		return nil
 	}
-	names := make(map[string]person, len(ids))
+	names := make(map[string]people.Person, len(ids))
 	var missing []string
 	for _, id := range ids {
-		if who, ok := p.people.known(id, p.clock()); ok {
+		if who, ok := p.people.Known(id, p.clock()); ok {
 			names[id] = who
 		} else if model.IsValidId(id) && !slices.Contains(missing, id) {
 			missing = append(missing, id)
@@ -107,7 +69,7 @@ func (p *Platform) names(ctx context.Context, ids []string) map[string]person {
 			p.log.Debug("names of members", "error", err)
 		}
 		for _, u := range users {
-			names[u.Id] = p.people.keep(u, p.clock())
+			names[u.Id] = p.keep(u)
 		}
 	}
 	return names
@@ -138,7 +100,7 @@ func (p *Platform) heard(ctx context.Context, me *model.User, message string) (t
 	}
 	byHandle := map[string]string{}
 	for _, u := range users {
-		if who := p.people.keep(u, p.clock()); u.Id != me.Id {
+		if who := p.keep(u); u.Id != me.Id {
 			byHandle[u.Username] = who.Name
 		}
 	}

@@ -126,7 +126,7 @@ func (p *Platform) markedAs(ctx context.Context, message string) (marked, error)
 }
 
 func (p *Platform) view(ctx context.Context, m bot.Message) view {
-	return view{zone: p.cfg.Zone, now: p.clock(), names: p.names(ctx, members(m))}
+	return view{zone: p.cfg.Zone, now: p.clock(), names: p.names(ctx, m.Members())}
 }
 
 // props is everything of a message that can change.
@@ -232,16 +232,7 @@ func (p *Platform) uploadOne(ctx context.Context, channel string, f bot.Upload) 
 		return "", err
 	}
 	defer content.Close()
-	name := strings.Map(func(r rune) rune {
-		if r == '/' || r == '\\' {
-			return '_'
-		}
-		return r
-	}, plain.Clip(plain.Line(f.Name), 200))
-	if strings.Trim(name, ". ") == "" {
-		name = "file"
-	}
-	query := url.Values{"channel_id": {channel}, "filename": {name}}
+	query := url.Values{"channel_id": {channel}, "filename": {plain.FileName(f.Name)}}
 	answer, err := p.api.stream(ctx, http.MethodPost, "/files?"+query.Encode(), content, f.Size)
 	if is(err, http.StatusRequestEntityTooLarge) {
 		return "", errors.Join(bot.ErrTooMuch, err)

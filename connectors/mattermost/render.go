@@ -9,6 +9,7 @@ import (
 	"github.com/mattermost/mattermost/server/public/model"
 
 	"groupmail/bot"
+	"groupmail/bot/people"
 	"groupmail/bot/plain"
 )
 
@@ -47,7 +48,7 @@ var colours = map[bot.Tone]string{
 type view struct {
 	zone  *time.Location
 	now   time.Time
-	names map[string]person // members, by id
+	names map[string]people.Person // members, by id
 }
 
 // attachment draws m without its buttons.
@@ -202,20 +203,11 @@ func around(text string, f func(string) string) string {
 
 // bare is a line without any markup; ok is false if it needs some.
 func (v view) bare(l bot.Line) (text string, ok bool) {
-	var b strings.Builder
 	ok = true
 	for _, s := range l {
-		switch {
-		case s.Member != "":
-			b.WriteString(v.member(s))
-		case !s.Time.IsZero():
-			b.WriteString(v.time(s))
-		default:
-			b.WriteString(s.Text)
-		}
 		ok = ok && s.URL == "" && !s.Strong && !s.Code
 	}
-	return plain.Line(b.String()), ok
+	return plain.Line(l.Words(v.member, v.time)), ok
 }
 
 func (v view) member(s bot.Span) string {
@@ -257,19 +249,6 @@ func (v view) notice(m bot.Message) string {
 		s = plain.Line(plain.Clip(m.Quote, maxNotice))
 	}
 	return plain.Clip(s, maxNotice)
-}
-
-// members are those whose names m shows.
-func members(m bot.Message) []string {
-	var ids []string
-	for _, l := range append([]bot.Line{m.Status, m.Footer}, m.Lines...) {
-		for _, s := range l {
-			if s.Member != "" {
-				ids = append(ids, s.Member)
-			}
-		}
-	}
-	return ids
 }
 
 // pressing is what a button or menu carries: everything that its HMAC covers.

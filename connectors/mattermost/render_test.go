@@ -11,13 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"groupmail/bot"
+	"groupmail/bot/people"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestRendering(t *testing.T) {
 	at := time.Date(2026, 3, 4, 13, 3, 0, 0, time.UTC)
-	v := view{zone: time.FixedZone("CET", 3600), now: at.Add(time.Hour), names: map[string]person{"u1": {Person: bot.Person{Name: "Ben *the boss*"}}}}
+	v := view{zone: time.FixedZone("CET", 3600), now: at.Add(time.Hour), names: map[string]people.Person{"u1": {Person: bot.Person{Name: "Ben *the boss*"}}}}
 	var b strings.Builder
 	for _, c := range []struct {
 		name string

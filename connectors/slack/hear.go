@@ -8,6 +8,7 @@ import (
 	"html"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -178,7 +179,7 @@ func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m
 	if unknown(err) {
 		return said, false, nil
 	}
-	if err != nil || who.bot {
+	if err != nil || who.Bot {
 		return said, false, err
 	}
 	said = bot.Said{
@@ -280,17 +281,17 @@ func firstOf(a, b string) string {
 
 // emphasis is *strong*, _slanted_ and ~struck~ as Slack reads it: the marks stand at the edges of words, and
 // what is between them neither begins nor ends with space.
-var emphasis = func() (all []*regexp.Regexp) {
+var emphasis = sync.OnceValue(func() (all []*regexp.Regexp) {
 	for _, mark := range []string{`\*`, `_`, `~`} {
 		all = append(all, regexp.MustCompile(strings.ReplaceAll("(^|[\\s(\\[{\"'“‘,.;:!?—–*_~-])M([^\\sM](?:[^\\nM]*[^\\sM])?)M($|[\\s)\\]}\"'”’,.;:!?—–*_~-])", "M", mark)))
 	}
 	return all
-}()
+})
 
 // unmark takes away the marks that Slack shows as emphasis.
 func unmark(words string) string {
 	for range 3 { // *_~x~_*, and those that share what is between them
-		for _, one := range emphasis {
+		for _, one := range emphasis() {
 			words = one.ReplaceAllString(words, "$1$2$3")
 		}
 	}

@@ -23,45 +23,27 @@ const (
 type home struct {
 	mu     sync.Mutex
 	opened map[string]time.Time // by user
-	again  bool                 // something has changed
-	wake   chan struct{}
-}
-
-func (h *home) signal() chan struct{} {
-	if h.wake == nil {
-		h.wake = make(chan struct{}, 1)
-	}
-	return h.wake
+	wake   chan struct{}        // something has changed
 }
 
 func (h *home) open(user string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.opened == nil {
-		h.opened = map[string]time.Time{}
-	}
 	h.opened[user] = now
 }
 
 // changed says that cards have changed, and pages with them.
 func (h *home) changed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.again = true
 	select {
-	case h.signal() <- struct{}{}:
+	case h.wake <- struct{}{}:
 	default:
 	}
 }
 
-// viewers are those whose page is to be drawn, if anything has changed.
+// viewers are those whose page is drawn anew.
 func (h *home) viewers(now time.Time) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.again {
-		return nil
-	}
-	h.again = false
 	var all []string
 	for user, at := range h.opened {
 		if now.Sub(at) > homeLife {
@@ -75,17 +57,18 @@ func (h *home) viewers(now time.Time) []string {
 
 // keepHomes draws the pages of those who look at them, some seconds after something has changed.
 func (r *run) keepHomes(ctx context.Context) {
-	r.p.home.mu.Lock()
-	wake := r.p.home.signal()
-	r.p.home.mu.Unlock()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-wake:
+		case <-r.p.home.wake:
 		}
 		if !hearing.Pause(ctx, homePause) {
 			return
+		}
+		select {
+		case <-r.p.home.wake: // in the pause: drawn with the rest
+		default:
 		}
 		for _, user := range r.p.home.viewers(r.p.clock()) {
 			if err := r.publish(ctx, user); err != nil {

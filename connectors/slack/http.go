@@ -3,11 +3,12 @@ package slack
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 
 	"github.com/slack-go/slack"
+
+	"groupmail/bot/inbound"
 )
 
 // maxRequest is the size of a request that is read. Slack's are far smaller.
@@ -38,13 +39,8 @@ func (p *Platform) signed(f func(w http.ResponseWriter, q request)) http.Handler
 			http.NotFound(w, r)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-		if err != nil {
-			status := http.StatusBadRequest
-			if tooMuch := new(http.MaxBytesError); errors.As(err, &tooMuch) {
-				status = http.StatusRequestEntityTooLarge
-			}
-			http.Error(w, http.StatusText(status), status)
+		body, ok := inbound.Body(w, r, maxRequest)
+		if !ok {
 			return
 		}
 		secret, err := p.cfg.SigningSecret()
@@ -63,7 +59,7 @@ func (p *Platform) signed(f func(w http.ResponseWriter, q request)) http.Handler
 			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 			return
 		}
-		run, leave := p.gateway.enter()
+		run, leave := p.gateway.Enter()
 		if run != nil {
 			defer leave()
 		}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +19,7 @@ import (
 
 	"groupmail/bot"
 	"groupmail/bot/hearing"
+	"groupmail/bot/inbound"
 	"groupmail/bot/plain"
 )
 
@@ -82,7 +81,7 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 	}
 	r := &run{p: p, hub: hub, me: me, ctx: ctx, newest: p.clock().UnixMicro()}
 	r.hearing = hearing.New(r, hub, p.log)
-	p.gateway.open(r)
+	p.gateway.Open(r)
 	for _, channel := range hub.Boards() {
 		r.hearing.Listen(ctx, channel)
 	}
@@ -94,7 +93,7 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 		r.sockets(connected)
 	}
 	<-ctx.Done()
-	p.gateway.shut()
+	p.gateway.Shut()
 	if p.cfg.AppToken != nil {
 		// The library does not say when an acknowledgement is written.
 		time.Sleep(lastWords)
@@ -108,7 +107,7 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 // background does something that nobody waits for but Run. What is begun is finished; when Run ends
 // nothing more is begun, and false returned.
 func (r *run) background(f func(ctx context.Context)) bool {
-	running, leave := r.p.gateway.enter()
+	running, leave := r.p.gateway.Enter()
 	if running != r {
 		if running != nil {
 			leave()
@@ -254,7 +253,7 @@ func (r *run) press(c slack.InteractionCallback, a *slack.BlockAction) error {
 		return nil
 	}
 	click := bot.Click{
-		Event: "press:" + digest(c.TriggerID, a.ActionID, a.ActionTs), Channel: at.about, Message: at.message,
+		Event: "press:" + inbound.Digest(c.TriggerID, a.ActionID, a.ActionTs), Channel: at.about, Message: at.message,
 		Key: mark.Key, Button: b.id, Value: b.value,
 	}
 	return r.clicked(at, click, b)
@@ -297,7 +296,7 @@ func (r *run) clicked(at place, click bot.Click, b pressed) error {
 func (r *run) openEmpty(at place, title string) (view string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), ackTime)
 	defer cancel()
-	v, err := r.open(ctx, at.trigger, note(title, []slack.Block{slack.NewSectionBlock(text("One moment…", maxSection), nil, nil)}))
+	v, err := r.open(ctx, at.trigger, note(title, words("One moment…")))
 	if err != nil {
 		r.p.log.Warn("open a modal", "error", err)
 		return ""
@@ -359,7 +358,7 @@ func (r *run) show(ctx context.Context, at place, title string, a bot.Answer) er
 	switch {
 	case a.Whisper == nil:
 		if modal && a.Form == nil {
-			done := note(title, []slack.Block{slack.NewSectionBlock(text("✓ Done.", maxSection), nil, nil)})
+			done := note(title, words("✓ Done."))
 			faults = append(faults, r.fill(ctx, at.view, done))
 		}
 	case modal && a.Form == nil:
@@ -380,7 +379,7 @@ func late(err error) bool {
 }
 
 func (r *run) showForm(ctx context.Context, at place, f bot.Form, modal bool) error {
-	view := r.p.painter(ctx, bot.Message{Lines: f.Intro}).modal(f, kept(at, f.State), nil, "")
+	view := r.p.painter(ctx, bot.Message{Lines: f.Intro}).modal(f, kept(at, f.State))
 	if modal {
 		return r.fill(ctx, at.view, view)
 	}
@@ -488,7 +487,7 @@ func (r *run) ask(at place, mark pressing, b pressed) {
 		Channel: at.channel, About: at.about, Thread: at.thread, Message: at.message,
 		Key: mark.Key, Button: b.id, Value: b.value, Nonce: rand.Text(),
 	}
-	view := note(b.label, []slack.Block{slack.NewSectionBlock(text(plain.Line(b.question), maxSection), nil, nil)})
+	view := note(b.label, words(plain.Line(b.question)))
 	view.CallbackID, view.PrivateMetadata = callbackQuestion, k.String()
 	view.Submit, view.Close = text(viewTitle(b.label), maxViewTitle), text("Cancel", maxViewTitle)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), ackTime)
@@ -515,7 +514,7 @@ func (r *run) submitted(c slack.InteractionCallback) (any, error) {
 	}
 	s := bot.Submission{Channel: k.About, State: k.State, Values: values(c.View)}
 	typed, _ := json.Marshal(s.Values) // sorted
-	s.Event = "submit:" + digest(k.State, string(typed))
+	s.Event = "submit:" + inbound.Digest(k.State, string(typed))
 	do := func(ctx context.Context) bot.Answer {
 		who, err := r.p.person(ctx, at.user)
 		if err != nil {
@@ -529,7 +528,7 @@ func (r *run) submitted(c slack.InteractionCallback) (any, error) {
 		return nil, err
 	}
 	if !ok {
-		view := note(viewWords(c.View), []slack.Block{slack.NewSectionBlock(text("One moment…", maxSection), nil, nil)})
+		view := note(viewWords(c.View), words("One moment…"))
 		return slack.NewUpdateViewSubmissionResponse(&view), nil
 	}
 	return r.submittedSoon(at, c.View, k, s.Values, answer), nil
@@ -558,7 +557,7 @@ func (r *run) submittedSoon(at place, view slack.View, k keeping, typed map[stri
 				r.p.log.Error("next form", "error", err)
 			}
 		})
-		wait := note(viewWords(view), []slack.Block{slack.NewSectionBlock(text("One moment…", maxSection), nil, nil)})
+		wait := note(viewWords(view), words("One moment…"))
 		return slack.NewUpdateViewSubmissionResponse(&wait)
 	}
 	return answer
@@ -576,7 +575,7 @@ func (r *run) submittedLate(ctx context.Context, at place, view slack.View, k ke
 		next = &form
 	}
 	if next == nil {
-		done := note(viewWords(view), []slack.Block{slack.NewSectionBlock(text("✓ Done.", maxSection), nil, nil)})
+		done := note(viewWords(view), words("✓ Done."))
 		next = &done
 		r.said(ctx, at, a)
 	}
@@ -589,7 +588,7 @@ func (r *run) submittedLate(ctx context.Context, at place, view slack.View, k ke
 func (r *run) next(ctx context.Context, at place, view slack.View, k keeping, typed map[string]string, a bot.Answer) *slack.ModalViewRequest {
 	switch {
 	case a.Form != nil:
-		form := r.p.painter(ctx, bot.Message{Lines: a.Form.Intro}).modal(*a.Form, kept(at, a.Form.State), nil, "")
+		form := r.p.painter(ctx, bot.Message{Lines: a.Form.Intro}).modal(*a.Form, kept(at, a.Form.State))
 		return &form
 	case len(a.Errors) > 0 && len(fieldErrors(a.Errors, view)) < len(a.Errors): // of the whole form
 		form := again(view, k, typed, a.Errors[""])
@@ -764,7 +763,7 @@ func (s *shortcuts) has(message string) bool {
 func (r *run) slash(c slack.SlashCommand) error {
 	at := place{channel: c.ChannelID, about: c.ChannelID, user: c.UserID, trigger: c.TriggerID, response: c.ResponseURL}
 	command := bot.Command{
-		Event: "command:" + digest(c.TriggerID), Channel: c.ChannelID, Name: strings.TrimPrefix(c.Command, "/"),
+		Event: "command:" + inbound.Digest(c.TriggerID), Channel: c.ChannelID, Name: strings.TrimPrefix(c.Command, "/"),
 	}
 	do := func(ctx context.Context) bot.Answer {
 		who, err := r.p.person(ctx, at.user)
@@ -780,9 +779,4 @@ func (r *run) slash(c slack.SlashCommand) error {
 		r.answerSoon(at, c.Command, answer)
 	}
 	return err
-}
-
-func digest(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return base64.RawURLEncoding.EncodeToString(sum[:18])
 }

@@ -3,94 +3,70 @@ package slack
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
 
 	"groupmail/bot"
+	"groupmail/bot/people"
 	"groupmail/bot/plain"
 )
 
-// people remembers accounts for a while: Slack allows about a hundred questions a minute.
-type people struct {
-	mu   sync.Mutex
-	byID map[string]person
-}
-
-type person struct {
-	bot.Person
-	bot, gone bool
-	seen      time.Time
-}
-
 const (
+	// Slack allows about a hundred questions a minute.
 	peopleLife = 30 * time.Minute
 	peopleMost = 20_000
 	// askSingly is up to how many people are asked for one by one; more are read from the workspace's list.
 	askSingly = 20
 )
 
-func (c *people) keep(u *slack.User, team string, now time.Time) person {
+// keep remembers an account; team is our own.
+func (p *Platform) keep(u *slack.User, team string) people.Person {
 	name := u.Profile.DisplayName
 	for _, other := range []string{u.Profile.RealName, u.RealName, u.Name} {
 		if name == "" {
 			name = other
 		}
 	}
-	who := person{
+	return p.people.Keep(people.Person{
 		Person: bot.Person{
 			ID: u.ID, Handle: u.Name, Name: plain.Line(name), Email: u.Profile.Email,
 			// Who belongs to another organisation is one, too.
 			Guest: u.IsRestricted || u.IsUltraRestricted || u.IsStranger || team != "" && u.TeamID != "" && u.TeamID != team,
 		},
-		bot: u.IsBot || u.ID == "USLACKBOT", gone: u.Deleted, seen: now,
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byID == nil || len(c.byID) >= peopleMost {
-		c.byID = map[string]person{}
-	}
-	c.byID[u.ID] = who
-	return who
-}
-
-func (c *people) known(id string, now time.Time) (person, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	who, ok := c.byID[id]
-	return who, ok && now.Sub(who.seen) < peopleLife
+		Bot: u.IsBot || u.ID == "USLACKBOT", Gone: u.Deleted,
+	}, p.clock())
 }
 
 // person looks somebody up.
-func (p *Platform) person(ctx context.Context, id string) (person, error) {
-	if who, ok := p.people.known(id, p.clock()); ok {
+func (p *Platform) person(ctx context.Context, id string) (people.Person, error) {
+	if who, ok := p.people.Known(id, p.clock()); ok {
 		return who, nil
 	}
 	api, err := p.api.bot()
 	if err != nil {
-		return person{}, err
+		return people.Person{}, err
 	}
 	me, err := p.me(ctx)
 	if err != nil {
-		return person{}, err
+		return people.Person{}, err
 	}
 	u, err := api.GetUserInfoContext(ctx, id)
 	if err != nil {
-		return person{}, why("user "+id, err)
+		return people.Person{}, why("user "+id, err)
 	}
-	return p.people.keep(u, me.TeamID, p.clock()), nil
+	return p.keep(u, me.TeamID), nil
 }
 
 // unknown tells whether Slack refused because there is no such person, for us.
 func unknown(err error) bool { return is(err, "user_not_found", "user_not_visible") }
 
 // persons looks many up. Those whom Slack does not know are left out.
-func (p *Platform) persons(ctx context.Context, ids []string) (map[string]person, error) {
-	found := make(map[string]person, len(ids))
+func (p *Platform) persons(ctx context.Context, ids []string) (map[string]people.Person, error) {
+	found := make(map[string]people.Person, len(ids))
 	var missing []string
 	for _, id := range ids {
-		if who, ok := p.people.known(id, p.clock()); ok {
+		if who, ok := p.people.Known(id, p.clock()); ok {
 			found[id] = who
 		} else if !slices.Contains(missing, id) {
 			missing = append(missing, id)
@@ -134,19 +110,17 @@ func (p *Platform) listAll(ctx context.Context) error {
 			return why("list of people", err)
 		}
 		for i := range users.Users {
-			p.people.keep(&users.Users[i], me.TeamID, p.clock())
+			p.keep(&users.Users[i], me.TeamID)
 		}
 	}
 }
 
-// names are what the members are called; who cannot be looked up is left out: a card is drawn without
+// name adds what the members are called; who cannot be looked up is left out: a card is drawn without
 // the name rather than not at all.
-func (p *Platform) names(ctx context.Context, ids []string) map[string]string {
-	names := map[string]string{}
+func (p *Platform) name(ctx context.Context, ids []string, names map[string]string) {
 	for _, id := range ids {
 		if who, err := p.person(ctx, id); err == nil {
 			names[id] = who.Name
 		}
 	}
-	return names
 }

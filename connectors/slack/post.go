@@ -35,7 +35,11 @@ type place struct {
 }
 
 func (p *Platform) painter(ctx context.Context, messages ...bot.Message) painter {
-	return painter{zone: p.cfg.Zone, now: p.clock(), names: p.names(ctx, members(messages...))}
+	v := painter{zone: p.cfg.Zone, now: p.clock(), names: map[string]string{}}
+	for _, m := range messages {
+		p.name(ctx, m.Members(), v.names)
+	}
+	return v
 }
 
 // options are what a message is made of.
@@ -118,15 +122,7 @@ func (p *Platform) uploadOne(ctx context.Context, f bot.Upload) (slack.FileSumma
 	if err != nil {
 		return slack.FileSummary{}, err
 	}
-	name := strings.Map(func(r rune) rune {
-		if r == '/' || r == '\\' {
-			return '_'
-		}
-		return r
-	}, plain.Clip(plain.Line(f.Name), 200))
-	if strings.Trim(name, ". ") == "" {
-		name = "file"
-	}
+	name := plain.FileName(f.Name)
 	content, err := f.Open(ctx)
 	if err != nil {
 		return slack.FileSummary{}, err

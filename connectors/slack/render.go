@@ -67,6 +67,9 @@ type painter struct {
 
 // message draws m as a message of its own. Words from outside get the room that the rest leaves.
 func (v painter) message(m bot.Message, at place) []slack.Block {
+	if m.Quote == "" {
+		return v.blocks(m, at, 0)
+	}
 	bare := m
 	bare.Quote, bare.Clipped = "", true
 	others := v.blocks(bare, at, 0)
@@ -128,7 +131,7 @@ func (v painter) blocks(m bot.Message, at place, n int) []slack.Block {
 	all = append(all, quote(m.Quote, m.Clipped)...)
 	all = append(all, v.footer(m.Footer)...)
 	if len(all) == 0 {
-		all = append(all, slack.NewSectionBlock(text(firstOf(v.notice(m), nothing), maxSection), nil, nil))
+		all = words(firstOf(v.notice(m), nothing))
 	}
 	return append(all, actions(m, at, n)...)
 }
@@ -238,20 +241,11 @@ func (v painter) member(s bot.Span) string {
 
 // bare is a line without any markup; ok is false if it needs some.
 func (v painter) bare(l bot.Line) (words string, ok bool) {
-	var b strings.Builder
 	ok = true
 	for _, s := range l {
-		switch {
-		case s.Member != "":
-			b.WriteString(v.member(s))
-		case !s.Time.IsZero():
-			b.WriteString(v.time(s))
-		default:
-			b.WriteString(s.Text)
-		}
 		ok = ok && s.URL == "" && s.Time.IsZero() && !s.Code
 	}
-	return plain.Line(b.String()), ok
+	return plain.Line(l.Words(v.member, v.time)), ok
 }
 
 func (v painter) footer(l bot.Line) []slack.Block {
@@ -328,24 +322,9 @@ func (v painter) notice(m bot.Message) string {
 
 // escape keeps Slack from reading anything into a message's text.
 // https://docs.slack.dev/messaging/formatting-message-text/#escaping
-func escape(words string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(words)
-}
+func escape(words string) string { return escaper.Replace(words) }
 
-// members are those whose names m shows without telling them.
-func members(messages ...bot.Message) []string {
-	var ids []string
-	for _, m := range messages {
-		for _, l := range append([]bot.Line{m.Status, m.Footer}, m.Lines...) {
-			for _, s := range l {
-				if s.Member != "" && !slices.Contains(ids, s.Member) {
-					ids = append(ids, s.Member)
-				}
-			}
-		}
-	}
-	return ids
-}
+var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // pressing is what the block of a message's buttons is called: Slack hands it back with each press.
 type pressing struct {
@@ -471,25 +450,18 @@ func flags(b bot.Button) string {
 // valueID is the action of the one element of an input block, whose block is called by the field's name.
 const valueID = "value"
 
-// modal draws a form. values are what was typed already, fault what is wrong with all of it.
-func (v painter) modal(f bot.Form, kept string, values map[string]string, fault string) slack.ModalViewRequest {
-	var blocks []slack.Block
-	if fault != "" {
-		blocks = append(blocks, v.rich([]bot.Line{{{Text: "⚠ " + fault, Strong: true}}})...)
-	}
-	blocks = append(blocks, v.rich(f.Intro)...)
+// modal draws a form.
+func (v painter) modal(f bot.Form, kept string) slack.ModalViewRequest {
+	blocks := v.rich(f.Intro)
 	blocks = append(blocks, quote(plain.Clip(f.Quote, maxSection), false)...)
 	for _, field := range f.Fields {
-		if value, ok := values[field.Name]; ok {
-			field.Value = value
-		}
 		blocks = append(blocks, input(field))
 	}
 	if len(blocks) > maxViewBlocks {
 		blocks = blocks[:maxViewBlocks]
 	}
 	if len(blocks) == 0 {
-		blocks = append(blocks, slack.NewSectionBlock(text(nothing, maxSection), nil, nil))
+		blocks = words(nothing)
 	}
 	submit := firstOf(plain.Line(f.Submit), "OK")
 	return slack.ModalViewRequest{
@@ -513,6 +485,11 @@ func note(title string, blocks []slack.Block) slack.ModalViewRequest {
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callbackNote, Title: text(viewTitle(title), maxViewTitle), Close: text("Close", maxViewTitle), Blocks: slack.Blocks{BlockSet: blocks},
 	}
+}
+
+// words are a paragraph of ours alone.
+func words(paragraph string) []slack.Block {
+	return []slack.Block{slack.NewSectionBlock(text(paragraph, maxSection), nil, nil)}
 }
 
 func input(f bot.FormField) slack.Block {

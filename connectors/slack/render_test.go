@@ -141,7 +141,7 @@ func sampleForm() bot.Form {
 
 func TestDrawnForm(t *testing.T) {
 	v := painter{zone: time.UTC, now: noon}
-	golden(t, "form", v.modal(sampleForm(), kept(place{channel: "C1", about: "C1", thread: "1.2", message: "1.2"}, "state.signed"), nil, ""))
+	golden(t, "form", v.modal(sampleForm(), kept(place{channel: "C1", about: "C1", thread: "1.2", message: "1.2"}, "state.signed")))
 }
 
 // TestDrawnHome: two hundred things to do are cut after a whole one.
@@ -305,7 +305,7 @@ func TestSlackTakesEverything(t *testing.T) {
 			Channel: o.channel, Title: anyWords(300).Draw(t, "title"), Lines: rapid.SliceOfN(anyLine(), 0, 3).Draw(t, "lines"), Items: rapid.SliceOfN(anyMessage(), 0, 12).Draw(t, "items"),
 		}}}
 		hub.With(func(h *bottest.Hub) { h.OnPage = func(bot.Person) bot.Page { return page } })
-		r, leave := o.p.gateway.enter()
+		r, leave := o.p.gateway.Enter()
 		defer leave()
 		if err := r.publish(o.t.Context(), o.ann.ID); err != nil {
 			t.Fatal(err)

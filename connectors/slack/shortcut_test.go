@@ -18,7 +18,7 @@ func (o *office) run(hub bot.Hub) {
 	o.t.Cleanup(func() { cancel(); <-ended })
 	bottest.Eventually(o.t, "it is connected", func() (int, bool) {
 		if o.web != nil {
-			run, leave := o.p.gateway.enter()
+			run, leave := o.p.gateway.Enter()
 			if run != nil {
 				leave()
 			}

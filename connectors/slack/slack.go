@@ -26,6 +26,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"groupmail/bot"
+	"groupmail/bot/inbound"
+	"groupmail/bot/people"
 	"groupmail/bot/plain"
 )
 
@@ -53,8 +55,8 @@ type Platform struct {
 	log *slog.Logger
 	api *client
 
-	gateway gateway
-	people  people
+	gateway inbound.Gate[*run]
+	people  people.Cache
 	home    home
 
 	versions  versions
@@ -103,6 +105,7 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 	}
 	return &Platform{
 		cfg: cfg, log: log.With("platform", Name), api: newClient(cfg.APIURL, cfg.BotToken),
+		people: people.Cache{Life: peopleLife, Most: peopleMost}, home: home{opened: map[string]time.Time{}, wake: make(chan struct{}, 1)},
 		directs: map[string]string{}, clock: time.Now,
 	}, nil
 }
@@ -227,7 +230,7 @@ func (p *Platform) Members(ctx context.Context, channel string) ([]bot.Person, e
 	}
 	var members []bot.Person
 	for _, id := range ids {
-		if who, ok := known[id]; ok && !who.bot && !who.gone {
+		if who, ok := known[id]; ok && !who.Bot && !who.Gone {
 			members = append(members, who.Person)
 		}
 	}
@@ -290,38 +293,6 @@ func (p *Platform) directChannel(ctx context.Context, member string) (string, er
 	defer p.mu.Unlock()
 	p.directs[member] = c.ID
 	return c.ID, nil
-}
-
-// gateway lets calls through to the hub while Run runs.
-type gateway struct {
-	mu    sync.Mutex
-	run   *run
-	calls sync.WaitGroup
-}
-
-func (g *gateway) open(r *run) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.run = r
-}
-
-// shut waits for the calls under way.
-func (g *gateway) shut() {
-	g.mu.Lock()
-	g.run = nil
-	g.mu.Unlock()
-	g.calls.Wait()
-}
-
-// enter returns the run, or nil while there is none; leave must be called when it is not nil.
-func (g *gateway) enter() (r *run, leave func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.run == nil {
-		return nil, nil
-	}
-	g.calls.Add(1)
-	return g.run, g.calls.Done
 }
 
 // httpTime is how long Slack may take to begin an answer.

@@ -257,17 +257,20 @@ func (k *checker) slack(ctx context.Context) []finding {
 	}
 	var all []finding
 	for _, f := range p.Check(ctx, k.cfg.channels(platformSlack)) {
-		text := what + strings.TrimSpace(f.What+" "+f.Remedy)
-		switch {
-		case f.OK:
-			all = append(all, finding{good, text})
-		case f.Untried:
-			all = append(all, finding{untried, text})
-		default:
-			all = append(all, finding{bad, text})
-		}
+		all = append(all, slackFinding(what, f))
 	}
 	return all
+}
+
+func slackFinding(what string, f slack.Finding) finding {
+	mark := bad
+	switch {
+	case f.OK:
+		mark = good
+	case f.Untried:
+		mark = untried
+	}
+	return finding{mark, what + strings.TrimSpace(f.What+" "+f.Remedy)}
 }
 
 func (k *checker) mattermost(ctx context.Context) []finding {

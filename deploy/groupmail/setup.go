@@ -151,16 +151,11 @@ func (c *setupSlack) try(ctx context.Context, s streams) error {
 	}
 	faults := 0
 	for _, f := range p.Check(ctx, c.Channel) {
-		mark := bad
-		switch {
-		case f.OK:
-			mark = good
-		case f.Untried:
-			mark = untried
-		default:
+		one := slackFinding("", f)
+		if one.mark == bad {
 			faults++
 		}
-		fmt.Fprintln(s.out, mark, strings.TrimSpace(f.What+" "+f.Remedy))
+		fmt.Fprintln(s.out, one.mark, one.text)
 	}
 	if faults > 0 {
 		return errTold
