@@ -50,28 +50,29 @@ func (h *hub) runHeld(ctx context.Context, in invoked) Answer {
 }
 
 func (h *hub) pressHeld(ctx context.Context, who caller, c Click, _ int64) Answer {
-	place, _ := placeNamed(c.Value) // of the held card: none, and it begins at the beginning
+	place, _, _ := cutPlace(c.Value) // of the held card: none, and it begins at the beginning
 	return inPlace(c, h.heldAt(ctx, who, place, false, ""))
 }
 
 func (h *hub) pressHeldBack(ctx context.Context, who caller, c Click, _ int64) Answer {
-	place, ok := placeNamed(c.Value)
+	place, _, ok := cutPlace(c.Value)
 	if !ok {
 		return whisper(broken)
 	}
 	return inPlace(c, h.heldAt(ctx, who, place, true, ""))
 }
 
-// placeName is a button's value that names a place, and with it a conversation; placeNamed reads it.
+// placeName is how a button's value names a place, and with it a conversation; cutPlace reads it, and
+// gives what stands behind it.
 func placeName(p ticketing.Place) string { return fmt.Sprintf("%d %d", p.ID, p.At.UnixMicro()) }
 
-func placeNamed(value string) (ticketing.Place, bool) {
+func cutPlace(value string) (p ticketing.Place, rest string, ok bool) {
 	id, rest, ok := numbered(value)
-	micro, _, also := numbered(rest)
+	micro, rest, also := numbered(rest)
 	if !ok || !also {
-		return ticketing.Place{}, false
+		return ticketing.Place{}, "", false
 	}
-	return ticketing.Place{At: time.UnixMicro(micro).UTC(), ID: ticketing.ConversationID(id)}, true
+	return ticketing.Place{At: time.UnixMicro(micro).UTC(), ID: ticketing.ConversationID(id)}, rest, true
 }
 
 // heldAt whispers the held mail behind another, or before it, and what can be done about it. first is
@@ -140,7 +141,7 @@ func (h *hub) heldAt(ctx context.Context, who caller, other ticketing.Place, bac
 }
 
 func (h *hub) pressAdmit(ctx context.Context, who caller, c Click, _ int64) Answer {
-	place, ok := placeNamed(c.Value)
+	place, _, ok := cutPlace(c.Value)
 	if !ok {
 		return whisper(broken)
 	}
@@ -151,7 +152,7 @@ func (h *hub) pressAdmit(ctx context.Context, who caller, c Click, _ int64) Answ
 }
 
 func (h *hub) pressDiscard(ctx context.Context, who caller, c Click, _ int64) Answer {
-	place, ok := placeNamed(c.Value)
+	place, _, ok := cutPlace(c.Value)
 	if !ok {
 		return whisper(broken)
 	}
@@ -166,9 +167,7 @@ func (h *hub) pressDiscard(ctx context.Context, who caller, c Click, _ int64) An
 
 // pressDiscardAll discards in the background: it may take longer than a platform waits.
 func (h *hub) pressDiscardAll(ctx context.Context, who caller, c Click, _ int64) Answer {
-	last, ok := placeNamed(c.Value)
-	_, rest, _ := numbered(c.Value)
-	_, reason, _ := numbered(rest)
+	last, reason, ok := cutPlace(c.Value)
 	if !ok {
 		return whisper(broken)
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"groupmail/ticketing"
 )
@@ -130,18 +129,14 @@ func inPlace(c Click, a Answer) Answer {
 
 // pageName is a button's value that names a page; pageNamed reads it.
 func pageName(l list, at ticketing.Place, back bool) string {
-	return fmt.Sprintf("%s %t %d %d %s", l.kind, back, at.At.UnixMicro(), at.ID, l.of)
+	return fmt.Sprintf("%s %t %s %s", l.kind, back, placeName(at), l.of)
 }
 
 func pageNamed(value string) (l list, at ticketing.Place, back bool, ok bool) {
-	parts := strings.SplitN(value, " ", 5)
-	if len(parts) < 5 {
-		return l, at, false, false
-	}
-	micro, err := strconv.ParseInt(parts[2], 10, 64)
-	id, wrong := strconv.ParseInt(parts[3], 10, 64)
-	at = ticketing.Place{At: time.UnixMicro(micro).UTC(), ID: ticketing.ConversationID(id)}
-	return list{listKind(parts[0]), parts[4]}, at, parts[1] == "true", err == nil && wrong == nil
+	kind, rest, _ := strings.Cut(value, " ")
+	turn, rest, _ := strings.Cut(rest, " ")
+	at, of, ok := cutPlace(rest)
+	return list{listKind(kind), of}, at, turn == "true", ok && strings.Count(value, " ") >= 4
 }
 
 // page whispers a page of a list.
