@@ -19,16 +19,9 @@ import (
 	"groupmail/connectors/emoji"
 )
 
-// event is what happened, as Slack's Events API tells it.
-type event struct {
-	Type    string `json:"type"`
-	EventID string `json:"event_id"`
-	Event   json.RawMessage
-}
-
 // hear takes an event, again if Slack tells it not for the first time. It must not wait.
 func (r *run) hear(ctx context.Context, raw []byte, again bool) error {
-	var e event
+	var e struct{ Event json.RawMessage }
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return fmt.Errorf("event: %w", err)
 	}

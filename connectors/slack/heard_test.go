@@ -162,13 +162,20 @@ func TestWhoIsHeard(t *testing.T) {
 		t.Errorf("heard %+v", s)
 	}
 	saidOf(t, hub, last, bot.Written)
-	var edits []string
+	edits := bottest.Eventually(t, "both edits", func() ([]string, bool) {
+		var edits []string
+		seen := map[string]bool{} // what comes again has the same key, and counts once
+		for _, s := range hub.AllSaid() {
+			if s.Kind == bot.Edited && s.Message == changed && !seen[s.Event] {
+				seen[s.Event] = true
+				edits = append(edits, s.Text)
+			}
+		}
+		return edits, len(edits) >= 2
+	})
 	for _, s := range hub.AllSaid() {
-		switch {
-		case s.Message == fromRobot || s.Message == beside:
+		if s.Message == fromRobot || s.Message == beside {
 			t.Errorf("heard %+v", s)
-		case s.Kind == bot.Edited && s.Message == changed:
-			edits = append(edits, s.Text)
 		}
 	}
 	// Two connections may tell the first edit after the second; it is heard as the message is now.

@@ -285,7 +285,7 @@ func (r *run) clicked(at place, click bot.Click, b pressed) error {
 	case err != nil:
 		return err
 	case ok:
-		r.answerSoon(at, b.label, answer)
+		r.after(func(ctx context.Context) { r.answer(ctx, at, b.label, answer) })
 	case b.opens:
 		opened <- r.openEmpty(at, b.label)
 	}
@@ -325,14 +325,14 @@ func (r *run) fill(ctx context.Context, id string, view slack.ModalViewRequest) 
 	return why("fill a modal", err)
 }
 
-// answerSoon shows what the hub said in time. Slack's own request need not wait for that.
-func (r *run) answerSoon(at place, title string, a bot.Answer) {
-	if r.background(func(ctx context.Context) { r.answer(ctx, at, title, a) }) {
+// after shows what the hub said in time. Slack's own request need not wait for that.
+func (r *run) after(show func(ctx context.Context)) {
+	if r.background(show) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
 	defer cancel()
-	r.answer(ctx, at, title, a)
+	show(ctx)
 }
 
 // answer shows what the hub said to a press or a command.
@@ -547,7 +547,7 @@ func (r *run) submittedSoon(at place, view slack.View, k keeping, typed map[stri
 		if fields := fieldErrors(a.Errors, view); len(fields) > 0 {
 			return slack.NewErrorsViewSubmissionResponse(fields)
 		}
-		r.said(ctx, at, a)
+		r.after(func(ctx context.Context) { r.said(ctx, at, a) })
 		return nil
 	}
 	answer := slack.NewUpdateViewSubmissionResponse(next)
@@ -776,7 +776,7 @@ func (r *run) slash(c slack.SlashCommand) error {
 	}
 	answer, ok, err := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.answer(ctx, at, c.Command, a) })
 	if ok {
-		r.answerSoon(at, c.Command, answer)
+		r.after(func(ctx context.Context) { r.answer(ctx, at, c.Command, answer) })
 	}
 	return err
 }

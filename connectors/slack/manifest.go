@@ -121,11 +121,9 @@ func word(s string) string {
 	return string(b)
 }
 
-// remark is the rest of a line of the manifest that says why, or a line of its own.
-var remark = regexp.MustCompile(`(?m)^ *# .*\n| # .*$`)
-
 // CreateLink is an address that opens Slack's page for a new app with the manifest filled in, without
 // its remarks.
 func CreateLink(manifest string) string {
+	remark := regexp.MustCompile(`(?m)^ *# .*\n| # .*$`)
 	return "https://api.slack.com/apps?new_app=1&manifest_yaml=" + url.QueryEscape(remark.ReplaceAllString(manifest, ""))
 }
