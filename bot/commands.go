@@ -101,10 +101,14 @@ func (h *hub) Command(ctx context.Context, c Command) Answer {
 			return one.run(h, ctx, invoked{who, c, strings.TrimSpace(rest)})
 		}
 	}
-	return Answer{Whisper: helpMessage("There is no “" + ticketing.OneLine(name, 40) + "”." + meant(name))}
+	none := "There is no “" + ticketing.OneLine(name, 40) + "”."
+	if near := meant(name); near != "" {
+		return whisper(none + " Did you mean /" + CommandName + " " + near + "? /" + CommandName + " help lists all there is.")
+	}
+	return Answer{Whisper: helpMessage(none)}
 }
 
-// meant offers a command that was perhaps mistyped.
+// meant is the command that was perhaps mistyped; empty if none is near.
 func meant(name string) string {
 	best, distance := "", 3
 	for _, c := range commands {
@@ -112,10 +116,7 @@ func meant(name string) string {
 			best, distance = c.name, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return " Did you mean /" + CommandName + " " + best + "?"
+	return best
 }
 
 // edits is the number of letters to change, add or leave out to make a into b.

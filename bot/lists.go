@@ -237,22 +237,22 @@ func ofAll(p ticketing.Page) string {
 	return strconv.Itoa(p.All)
 }
 
-// listLines is a line a conversation: since when, number, who, what, whose, and the way to its card.
+// listLines is a line a conversation: its state, since when, number, who, what, whose, and the way to its card.
 func (h *hub) listLines(all []ticketing.Listed, owners bool) (lines []Line) {
 	for _, l := range all {
-		mark, since := "● ", l.Waits
+		state, since := "● new ", l.Waits
 		switch {
 		case l.Overdue:
-			mark = "▲ "
+			state = "▲ overdue "
 		case l.State == ticketing.Taken:
-			mark = "◆ "
+			state = "◆ taken "
 		case l.State == ticketing.Waiting:
-			mark = "◇ "
+			state = "◇ answered "
 		}
 		if l.State != ticketing.New {
 			since = l.Since
 		}
-		line := Line{{Text: mark}, {Time: since}, {Text: " "}}
+		line := Line{{Text: state}, {Time: since}, {Text: " "}}
 		if l.Number > 0 {
 			line = append(line, Span{Text: l.Name() + " ", Strong: true})
 		}
