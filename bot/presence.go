@@ -158,6 +158,12 @@ func boardTrouble(g ticketing.Group, b ticketing.Board, title string, err error)
 	return t
 }
 
+// ailing is a platform that can say why it is not connected and, where only somebody's hands help, what
+// they have to do.
+type ailing interface {
+	Ails() (why error, cure string)
+}
+
 // watchPlatforms notes which platforms do not hear what people do.
 func (b *Bot) watchPlatforms(ctx context.Context) {
 	for _, p := range b.Platforms {
@@ -165,10 +171,20 @@ func (b *Bot) watchPlatforms(ctx context.Context) {
 			if !slices.ContainsFunc(g.Boards, func(one ticketing.Board) bool { return one.Platform == p.Name() }) {
 				continue
 			}
-			b.noteTrouble(ctx, ticketing.Trouble{
+			t := ticketing.Trouble{
 				Name: "chat:" + p.Name() + ":" + g.Name, Group: g.Name, What: "Not connected to " + p.Name() + ": presses, commands and answers in threads are not heard",
 				Cure: "Look whether its server runs and takes the bot's token; groupmail check says more.",
-			}, p.Connected())
+			}
+			if a, ok := p.(ailing); ok {
+				why, cure := a.Ails()
+				if why != nil {
+					t.Says = ticketing.OneLine(why.Error(), 300)
+				}
+				if cure != "" {
+					t.Cure = cure
+				}
+			}
+			b.noteTrouble(ctx, t, p.Connected())
 		}
 	}
 }

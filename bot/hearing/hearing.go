@@ -212,6 +212,7 @@ func (e *ear) fallBehind() {
 
 func (e *ear) run(ctx context.Context) {
 	var wait Backoff
+	var outage Outage
 	for {
 		select {
 		case <-ctx.Done():
@@ -229,11 +230,16 @@ func (e *ear) run(ctx context.Context) {
 		switch {
 		case err == nil:
 			wait.Reset()
+			if since, was := outage.Over(time.Now()); was {
+				e.h.log.Info("channel is heard again", "channel", e.channel, "after", since.Round(time.Second))
+			}
 		case ctx.Err() != nil:
 		case errors.Is(err, bot.ErrNoChannel):
 			e.h.log.Warn("channel cannot be heard", "channel", e.channel, "error", err)
 		default:
-			e.h.log.Error("hear channel", "channel", e.channel, "error", err)
+			if log, since := outage.Lasts(time.Now()); log {
+				e.h.log.Error("hear channel", "channel", e.channel, "for", since.Round(time.Second), "error", err)
+			}
 			Pause(ctx, max(wait.Next(), RetryAfter(err)))
 			wake(e.wake)
 		}
@@ -386,6 +392,35 @@ func (b *Backoff) Next() time.Duration {
 	d := min(first<<min(b.n, 16), longest)
 	b.n++
 	return d/2 + rand.N(d/2+1)
+}
+
+// Outage says when a trouble that lasts is worth a line in the log: at once, a minute later, after two more,
+// four and so on up to an hour, and when it is over. The zero value is no trouble.
+type Outage struct {
+	since, next time.Time
+	pause       time.Duration
+}
+
+// Lasts notes that the trouble is there, since when, and whether it is time to say so.
+func (o *Outage) Lasts(now time.Time) (log bool, since time.Duration) {
+	const first, longest = time.Minute, time.Hour
+	if o.since.IsZero() {
+		*o = Outage{since: now, next: now, pause: first / 2}
+	}
+	if log = !now.Before(o.next); log {
+		o.pause = min(2*o.pause, longest)
+		o.next = now.Add(o.pause)
+	}
+	return log, now.Sub(o.since)
+}
+
+// Over notes that the trouble is over, if there was one.
+func (o *Outage) Over(now time.Time) (lasted time.Duration, was bool) {
+	if was = !o.since.IsZero(); was {
+		lasted = now.Sub(o.since)
+	}
+	*o = Outage{}
+	return lasted, was
 }
 
 // Pause returns false if ctx ended.

@@ -99,7 +99,9 @@ func (p *Platform) httpInteractive(w http.ResponseWriter, q request) {
 		http.Error(w, starting, http.StatusServiceUnavailable)
 		return
 	}
-	said, err := q.run.interactive([]byte(form.Get("payload")))
+	answered := make(chan struct{})
+	defer close(answered)
+	said, err := q.run.interactive([]byte(form.Get("payload")), answered)
 	if errors.Is(err, errEnding) {
 		http.Error(w, starting, http.StatusServiceUnavailable)
 		return
@@ -131,8 +133,9 @@ func (p *Platform) httpCommand(w http.ResponseWriter, q request) {
 	answer(w, nil)
 }
 
-// answer answers a request; nil is an empty answer.
+// answer answers a request, at once; nil is an empty answer.
 func answer(w http.ResponseWriter, body any) {
+	defer func() { _ = http.NewResponseController(w).Flush() }()
 	if body == nil {
 		w.WriteHeader(http.StatusOK)
 		return

@@ -39,8 +39,6 @@ const (
 	ackTime = 1500 * time.Millisecond
 	// openTime is after which a modal is opened that is filled later: a trigger counts for three seconds.
 	openTime = 700 * time.Millisecond
-	// lastWords is how long connections stay after the last acknowledgement was given.
-	lastWords = 250 * time.Millisecond
 	// callTime is how long the whole of it may take.
 	callTime = 60 * time.Second
 )
@@ -74,8 +72,12 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 		if me, err = p.me(ctx); err == nil {
 			break
 		}
-		p.log.Warn("not connected", "error", err)
-		if !hearing.Pause(ctx, max(wait.Next(), hearing.RetryAfter(err))) {
+		p.lost(err)
+		pause := max(wait.Next(), hearing.RetryAfter(err))
+		if errors.Is(err, bot.ErrNoAccess) {
+			pause = p.slowly
+		}
+		if !hearing.Pause(ctx, pause) {
 			return nil
 		}
 	}
@@ -94,10 +96,6 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 	}
 	<-ctx.Done()
 	p.gateway.Shut()
-	if p.cfg.AppToken != nil {
-		// The library does not say when an acknowledgement is written.
-		time.Sleep(lastWords)
-	}
 	disconnect()
 	r.wg.Wait()
 	r.hearing.Wait()
@@ -173,8 +171,8 @@ func within[T any](r *run, d time.Duration, f func(ctx context.Context) T, late 
 }
 
 // interactive is a press, a form sent, or a shortcut. It returns what Slack's request is answered with;
-// nil is an empty answer.
-func (r *run) interactive(raw []byte) (any, error) {
+// nil is an empty answer. answered is to be closed when Slack has that answer.
+func (r *run) interactive(raw []byte, answered <-chan struct{}) (any, error) {
 	var c slack.InteractionCallback
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return nil, fmt.Errorf("interaction: %w", err)
@@ -187,7 +185,7 @@ func (r *run) interactive(raw []byte) (any, error) {
 			}
 		}
 	case slack.InteractionTypeViewSubmission:
-		return r.submitted(c)
+		return r.submitted(c, answered)
 	case slack.InteractionTypeMessageAction:
 		return nil, r.shortcut(c)
 	}
@@ -266,16 +264,8 @@ func (r *run) clicked(at place, click bot.Click, b pressed) error {
 	if b.opens {
 		limit = openTime
 	}
-	do := func(ctx context.Context) bot.Answer {
-		who, err := r.p.person(ctx, at.user)
-		if err != nil {
-			return r.failed("who pressed", err)
-		}
-		click.Who = who.Person
-		return r.hub.Click(ctx, click)
-	}
 	opened := make(chan string, 1) // the id of the empty modal; "" if there is none
-	answer, ok, err := within(r, limit, do, func(ctx context.Context, a bot.Answer) {
+	answer, ok, err := within(r, limit, r.click(at, click), func(ctx context.Context, a bot.Answer) {
 		if b.opens {
 			at.view, at.trigger = <-opened, ""
 		}
@@ -290,6 +280,18 @@ func (r *run) clicked(at place, click bot.Click, b pressed) error {
 		opened <- r.openEmpty(at, b.label)
 	}
 	return nil
+}
+
+// click asks the hub.
+func (r *run) click(at place, click bot.Click) func(ctx context.Context) bot.Answer {
+	return func(ctx context.Context) bot.Answer {
+		who, err := r.p.person(ctx, at.user)
+		if err != nil {
+			return r.failed("who pressed", err)
+		}
+		click.Who = who.Person
+		return r.hub.Click(ctx, click)
+	}
 }
 
 // openEmpty opens a modal that is filled later.
@@ -470,6 +472,7 @@ type keeping struct {
 	Button string `json:"b,omitempty"`
 	Value  string `json:"v,omitempty"`
 	Nonce  string `json:"n,omitempty"`
+	Opens  bool   `json:"o,omitempty"`
 }
 
 func (k keeping) String() string {
@@ -485,7 +488,7 @@ func kept(at place, state string) string {
 func (r *run) ask(at place, mark pressing, b pressed) {
 	k := keeping{
 		Channel: at.channel, About: at.about, Thread: at.thread, Message: at.message,
-		Key: mark.Key, Button: b.id, Value: b.value, Nonce: rand.Text(),
+		Key: mark.Key, Button: b.id, Value: b.value, Nonce: rand.Text(), Opens: b.opens,
 	}
 	view := note(b.label, words(plain.Line(b.question)))
 	view.CallbackID, view.PrivateMetadata = callbackQuestion, k.String()
@@ -498,16 +501,18 @@ func (r *run) ask(at place, mark pressing, b pressed) {
 }
 
 // submitted is a modal sent.
-func (r *run) submitted(c slack.InteractionCallback) (any, error) {
+func (r *run) submitted(c slack.InteractionCallback, answered <-chan struct{}) (any, error) {
 	var k keeping
 	if err := json.Unmarshal([]byte(c.View.PrivateMetadata), &k); err != nil {
 		return nil, fmt.Errorf("a modal with private metadata that is not ours: %w", err)
 	}
 	at := place{channel: k.Channel, about: k.About, thread: k.Thread, message: k.Message, user: c.User.ID, trigger: c.TriggerID}
 	if c.View.CallbackID == callbackQuestion {
-		return nil, r.clicked(at, bot.Click{
-			Event: "press:" + k.Nonce, Channel: k.About, Message: k.Message, Key: k.Key, Button: k.Button, Value: k.Value,
-		}, pressed{id: k.Button, label: viewWords(c.View)})
+		click := bot.Click{Event: "press:" + k.Nonce, Channel: k.About, Message: k.Message, Key: k.Key, Button: k.Button, Value: k.Value}
+		if k.Opens {
+			return r.meant(at, c.View, click, answered)
+		}
+		return nil, r.clicked(at, click, pressed{id: k.Button, label: viewWords(c.View)})
 	}
 	if c.View.CallbackID != callbackForm {
 		return nil, nil
@@ -523,15 +528,48 @@ func (r *run) submitted(c slack.InteractionCallback) (any, error) {
 		s.Who = who.Person
 		return r.hub.Submit(ctx, s)
 	}
-	answer, ok, err := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.submittedLate(ctx, at, c.View, k, s.Values, a) })
+	answer, ok, err := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) {
+		<-answered // else "One moment…" might take the place of what is shown now
+		r.submittedLate(ctx, at, c.View, k, s.Values, a)
+	})
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		view := note(viewWords(c.View), words("One moment…"))
-		return slack.NewUpdateViewSubmissionResponse(&view), nil
+		return moment(c.View), nil
 	}
-	return r.submittedSoon(at, c.View, k, s.Values, answer), nil
+	return r.submittedSoon(at, c.View, k, s.Values, answer, answered), nil
+}
+
+// meant is a question answered with yes, to which a form is the answer: it takes the question's place.
+func (r *run) meant(at place, view slack.View, click bot.Click, answered <-chan struct{}) (any, error) {
+	title := viewWords(view)
+	answer, ok, err := within(r, ackTime, r.click(at, click), func(ctx context.Context, a bot.Answer) {
+		<-answered
+		at.view, at.trigger = view.ID, ""
+		r.answer(ctx, at, title, a)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return moment(view), nil
+	}
+	var next any
+	if answer.Form != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
+		defer cancel()
+		next = r.instead(view, *r.next(ctx, at, view, keeping{}, nil, answer), answered)
+		answer.Form = nil
+	}
+	r.after(func(ctx context.Context) { r.answer(ctx, at, title, answer) })
+	return next, nil
+}
+
+// moment keeps a modal that was sent open, until it is filled.
+func moment(view slack.View) any {
+	wait := note(viewWords(view), words("One moment…"))
+	return slack.NewUpdateViewSubmissionResponse(&wait)
 }
 
 // maxAnswer is what the answer to a request over Socket Mode may hold; more is dropped without a word.
@@ -539,7 +577,7 @@ func (r *run) submitted(c slack.InteractionCallback) (any, error) {
 const maxAnswer = 18_000
 
 // submittedSoon is the answer to Slack's request.
-func (r *run) submittedSoon(at place, view slack.View, k keeping, typed map[string]string, a bot.Answer) any {
+func (r *run) submittedSoon(at place, view slack.View, k keeping, typed map[string]string, a bot.Answer, answered <-chan struct{}) any {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), callTime)
 	defer cancel()
 	next := r.next(ctx, at, view, k, typed, a)
@@ -550,15 +588,20 @@ func (r *run) submittedSoon(at place, view slack.View, k keeping, typed map[stri
 		r.after(func(ctx context.Context) { r.said(ctx, at, a) })
 		return nil
 	}
-	answer := slack.NewUpdateViewSubmissionResponse(next)
+	return r.instead(view, *next, answered)
+}
+
+// instead is the answer that puts another modal into the place of the one sent.
+func (r *run) instead(view slack.View, next slack.ModalViewRequest, answered <-chan struct{}) any {
+	answer := slack.NewUpdateViewSubmissionResponse(&next)
 	if b, err := json.Marshal(answer); err == nil && len(b) > maxAnswer {
 		r.background(func(ctx context.Context) {
-			if err := r.fill(ctx, view.ID, *next); err != nil {
+			<-answered
+			if err := r.fill(ctx, view.ID, next); err != nil {
 				r.p.log.Error("next form", "error", err)
 			}
 		})
-		wait := note(viewWords(view), words("One moment…"))
-		return slack.NewUpdateViewSubmissionResponse(&wait)
+		return moment(view)
 	}
 	return answer
 }

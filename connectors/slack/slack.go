@@ -20,12 +20,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
 
 	"groupmail/bot"
+	"groupmail/bot/hearing"
 	"groupmail/bot/inbound"
 	"groupmail/bot/people"
 	"groupmail/bot/plain"
@@ -62,13 +62,15 @@ type Platform struct {
 	versions  versions
 	shortcuts shortcuts
 
-	connections atomic.Int32 // of Socket Mode that are open
+	mu          sync.Mutex
+	self        *slack.AuthTestResponse // the bot's account, once known
+	directs     map[string]string       // user → channel of direct messages
+	connections int                     // of Socket Mode that are open
+	ails        error                   // why there is none
+	outage      hearing.Outage          // of them
 
-	mu      sync.Mutex
-	self    *slack.AuthTestResponse // the bot's account, once known
-	directs map[string]string       // user → channel of direct messages
-
-	clock func() time.Time
+	clock  func() time.Time
+	slowly time.Duration // see the constant; tests hurry
 }
 
 var _ bot.Platform = (*Platform)(nil)
@@ -106,7 +108,7 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 	return &Platform{
 		cfg: cfg, log: log.With("platform", Name), api: newClient(cfg.APIURL, cfg.BotToken),
 		people: people.Cache{Life: peopleLife, Most: peopleMost}, home: home{opened: map[string]time.Time{}, wake: make(chan struct{}, 1)},
-		directs: map[string]string{}, clock: time.Now,
+		directs: map[string]string{}, clock: time.Now, slowly: slowly,
 	}, nil
 }
 
@@ -114,7 +116,11 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 func (p *Platform) Name() string { return Name }
 
 // Connected implements [bot.Platform]. Over HTTP it is Slack that connects.
-func (p *Platform) Connected() bool { return p.cfg.AppToken == nil || p.connections.Load() > 0 }
+func (p *Platform) Connected() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cfg.AppToken == nil || p.connections > 0
+}
 
 // Echoes implements [bot.Platform]: an answer to a press cannot redraw what was pressed; chat.update does.
 func (p *Platform) Echoes() bool { return false }

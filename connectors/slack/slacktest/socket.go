@@ -28,6 +28,7 @@ type sockets struct {
 	open    []*socket
 	tickets map[string]time.Time
 	next    int
+	off     bool // somebody has switched Socket Mode off
 }
 
 // socket is one connection of the app.
@@ -43,7 +44,7 @@ type socket struct {
 }
 
 func (s *Server) connectionsOpen(*call) (object, error) {
-	if !s.app.Settings.Socket {
+	if !s.app.Settings.Socket || s.sockets.off {
 		return nil, refuse("forbidden_team")
 	}
 	ticket := secret(36)
@@ -254,6 +255,16 @@ func (s *Server) Disconnect(reason string) {
 				_ = c.ws.Close()
 			}
 		})
+	}
+}
+
+// SwitchSocketMode switches Socket Mode off, as an admin of the app can, or on again.
+func (s *Server) SwitchSocketMode(on bool) {
+	s.mu.Lock()
+	s.sockets.off = !on
+	s.mu.Unlock()
+	if !on {
+		s.Disconnect("link_disabled")
 	}
 }
 
