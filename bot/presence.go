@@ -161,7 +161,7 @@ func boardTrouble(g ticketing.Group, b ticketing.Board, title string, err error)
 // ailing is a platform that can say why it is not connected and, where only somebody's hands help, what
 // they have to do.
 type ailing interface {
-	Ails() (why error, cure string)
+	Ails() (cure string, why error)
 }
 
 // watchPlatforms notes which platforms do not hear what people do.
@@ -176,7 +176,7 @@ func (b *Bot) watchPlatforms(ctx context.Context) {
 				Cure: "Look whether its server runs and takes the bot's token; groupmail check says more.",
 			}
 			if a, ok := p.(ailing); ok {
-				why, cure := a.Ails()
+				cure, why := a.Ails()
 				if why != nil {
 					t.Says = ticketing.OneLine(why.Error(), 300)
 				}

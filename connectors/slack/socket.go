@@ -121,9 +121,9 @@ func (p *Platform) closed() {
 	p.connections--
 }
 
-// Ails says why there is no connection and, where only somebody's hands can help, what to do. It is nil
+// Ails says why there is no connection and, where only hands can help, what they have to do. why is nil
 // while there is one.
-func (p *Platform) Ails() (why error, cure string) {
+func (p *Platform) Ails() (cure string, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -132,7 +132,7 @@ func (p *Platform) Ails() (why error, cure string) {
 	case errors.Is(p.ails, bot.ErrNoAccess):
 		cure = "Put valid tokens where the configuration reads bot_token and app_token from; groupmail check says which is wrong. No restart is needed."
 	}
-	return p.ails, cure
+	return cure, p.ails
 }
 
 // socket opens a connection and returns when another must take its place: because it ended, or, without an

@@ -197,9 +197,9 @@ func TestSwitchedOff(t *testing.T) {
 
 	before := len(o.server.Calls("apps.connections.open"))
 	o.server.SwitchSocketMode(false)
-	bottest.Eventually(t, "it is known", func() (error, bool) {
-		why, cure := o.p.Ails()
-		return why, !o.p.Connected() && why != nil && strings.Contains(cure, "Switch Socket Mode on") && strings.Contains(cure, "No restart")
+	bottest.Eventually(t, "it is known", func() (string, bool) {
+		cure, why := o.p.Ails()
+		return cure, !o.p.Connected() && why != nil && strings.Contains(cure, "Switch Socket Mode on") && strings.Contains(cure, "No restart")
 	})
 	meanwhile, err := o.ann.Post(o.channel, card, "meanwhile")
 	if err != nil {
@@ -207,16 +207,16 @@ func TestSwitchedOff(t *testing.T) {
 	}
 	tries := func() int { return len(o.server.Calls("apps.connections.open")) - before }
 	bottest.Eventually(t, "it is tried again", func() (int, bool) { n := tries(); return n, n >= 3*connections })
-	if why, cure := o.p.Ails(); why == nil || !strings.Contains(cure, "Switch Socket Mode on") || o.p.Connected() {
+	if cure, why := o.p.Ails(); why == nil || !strings.Contains(cure, "Switch Socket Mode on") || o.p.Connected() {
 		t.Errorf("after some tries: %v, %q", why, cure)
 	}
 	if n := strings.Count(log.String(), "not connected"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, log)
 	}
 	o.server.SwitchSocketMode(true)
-	bottest.Eventually(t, "it is well again", func() (error, bool) {
-		why, cure := o.p.Ails()
-		return why, o.p.Connected() && why == nil && cure == ""
+	bottest.Eventually(t, "it is well again", func() (string, bool) {
+		cure, why := o.p.Ails()
+		return cure, o.p.Connected() && why == nil && cure == ""
 	})
 	saidOf(t, hub, meanwhile, bot.Written)
 	if n := strings.Count(log.String(), "connected again"); n != 1 {
@@ -242,7 +242,7 @@ func TestTokenRefused(t *testing.T) {
 	go func() { _ = o.p.Run(ctx, &bottest.Hub{}); close(ended) }()
 	defer func() { cancel(); <-ended }()
 	bottest.Eventually(t, "it is known", func() (string, bool) {
-		_, cure := o.p.Ails()
+		cure, _ := o.p.Ails()
 		return cure, strings.Contains(cure, "app_token") && !o.p.Connected()
 	})
 	close(good)
