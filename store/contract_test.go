@@ -158,6 +158,19 @@ func TestEveryFieldIsKept(t *testing.T) {
 				gotMember, err := tx.Member(who.ID)
 				fatal(rt, err)
 				same(rt, gotMember, who)
+
+				contact := fill[ticketing.Contact](rt, "ID", "Addresses", "Numbers")
+				contact.Addresses, contact.Numbers = []string{"a" + unique + "@x.example", "@d" + unique + ".example"}, []string{"N-" + unique}
+				fatal(rt, tx.AddContact(&contact))
+				gotContact, err := tx.Contact(contact.ID)
+				fatal(rt, err)
+				same(rt, gotContact, contact)
+				edited := fill[ticketing.Contact](rt, "Addresses", "Numbers")
+				edited.ID, edited.Group, edited.Made, edited.By = contact.ID, contact.Group, contact.Made, contact.By
+				fatal(rt, tx.SetContact(edited))
+				gotContact, err = tx.Contact(contact.ID)
+				fatal(rt, err)
+				same(rt, gotContact, edited)
 				return nil
 			})
 		})
@@ -218,6 +231,8 @@ func TestNoSuchRow(t *testing.T) {
 			wantErr(t, err, ticketing.ErrNone)
 			_, err = tx.Member("7")
 			wantErr(t, err, ticketing.ErrNone)
+			_, err = tx.Contact(7)
+			wantErr(t, err, ticketing.ErrNone)
 			return nil
 		}
 		b.read(look)
@@ -226,6 +241,7 @@ func TestNoSuchRow(t *testing.T) {
 			wantErr(t, tx.SetConversation(ticketing.Conversation{ID: 7}), ticketing.ErrNone)
 			wantErr(t, tx.SetReply(ticketing.Reply{ID: 7}), ticketing.ErrNone)
 			wantErr(t, tx.SetMember(ticketing.Member{ID: "7"}), ticketing.ErrNone)
+			wantErr(t, tx.SetContact(ticketing.Contact{ID: 7}), ticketing.ErrNone)
 			return nil // ErrNone spoils nothing
 		})
 		if b.count("conversations")+b.count("replies")+b.count("members") != 0 {

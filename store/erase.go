@@ -40,13 +40,13 @@ func (t *tx) Erase(id ticketing.ConversationID, now time.Time) (joined []ticketi
 	}
 	const words = ticketing.ErasedText
 	erase(`UPDATE mails SET from_name = '', from_addr = '', to_addrs = '[]', cc_addrs = '[]', reply_to = '[]', author_name = '',
-		author_addr = '', subject = ?, text = ?, reply = ?, html = '', attachments = '[]', fault = '', report = '', report_says = '', raw = 0
+		author_addr = '', subject = ?, text = ?, reply = ?, html = '', attachments = '[]', fault = '', report = '', report_says = '', raw = 0, contact = 0
 		WHERE conversation IN ?`, words, words, words, all)
 	erase(`UPDATE replies SET to_addrs = '[]', cc_addrs = '[]', subject = ?, text = ?, signature = '', files = '[]', error = '', raw = 0
 		WHERE conversation IN ?`, words, words, all)
 	erase(`DELETE FROM participants WHERE conversation IN ?`, all)
 	if len(joined) > 0 {
-		erase(`UPDATE conversations SET subject = ?, with_name = '', with_addr = '', note = '', new_name = '', new_addr = '', files = 0,
+		erase(`UPDATE conversations SET subject = ?, with_name = '', with_addr = '', note = '', new_name = '', new_addr = '', files = 0, contact = 0, perhaps = 0, matched = '',
 			erased = ? WHERE id IN ?`, words, at(now), all[1:])
 	}
 	if len(blobs) > 0 {

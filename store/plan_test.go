@@ -92,10 +92,10 @@ func TestPlans(t *testing.T) {
 		b.many(conversationRow{}, map[string]string{
 			"group_name": pick("help", "info", "jobs"), "number": "i", "state": pick("closed", "new", "taken", "waiting", "spam", "held"),
 			"flood": "CASE i % 4 WHEN 0 THEN 4 ELSE 0 END", "with_addr": "'a' || (i % 1000)",
-			"owner": "CASE i % 100 WHEN 1 THEN 'mm:' || (i % 7) ELSE '' END", "since": ago(), "waits": ago(), "touched": ago(), "subject": text("s"),
+			"owner": "CASE i % 100 WHEN 1 THEN 'mm:' || (i % 7) ELSE '' END", "since": ago(), "waits": ago(), "touched": ago(), "subject": text("s"), "contact": "CASE i % 10 WHEN 1 THEN i % 1000 ELSE 0 END",
 		})
 		b.many(mailRow{}, map[string]string{
-			"group_name": pick("help", "info"), "mailbox": pick("help", "info"), "conversation": "i / 2", "direction": "'in'", "raw": "i", "fingerprint": text("f"), "message_id": text("m"),
+			"group_name": pick("help", "info"), "mailbox": pick("help", "info"), "conversation": "i / 2", "direction": "'in'", "raw": "i", "fingerprint": text("f"), "message_id": text("m"), "contact": "CASE i % 10 WHEN 1 THEN i % 1000 ELSE 0 END",
 		})
 		b.many(participantRow{}, map[string]string{"conversation": "i / 2", "addr_key": text("a")})
 		b.many(messageIDRow{}, map[string]string{"group_name": "'help'", "message_id": text("m"), "conversation": "i / 2"})
@@ -107,6 +107,8 @@ func TestPlans(t *testing.T) {
 		b.many(replyRow{}, map[string]string{"conversation": "i", "group_name": "'help'", "state": pick("sent", "pending", "failed", "asking"), "mark": text("m"), "origin": text("o"), "raw": "i", "message_id": text("m")})
 		b.many(eventRow{}, map[string]string{"conversation": "i / 3", "move": "'take'"})
 		b.many(memberRow{}, map[string]string{"id": text("mm:")})
+		b.many(contactRow{}, map[string]string{"group_name": pick("help", "info"), "name": text("n"), "name_words": text("n"), "words": text(" n"), "into_contact": "CASE i % 50 WHEN 1 THEN i + 1 ELSE 0 END"})
+		b.many(contactKeyRow{}, map[string]string{"group_name": "'help'", "kind": "'address'", "key": text("k"), "contact": "i"})
 		b.exec("ANALYZE")
 
 		record, unsorted := &recorder{}, map[string]bool{}
@@ -170,6 +172,32 @@ func TestPlans(t *testing.T) {
 				_, err = tx.CountConversations(q)
 				fatal(t, err)
 			}
+			_, err = tx.Contact(7)
+			fatal(t, err)
+			kept := ticketing.Contact{Group: "help", Name: "Maria", Addresses: []string{"maria@example.net"}, Phones: []string{"+431"}}
+			fatal(t, tx.AddContact(&kept))
+			fatal(t, tx.SetContact(kept))
+			_, err = tx.ContactsWith("help", ticketing.Key{Kind: ticketing.AddressKey, Text: "k7"})
+			fatal(t, err)
+			_, err = tx.Merged(52)
+			fatal(t, err)
+			_, err = tx.Contacts(ticketing.ContactQuery{Group: "help", After: ticketing.ContactPlace{Name: "n5", ID: 5}, Limit: 20})
+			fatal(t, err)
+			fatal(t, tx.Belong(5, 7))
+			fatal(t, tx.BelongAll("help", "a7", 7))
+			_, err = tx.ContactMails([]ticketing.ContactID{7}, 0, 50)
+			fatal(t, err)
+			_, err = tx.ContactMails([]ticketing.ContactID{7, 8}, 1000, 50)
+			fatal(t, err)
+			_, err = tx.ContactEvents([]ticketing.ContactID{7}, 20)
+			fatal(t, err)
+			_, err = tx.Conversations(ticketing.Query{Group: "help", Contacts: []ticketing.ContactID{7}, Order: ticketing.LatestFirst, Limit: 10})
+			fatal(t, err)
+			_, err = tx.Conversations(ticketing.Query{Group: "help", With: "a7", States: state(ticketing.New), Order: ticketing.LatestFirst, Limit: 10})
+			fatal(t, err)
+			fatal(t, tx.SetWatcher(7, "mm:1", true))
+			_, err = tx.Watchers(7)
+			fatal(t, err)
 			_, err = tx.Writers(ticketing.Query{Group: "help", Flood: 4, States: state(ticketing.New), Limit: 5})
 			fatal(t, err)
 			_, err = tx.Tally("help")
@@ -271,7 +299,7 @@ func TestPlans(t *testing.T) {
 			whole = regexp.MustCompile(`\bSCAN (\w+)$`)
 			explain = "EXPLAIN QUERY PLAN "
 		}
-		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true, "troubles": true, "picked": true}
+		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true, "troubles": true, "picked": true, "watchers": true}
 		for _, sql := range record.sql {
 			plan := b.plan(explain + sql)
 			for _, line := range plan {

@@ -336,6 +336,13 @@ func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
 	if q.Flood != 0 {
 		g = g.Where("flood = ? AND flood <> 0", int64(q.Flood))
 	}
+	switch len(q.Contacts) {
+	case 0:
+	case 1:
+		g = g.Where("contact = ? AND contact <> 0", int64(q.Contacts[0]))
+	default:
+		g = g.Where("contact IN ? AND contact <> 0", q.Contacts)
+	}
 	if !q.SinceAfter.IsZero() {
 		g = g.Where("since > ?", at(q.SinceAfter))
 	}

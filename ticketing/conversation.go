@@ -69,6 +69,12 @@ type Conversation struct {
 	Files     int     // attachments of the first mail
 	NewPerson Address // who wrote last though they had no part in it; zero otherwise
 
+	Contact ContactID // whom it is with, if they are known; resolved through mergers by whoever reads it
+	Perhaps ContactID // whom it may be with: they only claim to be, or their name is in the text
+	Match   Match     // how that was found
+	Matched string    // by which address, number or name
+	Proof   Proof     // of the mail that it began with
+
 	Erased time.Time // its content was erased then, the time to keep it being over; zero: it is there
 }
 
@@ -145,6 +151,7 @@ type Event struct {
 	At           time.Time
 	Group        string
 	Conversation ConversationID
+	Contact      ContactID
 	Member       MemberID // empty: GroupMail itself, or the sender
 	Move         Move
 	Detail       string // the outcome, the colleague's id, the reason

@@ -2,6 +2,7 @@ package ticketing
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type Group struct {
 	Undo      time.Duration // a reply can be stopped for so long
 	Keep      Keep
 	Zone      *time.Location
+	Matchers  []Match          // how senders are recognised, in this order; nil: DefaultMatchers
+	Numbers   []*regexp.Regexp // each captures a reference number in a subject
 	Mailboxes []Mailbox
 	Boards    []Board
 }

@@ -96,7 +96,7 @@ func (u *use) erase(c *Conversation) (bool, error) {
 		return false, err
 	}
 	c.Subject, c.With, c.Note, c.NewPerson, c.Files = ErasedText, Address{}, "", Address{}, 0
-	c.Erased = u.now
+	c.Erased, c.Contact, c.Perhaps, c.Match, c.Matched = u.now, 0, 0, "", ""
 	was := c.State
 	if was == New || was == Held { // nobody is asked to answer it any more
 		c.State, c.Outcome, c.Closed, c.Since, c.Overdue = Closed, "nobody took it in time", u.now, u.now, false

@@ -105,6 +105,7 @@ type Mail struct {
 	NoAutoAnswer  bool // nothing automatic may ever answer it (RFC 3834, lists, bulk, our own)
 	Spam          bool // a receiving server's header says so
 	Priority      Priority
+	Proof         Proof  // whether it comes from whom From says
 	Ours          string // the unguessable mark of a mail that we composed (header X-GroupMail-ID); empty otherwise
 
 	Report Report // of a delivery failure, or a delay: what it says
@@ -115,9 +116,10 @@ type Mail struct {
 	Size   int64  // of Raw, in bytes
 
 	// Set by the desk.
-	Seq       int64    // the conversation's Seq when it came; 0 for mail that wakes nobody
-	By        MemberID // out: the member who wrote it; empty for one sent outside GroupMail
-	NewPerson bool     // in: the sender had no part in the conversation before
+	Seq       int64     // the conversation's Seq when it came; 0 for mail that wakes nobody
+	By        MemberID  // out: the member who wrote it; empty for one sent outside GroupMail
+	NewPerson bool      // in: the sender had no part in the conversation before
+	Contact   ContactID // whom its conversation is with
 }
 
 // Sender is whom the team talks to: the author if From only carried the mail.

@@ -338,6 +338,9 @@ func (u *use) receive(a Arrival) (none Mail, _ error) {
 	if id == 0 {
 		c = u.opened(a, m)
 		c.Mentions = mentions
+		if err := u.recognise(&c, m); err != nil {
+			return none, err
+		}
 		if err := u.AddConversation(&c); err != nil {
 			return none, err
 		}
@@ -563,7 +566,11 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 		if m.Direction == Out && len(m.To) > 0 {
 			c.With = m.To[0]
 		}
+		if err := u.recognise(c, *m); err != nil {
+			return err
+		}
 	}
+	m.Contact = c.Contact
 	if m.Wakes() {
 		c.Seq++
 		m.Seq = c.Seq

@@ -709,7 +709,7 @@ func (u *use) sent(c *Conversation, r *Reply, m Mail) error {
 	r.State, r.SentAt, r.Error = Sent, u.now, ""
 	m.Group, m.Mailbox, m.Conversation, m.Direction = r.Group, r.Mailbox, c.ID, Out
 	m.Received, m.By, m.Seq, m.Raw = u.now, r.By, r.Seq, r.Raw
-	m.Reply = r.Text
+	m.Reply, m.Contact = r.Text, c.Contact
 	if err := u.AddMail(&m); err != nil {
 		return err
 	}

@@ -35,6 +35,14 @@ const (
 	LogNotice  Move = "notice"  // an automatic answer or a bounce came in
 	LogAgain   Move = "again"   // a known mail turned up again
 	LogSetting Move = "setting" // a member changed their settings
+
+	LogContact     Move = "contact"        // a contact was added
+	LogContactEdit Move = "contact edited" // what is written down of one was changed
+	LogMerge       Move = "merge"          // a contact was merged into another
+	LogMerged      Move = "merged"         // another was merged into it
+	LogUnmerge     Move = "unmerge"        // that was undone
+	LogAttach      Move = "attach"         // a member said whom a conversation is with
+	LogWrong       Move = "wrong person"   // a member said whom it is not with
 )
 
 // targets says where each move leads from each state. What is not here is refused.

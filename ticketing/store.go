@@ -78,6 +78,8 @@ const (
 // Tx is one transaction. Rows are returned as values; a changed value is kept only by the method
 // that keeps it. Methods that read one row return ErrNone where there is none.
 type Tx interface {
+	ContactTx
+
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
 	Once(key string) error
 
@@ -221,8 +223,9 @@ type Query struct {
 	With            string    // the address that the team talks to, without case
 	Collected       bool      // part of a flood
 	Flood           ConversationID
-	SinceAfter      time.Time // Since after this …
-	SinceUntil      time.Time // … and until this
+	Contacts        []ContactID // with one of them
+	SinceAfter      time.Time   // Since after this …
+	SinceUntil      time.Time   // … and until this
 
 	Order Order
 	Limit int

@@ -156,6 +156,12 @@ func (d *Desk) Join(ctx context.Context, by By, id ConversationID, number int) (
 		if err := u.MoveMails(c.ID, t.ID, t.Seq); err != nil {
 			return err
 		}
+		if t.Contact == 0 && t.Match == "" {
+			t.Contact, t.Match, t.Matched = c.Contact, c.Match, c.Matched
+		}
+		if err := u.Belong(t.ID, t.Contact); err != nil {
+			return err
+		}
 		t.Mails += c.Mails
 		t.Seq += c.Seq
 		t.Last = max(t.Last, c.Last)
@@ -203,6 +209,15 @@ func (d *Desk) OpenTicket(ctx context.Context, by By, summary string, with Addre
 		c = Conversation{
 			Group: u.group.Name, State: New, Subject: summary, With: with, Note: strings.TrimSpace(note),
 			Since: u.now, Opened: u.now, Touched: u.now, Waits: u.now,
+		}
+		if with.Addr != "" {
+			known, err := u.whose(Key{AddressKey, strings.ToLower(with.Addr)})
+			if err != nil {
+				return err
+			}
+			if known.ID != 0 {
+				c.Contact, c.Match, c.Matched = known.ID, AddressMatch, with.Addr
+			}
 		}
 		if err := u.AddConversation(&c); err != nil {
 			return err

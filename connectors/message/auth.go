@@ -1,14 +1,23 @@
 package message
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"groupmail/ticketing"
 )
 
 // Auth is what trusted hosts found: each "pass", "fail", "none" or "unknown".
 type Auth struct{ SPF, DKIM, DMARC string }
+
+// findings are what trusted hosts found, by method; "dkim of" are the domains that signed well, blanks
+// between them, "spf of" is the one whose envelope was right.
+type findings map[string]string
 
 // authentication reads what trusted hosts found (RFC 8601).
 //
@@ -22,8 +31,8 @@ type Auth struct{ SPF, DKIM, DMARC string }
 // Exchange Online states no authserv-id. Its field counts if it is the topmost of all, if the
 // Received just below it is by a host of Microsoft's, and if a domain of that host's name, such as
 // protection.outlook.com, is trusted.
-func authentication(h *header, trusted []string) Auth {
-	found := map[string]string{}
+func authentication(h *header, trusted []string) findings {
+	found := findings{}
 	above := 0 // such fields above this one
 	for i, f := range h.fields {
 		if f.name == "received" && len(found) > 0 {
@@ -45,13 +54,45 @@ func authentication(h *header, trusted []string) Auth {
 	if found["spf"] == "" {
 		found["spf"] = receivedSPF(h, trusted)
 	}
-	known := func(method string) string {
-		if v := found[method]; v != "" {
-			return v
-		}
-		return "unknown"
-	}
+	return found
+}
+
+func (f findings) auth() Auth {
+	known := func(method string) string { return cmp.Or(f[method], "unknown") }
 	return Auth{known("spf"), known("dkim"), known("dmarc")}
+}
+
+// proof is whether a mail comes from whom its From says. DMARC decides (RFC 7489 §3.1). Where its
+// domain states no policy, a signature or an envelope of the same organisation's proves as much; and a
+// mail whose envelope is refused and that nobody signed well does not come from there.
+func (f findings) proof(from string) ticketing.Proof {
+	switch f["dmarc"] {
+	case "pass":
+		return ticketing.Proved
+	case "fail":
+		return ticketing.Forged
+	}
+	_, domain, _ := strings.Cut(from, "@")
+	for d := range strings.FieldsSeq(f["dkim of"] + " " + f["spf of"]) {
+		if aligned(d, domain) {
+			return ticketing.Proved
+		}
+	}
+	if f["spf"] == "fail" && f["dkim"] != "pass" {
+		return ticketing.Forged
+	}
+	return ticketing.Unproved
+}
+
+// aligned tells whether two domains are one organisation's (RFC 7489 §3.1.1, relaxed).
+func aligned(a, b string) bool {
+	a, b = strings.ToLower(strings.TrimSuffix(a, ".")), strings.ToLower(strings.TrimSuffix(b, "."))
+	if a == b {
+		return a != ""
+	}
+	one, err := publicsuffix.EffectiveTLDPlusOne(a)
+	other, err2 := publicsuffix.EffectiveTLDPlusOne(b)
+	return err == nil && err2 == nil && one == other
 }
 
 // named tells whether host is one of the list, whatever its case.
@@ -140,10 +181,17 @@ func parseAuthResults(s string) (id string, results map[string]string) {
 			ofHelo := strings.Contains(l, "smtp.helo") && !strings.Contains(l, "smtp.mailfrom")
 			if had == "" || helo && !ofHelo {
 				results[method], helo = value, ofHelo
+				delete(results, "spf of")
+				if value == "pass" {
+					results["spf of"] = domainOf(mailFrom, p)
+				}
 			}
 		case "dkim":
 			if rank[value] > rank[had] {
 				results[method] = value
+			}
+			if value == "pass" {
+				results["dkim of"] += " " + domainOf(signedBy, p)
 			}
 		case "dmarc":
 			if had == "" {
@@ -153,6 +201,21 @@ func parseAuthResults(s string) (id string, results map[string]string) {
 	}
 	return id, results
 }
+
+// domainOf is the domain of a property; empty if it is not there.
+func domainOf(property *regexp.Regexp, p string) string {
+	m := property.FindStringSubmatch(p)
+	if m == nil {
+		return ""
+	}
+	v := strings.Trim(m[1], `"<>`)
+	return v[strings.LastIndexByte(v, '@')+1:]
+}
+
+var (
+	mailFrom = regexp.MustCompile(`(?i)\bsmtp\.mailfrom\s*=\s*([^\s;]+)`)
+	signedBy = regexp.MustCompile(`(?i)\bheader\.[di]\s*=\s*([^\s;]+)`)
+)
 
 var methodResult = regexp.MustCompile(`^\s*([A-Za-z0-9][A-Za-z0-9_-]*)\s*(?:/\s*1\s*)?=\s*([A-Za-z]+)`)
 

@@ -3,6 +3,8 @@ package message
 import (
 	"strings"
 	"testing"
+
+	"groupmail/ticketing"
 )
 
 // TestAuthentication: who is believed, and about what. Our own host is mx.team.example.
@@ -162,5 +164,37 @@ func TestSpam(t *testing.T) {
 	m = Parse(strings.NewReader("X-Spam-Flag: NO\nX-Bogosity: Spam, tests=x\nFrom: a@x.example\n\nx\n"), Options{})
 	if !m.Spam {
 		t.Error("bogofilter was not heard")
+	}
+}
+
+// TestProof: whether a mail comes from whom its From says.
+func TestProof(t *testing.T) {
+	for field, want := range map[string]ticketing.Proof{
+		"": ticketing.Unproved,
+		"mx.team.example; dmarc=pass header.from=x.example":                                                       ticketing.Proved,
+		"mx.team.example; dmarc=fail header.from=x.example; dkim=pass header.d=x.example":                         ticketing.Forged,
+		"mx.other.example; dmarc=pass header.from=x.example":                                                      ticketing.Unproved,
+		"mx.team.example; dmarc=none; dkim=pass header.d=mail.x.example":                                          ticketing.Proved,
+		"mx.team.example; dkim=fail header.d=x.example; dkim=pass header.i=@x.example":                            ticketing.Proved,
+		"mx.team.example; dkim=pass header.d=sender.example; spf=pass smtp.mailfrom=bounce@sender.example":        ticketing.Unproved,
+		"mx.team.example; spf=pass smtp.mailfrom=\"maria@x.example\"":                                             ticketing.Proved,
+		"mx.team.example; spf=pass smtp.helo=x.example":                                                           ticketing.Unproved,
+		"mx.team.example; spf=fail smtp.mailfrom=x.example":                                                       ticketing.Forged,
+		"mx.team.example; spf=fail smtp.mailfrom=list.example; dkim=pass header.d=list.example":                   ticketing.Unproved,
+		"mx.team.example; spf=fail smtp.mailfrom=x.example; spf=pass smtp.mailfrom=x.example":                     ticketing.Forged,
+		"mx.team.example; dkim=pass (2048-bit key; header.d=x.example) header.d=evil.example":                     ticketing.Unproved,
+		"mx.team.example; dkim=pass header.d=\"evil.example; dmarc=pass\"; spf=pass smtp.mailfrom=a@evil.example": ticketing.Unproved,
+	} {
+		raw := "From: Maria <maria@x.example>\r\nSubject: x\r\n\r\nx\r\n"
+		if field != "" {
+			raw = "Authentication-Results: " + field + "\r\n" + raw
+		}
+		if got := Parse(strings.NewReader(raw), Options{Trusted: []string{"mx.team.example"}}).Proof; got != want {
+			t.Errorf("%s: %q, want %q", field, got, want)
+		}
+	}
+	two := "Authentication-Results: mx.team.example; dkim=pass header.d=example.co.uk\r\nFrom: a@other.co.uk\r\n\r\nx"
+	if got := Parse(strings.NewReader(two), Options{Trusted: []string{"mx.team.example"}}).Proof; got != ticketing.Unproved {
+		t.Errorf("co.uk is no organisation: %q", got)
 	}
 }

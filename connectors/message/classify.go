@@ -36,7 +36,8 @@ func (w *walker) classify(m *ticketing.Mail, d *Details, opt Options) {
 	s := w.sender(m)
 	r := w.report(s)
 	d.FeedbackReport, d.Feedback = r.feedback, r.complaint
-	d.Auth = authentication(h, opt.Trusted)
+	found := authentication(h, opt.Trusted)
+	d.Auth, m.Proof = found.auth(), found.proof(m.From.Addr)
 	d.References = slices.Clone(m.References)
 
 	a := automation{submitted: keyword(h.lower("auto-submitted")), precedence: keyword(h.lower("precedence")), suppress: words(strings.ReplaceAll(h.lower("x-auto-response-suppress"), ",", " "))}

@@ -206,7 +206,9 @@ func (p *configParser) group(s *section, c Config) GroupConfig {
 		Keep: ticketing.Keep{
 			Spam: s.keep("keep_spam", 30*24*time.Hour), Untaken: s.keep("keep_untaken", 0), Closed: s.keep("keep_closed", 0),
 		},
-		Zone: s.zone("timezone"),
+		Zone:     s.zone("timezone"),
+		Matchers: s.matchers("known"),
+		Numbers:  s.patterns("numbers"),
 	}}
 	for i, m := range s.several("mailbox") {
 		a := p.mailbox(m, g, i)
@@ -225,6 +227,45 @@ func (p *configParser) group(s *section, c Config) GroupConfig {
 	}
 	s.end()
 	return g
+}
+
+// matchers reads how senders are recognised.
+func (s *section) matchers(key string) []ticketing.Match {
+	if s.keys[key] == nil {
+		s.known = append(s.known, key)
+		return nil
+	}
+	all := []ticketing.Match{}
+	for _, v := range s.items(key, "address") {
+		m := ticketing.Match(strings.TrimSpace(v.text))
+		switch {
+		case !slices.Contains(ticketing.AllMatchers, m):
+			words := make([]string, len(ticketing.AllMatchers))
+			for i, one := range ticketing.AllMatchers {
+				words[i] = string(one)
+			}
+			s.faults.add(v.line, "%s%s%s: %q is none of %s.%s", s.where, s.prefix, key, v.text, strings.Join(words, ", "), suggest(string(m), words))
+		case !slices.Contains(all, m):
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// patterns reads how reference numbers look in subjects.
+func (s *section) patterns(key string) (all []*regexp.Regexp) {
+	for _, v := range s.items(key, `customer (\d+)`) {
+		p, err := regexp.Compile("(?i)" + strings.TrimSpace(v.text))
+		switch {
+		case err != nil:
+			s.faults.add(v.line, "%s%s%s: %q is no pattern: %v. Write it like 'customer (\\d+)', in single quotes.", s.where, s.prefix, key, v.text, err)
+		case p.NumSubexp() != 1:
+			s.faults.add(v.line, "%s%s%s: %q has to mark the number with one pair of brackets, like 'customer (\\d+)'.", s.where, s.prefix, key, v.text)
+		default:
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // titled is a name as a title: "help_desk" as "Help desk".
