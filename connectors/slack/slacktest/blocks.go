@@ -709,6 +709,18 @@ func finish(v any, block bool) any {
 		}
 		kind := textOf(o["type"])
 		_, isElement := elements[kind]
+		given := func(key string, v any) {
+			if o[key] == nil {
+				o[key] = v
+			}
+		}
+		switch kind {
+		case "input":
+			given("optional", false)
+			given("dispatch_action", false)
+		case "plain_text_input":
+			given("dispatch_action_config", object{"trigger_actions_on": []any{"on_enter_pressed"}})
+		}
 		switch {
 		case kind == "plain_text" && o["emoji"] == nil:
 			o["emoji"] = true

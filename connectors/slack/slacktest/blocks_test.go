@@ -155,6 +155,11 @@ func TestBlocksAreFilledIn(t *testing.T) {
 	if block["block_id"] == "" || block["text"].(js)["verbatim"] != false || accessory["action_id"] == "" || accessory["text"].(js)["emoji"] != true {
 		t.Errorf("the block is %v", block)
 	}
+	o = b.ok("views.publish", js{"user_id": b.ann.ID, "view": js{"type": "home", "blocks": arr(js{"type": "input", "label": text("Words"), "element": js{"type": "plain_text_input"}})}})
+	block = o["view"].(js)["blocks"].([]any)[0].(js)
+	if got := string(marshal(block["element"].(js)["dispatch_action_config"])); block["optional"] != false || block["dispatch_action"] != false || got != `{"trigger_actions_on":["on_enter_pressed"]}` {
+		t.Errorf("the input is %v", block)
+	}
 }
 
 func TestViews(t *testing.T) {

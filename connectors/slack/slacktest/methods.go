@@ -196,6 +196,7 @@ func (m *method) arguments(form url.Values, body object, lenient bool) (object, 
 		args[name] = v
 	}
 	delete(args, "token")
+	delete(args, "team_id") // Slack's own clients send it with every call
 	for name, v := range args {
 		def, known := m.Args.Properties[name]
 		if !known {

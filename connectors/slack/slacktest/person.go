@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -398,6 +399,14 @@ func (s *Server) Reinstall() (token string) {
 
 // --- interactions ---
 
+// payload is an interaction of this type with what all of them have, and more. Shortcuts name no app: there
+// is no api_app_id for all.
+func (p *Person) payload(kind string, more object) object {
+	o := object{"type": kind, "token": p.s.verification, "team": p.s.teamObject(), "user": p.user(), "is_enterprise_install": false, "enterprise": nil}
+	maps.Copy(o, more)
+	return o
+}
+
 func (p *Person) user() object {
 	name := p.ID
 	if u := p.s.world.user(p.ID); u != nil {
@@ -455,9 +464,9 @@ func (p *Person) use(channel, ts, action, value string) error {
 	if m.root != nil {
 		container["thread_ts"] = m.root.ts
 	}
-	payload := object{"type": "block_actions", "user": p.user(), "api_app_id": s.AppID, "token": s.verification, "container": container, "trigger_id": s.newTrigger(p.ID, nil),
-		"team": s.teamObject(), "is_enterprise_install": false, "channel": object{"id": channel, "name": m.channel.shownName()}, "state": object{"values": state},
-		"response_url": s.newResponseURL("actions", &responseURL{channel: m.channel, user: p.ID, origin: m}), "actions": []any{done}}
+	payload := p.payload("block_actions", object{"api_app_id": s.AppID, "container": container, "trigger_id": s.newTrigger(p.ID, nil),
+		"channel": object{"id": channel, "name": m.channel.shownName()}, "state": object{"values": state},
+		"response_url": s.newResponseURL("actions", &responseURL{channel: m.channel, user: p.ID, origin: m}), "actions": []any{done}})
 	if m.only == "" { // a whisper is not kept, and not sent along
 		payload["message"] = s.messageObject(m, true)
 	}
@@ -688,9 +697,9 @@ func (p *Person) Shortcut(channel, ts, callback string) error {
 		s.mu.Unlock()
 		return fmt.Errorf("slacktest: there is no shortcut %q here", callback)
 	}
-	payload := object{"type": "message_action", "token": s.verification, "action_ts": s.ts(), "team": s.teamObject(), "user": p.user(), "channel": object{"id": channel, "name": m.channel.shownName()},
-		"is_enterprise_install": false, "callback_id": callback, "trigger_id": s.newTrigger(p.ID, nil), "message_ts": m.ts, "message": s.messageObject(m, true),
-		"response_url": s.newResponseURL("actions", &responseURL{channel: m.channel, user: p.ID, origin: m}), "api_app_id": s.AppID}
+	payload := p.payload("message_action", object{"action_ts": s.ts(), "channel": object{"id": channel, "name": m.channel.shownName()}, "callback_id": callback,
+		"trigger_id": s.newTrigger(p.ID, nil), "message_ts": m.ts, "message": s.messageObject(m, true),
+		"response_url": s.newResponseURL("app", &responseURL{channel: m.channel, user: p.ID, origin: m})})
 	s.mu.Unlock()
 	return p.interact(payload, false)
 }
@@ -703,8 +712,7 @@ func (p *Person) GlobalShortcut(callback string) error {
 		s.mu.Unlock()
 		return fmt.Errorf("slacktest: there is no shortcut %q", callback)
 	}
-	payload := object{"type": "shortcut", "token": s.verification, "action_ts": s.ts(), "team": s.teamObject(), "user": p.user(), "is_enterprise_install": false,
-		"callback_id": callback, "trigger_id": s.newTrigger(p.ID, nil), "api_app_id": s.AppID}
+	payload := p.payload("shortcut", object{"action_ts": s.ts(), "callback_id": callback, "trigger_id": s.newTrigger(p.ID, nil)})
 	s.mu.Unlock()
 	return p.interact(payload, false)
 }
@@ -865,8 +873,8 @@ func (p *Person) useIn(v *view, action, value string) error {
 		v.state[block][action] = set
 	}
 	shown := s.viewObject(v)
-	payload := object{"type": "block_actions", "user": p.user(), "api_app_id": s.AppID, "token": s.verification, "container": object{"type": "view", "view_id": v.id},
-		"trigger_id": s.newTrigger(p.ID, v), "team": s.teamObject(), "is_enterprise_install": false, "state": shown["state"], "view": shown, "actions": []any{done}}
+	payload := p.payload("block_actions", object{"api_app_id": s.AppID, "container": object{"type": "view", "view_id": v.id}, "trigger_id": s.newTrigger(p.ID, v),
+		"state": shown["state"], "view": shown, "actions": []any{done}})
 	s.mu.Unlock()
 	return p.interact(payload, false)
 }
@@ -902,8 +910,7 @@ func (p *Person) Submit(values map[string]string) error {
 		return err
 	}
 	v.errors = nil
-	payload := object{"type": "view_submission", "team": s.teamObject(), "user": p.user(), "api_app_id": s.AppID, "token": s.verification, "trigger_id": s.newTrigger(p.ID, v),
-		"view": s.viewObject(v), "response_urls": []any{}, "is_enterprise_install": false}
+	payload := p.payload("view_submission", object{"api_app_id": s.AppID, "trigger_id": s.newTrigger(p.ID, v), "view": s.viewObject(v), "response_urls": []any{}})
 	s.mu.Unlock()
 	d := s.ask("interactive", s.app.Settings.Interactivity.URL, payload, true)
 	if !d.ok {
@@ -962,8 +969,7 @@ func (p *Person) CloseView(all bool) error {
 	var payloads []object
 	for _, v := range closed {
 		if v.content["notify_on_close"] == true {
-			payloads = append(payloads, object{"type": "view_closed", "team": s.teamObject(), "user": p.user(), "api_app_id": s.AppID, "token": s.verification,
-				"view": s.viewObject(v), "is_cleared": all, "is_enterprise_install": false})
+			payloads = append(payloads, p.payload("view_closed", object{"api_app_id": s.AppID, "view": s.viewObject(v), "is_cleared": all}))
 		}
 	}
 	s.mu.Unlock()
@@ -995,8 +1001,8 @@ func (p *Person) Options(action, typed string) ([]Option, error) {
 		s.mu.Unlock()
 		return nil, err
 	}
-	payload := object{"type": "block_suggestion", "user": p.user(), "team": s.teamObject(), "api_app_id": s.AppID, "token": s.verification, "action_id": action, "block_id": block,
-		"value": typed, "container": object{"type": "view", "view_id": v.id}, "view": s.viewObject(v), "is_enterprise_install": false}
+	payload := p.payload("block_suggestion", object{"api_app_id": s.AppID, "action_id": action, "block_id": block, "value": typed, "container": object{"type": "view", "view_id": v.id},
+		"view": s.viewObject(v)})
 	s.mu.Unlock()
 	d := s.ask("interactive", or(s.app.Settings.Interactivity.Options, s.app.Settings.Interactivity.URL), payload, true)
 	if !d.ok {

@@ -161,6 +161,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /files-pri/{id}/{name}", s.serveFile)
 	mux.HandleFunc("GET /files-pri/{id}/download/{name}", s.serveFile)
 	mux.HandleFunc("POST /actions/{team}/{id}/{secret}", s.serveResponseURL)
+	mux.HandleFunc("POST /app/{team}/{id}/{secret}", s.serveResponseURL)
 	mux.HandleFunc("POST /commands/{team}/{id}/{secret}", s.serveResponseURL)
 	mux.HandleFunc("/", s.serveSite)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -180,6 +180,9 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
+	// Slack's own clients tell every method the team.
+	b.ok("chat.postMessage", js{"channel": b.help, "text": "x", "team_id": b.TeamID})
+	b.ok("views.publish", js{"user_id": b.ann.ID, "team_id": b.TeamID, "view": js{"type": "home", "blocks": arr(section("x"))}})
 	lenient := setup(t, func(c *Config) { c.LenientArguments = true })
 	lenient.ok("chat.postMessage", js{"channel": lenient.help, "text": "x", "colour": "red"})
 	// A method that takes no JSON sees nothing of it.
