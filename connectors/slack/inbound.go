@@ -349,10 +349,14 @@ func (r *run) show(ctx context.Context, at place, title string, a bot.Answer) er
 	var faults []error
 	if a.Form != nil {
 		err := r.showForm(ctx, at, *a.Form, modal)
-		if late(err) {
+		switch {
+		case err == nil:
+		case late(err):
 			a.Whisper = &bot.Message{Notice: tooLate, Lines: []bot.Line{{{Text: tooLate}}}}
+			faults = append(faults, err)
+		default:
+			a.Form, a.Whisper = nil, r.failed("open a form", err).Whisper
 		}
-		faults = append(faults, err)
 	}
 	if a.Redraw != nil {
 		faults = append(faults, r.redrawn(ctx, at, *a.Redraw))
@@ -473,15 +477,17 @@ type keeping struct {
 	Value  string `json:"v,omitempty"`
 	Nonce  string `json:"n,omitempty"`
 	Opens  bool   `json:"o,omitempty"`
+	// Long are values of options that are too long to be an option's.
+	Long []string `json:"l,omitempty"`
 }
 
-func (k keeping) String() string {
+func (k *keeping) String() string {
 	b, _ := json.Marshal(k) // strings: cannot fail
 	return string(b)
 }
 
-func kept(at place, state string) string {
-	return keeping{State: state, Channel: at.channel, About: at.about, Thread: at.thread, Message: at.message}.String()
+func kept(at place, state string) keeping {
+	return keeping{State: state, Channel: at.channel, About: at.about, Thread: at.thread, Message: at.message}
 }
 
 // ask opens a modal that asks whether a press was meant.
@@ -517,7 +523,7 @@ func (r *run) submitted(c slack.InteractionCallback, answered <-chan struct{}) (
 	if c.View.CallbackID != callbackForm {
 		return nil, nil
 	}
-	s := bot.Submission{Channel: k.About, State: k.State, Values: values(c.View)}
+	s := bot.Submission{Channel: k.About, State: k.State, Values: k.values(c.View)}
 	typed, _ := json.Marshal(s.Values) // sorted
 	s.Event = "submit:" + inbound.Digest(k.State, string(typed))
 	do := func(ctx context.Context) bot.Answer {
@@ -665,7 +671,7 @@ func again(view slack.View, k keeping, typed map[string]string, fault string) sl
 	blocks := slices.DeleteFunc(slices.Clone(view.Blocks.BlockSet), func(b slack.Block) bool { return b.ID() == faultID })
 	for _, b := range blocks {
 		if in, ok := b.(*slack.InputBlock); ok {
-			prefill(in, typed[in.BlockID])
+			k.prefill(in, typed[in.BlockID])
 		}
 	}
 	warning := slack.NewSectionBlock(text("⚠ "+plain.Line(fault), maxSection), nil, nil, slack.SectionBlockOptionBlockID(faultID))
@@ -677,7 +683,7 @@ func again(view slack.View, k keeping, typed map[string]string, fault string) sl
 
 const faultID = "fault"
 
-func prefill(in *slack.InputBlock, value string) {
+func (k *keeping) prefill(in *slack.InputBlock, value string) {
 	switch e := in.Element.(type) {
 	case *slack.PlainTextInputBlockElement:
 		e.InitialValue = value
@@ -688,7 +694,7 @@ func prefill(in *slack.InputBlock, value string) {
 			options = append(options, g.Options...)
 		}
 		for _, o := range options {
-			if o.Value == valueMark+value {
+			if k.value(o.Value) == value {
 				e.InitialOption = o
 			}
 		}
@@ -708,7 +714,7 @@ func viewWords(v slack.View) string {
 }
 
 // values are what was filled in, by field.
-func values(v slack.View) map[string]string {
+func (k *keeping) values(v slack.View) map[string]string {
 	all := map[string]string{}
 	if v.State == nil {
 		return all
@@ -720,7 +726,7 @@ func values(v slack.View) map[string]string {
 		}
 		switch {
 		case a.SelectedOption.Value != "":
-			all[block] = strings.TrimPrefix(a.SelectedOption.Value, valueMark)
+			all[block] = k.value(a.SelectedOption.Value)
 		case len(a.SelectedOptions) > 0:
 			all[block] = a.SelectedOptions[0].Value
 		default:

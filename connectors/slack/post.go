@@ -45,11 +45,16 @@ func (p *Platform) painter(ctx context.Context, messages ...bot.Message) painter
 // options are what a message is made of.
 func (p *Platform) options(ctx context.Context, at place, m bot.Message) []slack.MsgOption {
 	v := p.painter(ctx, m)
-	options := []slack.MsgOption{
+	return []slack.MsgOption{
 		// With parse=none and escaped, Slack finds neither mentions nor links in it.
 		slack.MsgOptionText(escape(v.notice(m)), false), slack.MsgOptionParse(false),
 		slack.MsgOptionBlocks(v.message(m, at)...),
 	}
+}
+
+// keyed is options of a message that stays, and can be found by its key.
+func (p *Platform) keyed(ctx context.Context, at place, m bot.Message) []slack.MsgOption {
+	options := p.options(ctx, at, m)
 	if m.Key != "" {
 		options = append(options, slack.MsgOptionMetadata(slack.SlackMetadata{
 			EventType:    eventType,
@@ -79,7 +84,7 @@ func (p *Platform) post(ctx context.Context, at place, m bot.Message) (string, e
 			return "", err
 		}
 	}
-	options := append(p.options(ctx, at, m), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
+	options := append(p.keyed(ctx, at, m), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
 	if at.thread != "" {
 		options = append(options, slack.MsgOptionTS(at.thread))
 	}
@@ -162,7 +167,7 @@ func (p *Platform) redraw(ctx context.Context, at place, message string, m bot.M
 	if err != nil {
 		return err
 	}
-	_, _, _, err = api.UpdateMessageContext(ctx, at.channel, message, p.options(ctx, at, m)...)
+	_, _, _, err = api.UpdateMessageContext(ctx, at.channel, message, p.keyed(ctx, at, m)...)
 	if err == nil {
 		p.versions.drawn(at.channel+message, m.Version)
 		p.home.changed()

@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,6 +26,8 @@ const (
 	maxOptions     = 100
 	maxOverflow    = 5
 	maxOption      = 75
+	maxOptionValue = 150
+	maxPrivate     = 3000
 	maxConfirm     = 300
 	maxConfirmWord = 30
 	maxViewTitle   = 24
@@ -341,8 +344,13 @@ const maxBlockID = 255
 
 func (p pressing) blockID() string {
 	b, _ := json.Marshal(p) // strings and a number: cannot fail
-	if len(b) > maxBlockID && p.Ask != nil {
+	switch {
+	case len(b) <= maxBlockID:
+	case p.Ask != nil:
 		p.Ask = nil // they are asked in general words then
+		return p.blockID()
+	case p.Opens != nil:
+		p.Opens = nil // their forms must come in time then
 		return p.blockID()
 	}
 	return string(b)
@@ -371,7 +379,7 @@ const (
 func actions(m bot.Message, at place, n int) []slack.Block {
 	mark := pressing{Key: m.Key, N: n}
 	var elements []slack.BlockElement
-	for i, b := range m.Buttons {
+	for i, b := range spread(m.Buttons) {
 		if len(b.Menu) > 0 {
 			for _, o := range b.Menu {
 				if o.Confirm != "" {
@@ -413,6 +421,31 @@ func actions(m bot.Message, at place, n int) []slack.Block {
 	return []slack.Block{slack.NewActionBlock(mark.blockID(), elements...)}
 }
 
+// spread are the buttons as they stand: an item of a menu is a button of its own if it is the only one, or
+// if its value is longer than that of an option may be.
+func spread(buttons []bot.Button) (all []bot.Button) {
+	for _, b := range buttons {
+		items := b.Menu[:0:0]
+		for _, o := range b.Menu {
+			if utf8.RuneCountInString(itemValue(o)) > maxOptionValue {
+				all = append(all, o)
+			} else {
+				items = append(items, o)
+			}
+		}
+		switch {
+		case len(b.Menu) == 0:
+			all = append(all, b)
+		case len(items) == 1:
+			all = append(all, items[0])
+		case len(items) > 1:
+			b.Menu = items
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
 func confirm(b bot.Button) *slack.ConfirmationBlockObject {
 	label := plain.Line(b.Label)
 	c := slack.NewConfirmationBlockObject(text(label, maxConfirmWord), text(plain.Line(b.Confirm), maxConfirm), text(label, maxConfirmWord), text("Cancel", maxConfirmWord))
@@ -426,14 +459,16 @@ func confirm(b bot.Button) *slack.ConfirmationBlockObject {
 func menu(b bot.Button, n int) slack.BlockElement {
 	var options []*slack.OptionBlockObject
 	for _, o := range b.Menu {
-		value := o.ID + " " + flags(o) + " " + o.Value
-		options = append(options, slack.NewOptionBlockObject(value, text(plain.Line(o.Label), maxOption), nil))
+		options = append(options, slack.NewOptionBlockObject(itemValue(o), text(plain.Line(o.Label), maxOption), nil))
 	}
 	if len(options) <= maxOverflow {
 		return slack.NewOverflowBlockElement(actionID(menuID, n), options...)
 	}
 	return slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, text(plain.Line(b.Label), maxPlaceholder), actionID(menuID, n), options...)
 }
+
+// itemValue is what comes back when the item of a menu is chosen.
+func itemValue(b bot.Button) string { return b.ID + " " + flags(b) + " " + b.Value }
 
 // flags say of an item in a menu what a button says of itself: "o" it opens a form, "c" it asks first.
 func flags(b bot.Button) string {
@@ -450,12 +485,12 @@ func flags(b bot.Button) string {
 // valueID is the action of the one element of an input block, whose block is called by the field's name.
 const valueID = "value"
 
-// modal draws a form.
-func (v painter) modal(f bot.Form, kept string) slack.ModalViewRequest {
+// modal draws a form that keeps k unseen.
+func (v painter) modal(f bot.Form, k keeping) slack.ModalViewRequest {
 	blocks := v.rich(f.Intro)
 	blocks = append(blocks, quote(plain.Clip(f.Quote, maxSection), false)...)
 	for _, field := range f.Fields {
-		blocks = append(blocks, input(field))
+		blocks = append(blocks, input(field, &k))
 	}
 	if len(blocks) > maxViewBlocks {
 		blocks = blocks[:maxViewBlocks]
@@ -465,7 +500,7 @@ func (v painter) modal(f bot.Form, kept string) slack.ModalViewRequest {
 	}
 	submit := firstOf(plain.Line(f.Submit), "OK")
 	return slack.ModalViewRequest{
-		Type: slack.VTModal, CallbackID: callbackForm, PrivateMetadata: kept,
+		Type: slack.VTModal, CallbackID: callbackForm, PrivateMetadata: k.String(),
 		Title: text(viewTitle(f.Title), maxViewTitle), Submit: text(submit, maxViewTitle), Close: text("Cancel", maxViewTitle), Blocks: slack.Blocks{BlockSet: blocks},
 	}
 }
@@ -492,16 +527,19 @@ func words(paragraph string) []slack.Block {
 	return []slack.Block{slack.NewSectionBlock(text(paragraph, maxSection), nil, nil)}
 }
 
-func input(f bot.FormField) slack.Block {
-	label := firstOf(plain.Line(f.Label), f.Name)
+func input(f bot.FormField, k *keeping) slack.Block {
+	label, help := firstOf(plain.Line(f.Label), f.Name), plain.Line(f.Help)
 	var element slack.BlockElement
 	switch f.Kind {
 	case bot.Select:
-		options := choices(f.Options)
+		options, left := k.choices(f.Options)
 		if len(options) == 0 { // Slack takes no empty list
 			return slack.NewSectionBlock(text(label+": there is nothing to choose from.", maxSection), nil, nil)
 		}
-		element = choice(options, f.Value)
+		if left > 0 {
+			help = strings.TrimSpace(fmt.Sprintf("%d more cannot be chosen here: too long for Slack. %s", left, help))
+		}
+		element = k.choice(options, f.Value)
 	case bot.Check:
 		option := slack.NewOptionBlockObject("true", text(label, maxOption), nil)
 		boxes := slack.NewCheckboxGroupsBlockElement(valueID, option)
@@ -524,7 +562,7 @@ func input(f bot.FormField) slack.Block {
 		element = field
 	}
 	var hint *slack.TextBlockObject
-	if help := plain.Line(f.Help); help != "" {
+	if help != "" {
 		hint = text(help, maxLabel)
 	}
 	block := slack.NewInputBlock(f.Name, text(label, maxLabel), hint, element)
@@ -532,26 +570,51 @@ func input(f bot.FormField) slack.Block {
 	return block
 }
 
-// valueMark stands before each option's value: Slack may refuse an empty one.
-const valueMark = "="
+// What stands before each option's value: Slack may refuse an empty one.
+const (
+	valueMark = "="
+	longMark  = "#" // it is the number of one in keeping
+)
 
-// choices are the options of a select, each value once.
-func choices(all []bot.Option) (options []*slack.OptionBlockObject) {
+// choices are the options of a select, each value once; left is how many Slack does not take. Values that
+// are too long for an option are kept with the form, while there is room.
+func (k *keeping) choices(all []bot.Option) (options []*slack.OptionBlockObject, left int) {
 	seen := map[string]bool{}
 	for _, o := range all {
-		if !seen[o.Value] {
-			seen[o.Value] = true
-			options = append(options, slack.NewOptionBlockObject(valueMark+o.Value, text(plain.Line(o.Label), maxOption), nil))
+		if seen[o.Value] {
+			continue
+		}
+		seen[o.Value] = true
+		value := valueMark + o.Value
+		if utf8.RuneCountInString(value) > maxOptionValue {
+			more := *k
+			more.Long = append(slices.Clip(k.Long), o.Value)
+			if utf8.RuneCountInString(more.String()) > maxPrivate {
+				left++
+				continue
+			}
+			value, *k = fmt.Sprintf("%s%d", longMark, len(k.Long)), more
+		}
+		options = append(options, slack.NewOptionBlockObject(value, text(plain.Line(o.Label), maxOption), nil))
+	}
+	return options, left
+}
+
+// value is that of an option which was chosen.
+func (k *keeping) value(option string) string {
+	if n, ok := strings.CutPrefix(option, longMark); ok {
+		if i, err := strconv.Atoi(n); err == nil && i >= 0 && i < len(k.Long) {
+			return k.Long[i]
 		}
 	}
-	return options
+	return strings.TrimPrefix(option, valueMark)
 }
 
 // choice is one of at most ten thousand.
-func choice(options []*slack.OptionBlockObject, value string) slack.BlockElement {
+func (k *keeping) choice(options []*slack.OptionBlockObject, value string) slack.BlockElement {
 	var initial *slack.OptionBlockObject
 	for _, o := range options[:min(len(options), maxOptions*maxOptions)] {
-		if o.Value == valueMark+value {
+		if k.value(o.Value) == value {
 			initial = o
 		}
 	}

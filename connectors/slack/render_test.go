@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"groupmail/bot"
 	"groupmail/bot/bottest"
+	"groupmail/connectors/slack/slacktest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -144,6 +146,125 @@ func TestDrawnForm(t *testing.T) {
 	golden(t, "form", v.modal(sampleForm(), kept(place{channel: "C1", about: "C1", thread: "1.2", message: "1.2"}, "state.signed")))
 }
 
+// TestMenus: a menu has at least two items, and none whose value Slack does not take; the others are buttons.
+func TestMenus(t *testing.T) {
+	long := strings.Repeat("v", 200)
+	one, two, other := bot.Button{ID: "one", Label: "One", Value: "1", Confirm: "Sure?"}, bot.Button{ID: "two", Label: "Two", Value: "2"}, bot.Button{ID: "other", Label: "Other", Value: long, Opens: true}
+	for name, c := range map[string]struct {
+		menu []bot.Button
+		want string
+	}{
+		"two": {[]bot.Button{one, two}, "button first, overflow one two"}, "one": {[]bot.Button{one}, "button first, button one"},
+		"one that is too long": {[]bot.Button{other}, "button first, button other"}, "one of two": {[]bot.Button{one, other}, "button first, button other, button one"},
+		"one of three": {[]bot.Button{one, other, two}, "button first, button other, overflow one two"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := bot.Message{Buttons: []bot.Button{{ID: "first", Label: "First"}, {Label: "More…", Menu: c.menu}}}
+			block := actions(m, place{}, 0)[0].(*slack.ActionBlock)
+			var got []string
+			for _, e := range block.Elements.ElementSet {
+				switch e := e.(type) {
+				case *slack.ButtonBlockElement:
+					got = append(got, "button "+e.ActionID)
+					if (e.Confirm != nil) != (e.ActionID == "one") {
+						t.Errorf("%s asks first: %v", e.ActionID, e.Confirm)
+					}
+				case *slack.OverflowBlockElement:
+					words := "overflow"
+					for _, o := range e.Options {
+						words += " " + strings.Fields(o.Value)[0]
+					}
+					got = append(got, words)
+				}
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("%s, want %s", strings.Join(got, ", "), c.want)
+			}
+			if mark, _ := readPressing(block.BlockID); slices.Contains(mark.Opens, "other") != strings.Contains(c.want, "button other") {
+				t.Errorf("forms are the answers to %v", mark.Opens)
+			}
+		})
+	}
+}
+
+// TestLongValues: what somebody chooses comes back whole however long it is, also after a fault; what has
+// no room at all is said not to be there, and the form opens.
+func TestLongValues(t *testing.T) {
+	o := newOffice(t, false)
+	var options []bot.Option
+	for i := range 40 {
+		options = append(options, bot.Option{Value: fmt.Sprintf("%s%d@%s.example", strings.Repeat("x", 60), i, strings.Repeat("y", 150)), Label: fmt.Sprintf("Writer %d", i)})
+	}
+	options = append(options, bot.Option{Value: "short@example.org", Label: "Short"})
+	form := bot.Form{Title: "Spam", Submit: "All spam", State: strings.Repeat("s", 500), Fields: []bot.FormField{{Name: "from", Label: "All mails of", Kind: bot.Select, Options: options, Value: options[1].Value, Help: "Of one."}}}
+	hub := &bottest.Hub{OnCommand: func(bot.Command) bot.Answer { return bot.Answer{Form: &form} }}
+	hub.OnSubmit = func(s bot.Submission) bot.Answer {
+		if len(hub.Submissions()) == 1 {
+			return bot.Answer{Errors: map[string]string{"": "Once more, please."}}
+		}
+		return bot.Answer{}
+	}
+	o.run(hub)
+	if err := o.ann.Command(o.channel, "/mail x"); err != nil {
+		t.Fatal(err)
+	}
+	view := bottest.Eventually(t, "the form", func() (slacktest.View, bool) { return o.ann.View() })
+	offered := view.Controls[0].Options
+	if n := len(offered); n < 8 || n > 30 || offered[n-1].Value != valueMark+"short@example.org" || !strings.Contains(view.Text, fmt.Sprintf("%d more cannot be chosen here", len(options)-n)) {
+		t.Errorf("%d are offered, the last %v; the form says %q", n, offered[n-1], view.Text)
+	}
+	if len(view.Metadata) > maxPrivate {
+		t.Errorf("it keeps %d characters", len(view.Metadata))
+	}
+	if err := o.ann.Submit(map[string]string{"from": offered[3].Value}); err != nil {
+		t.Fatal(err)
+	}
+	bottest.Eventually(t, "the fault", func() (slacktest.View, bool) {
+		v, ok := o.ann.View()
+		return v, ok && strings.Contains(v.Text, "Once more")
+	})
+	if err := o.ann.Submit(nil); err != nil { // what was chosen still is
+		t.Fatal(err)
+	}
+	for i, s := range hub.Submissions() {
+		if s.Values["from"] != options[3].Value {
+			t.Errorf("%d. chosen was %q, want %q", i+1, s.Values["from"], options[3].Value)
+		}
+	}
+	if n := len(hub.Submissions()); n != 2 {
+		t.Errorf("%d submissions", n)
+	}
+}
+
+// TestFormRefused: whoever wanted a form that Slack does not take is told so, in the empty one if there is
+// one.
+func TestFormRefused(t *testing.T) {
+	o := newOffice(t, false)
+	form := bot.Form{Title: "Reply", Submit: "Send", State: strings.Repeat("s", maxPrivate+1), Fields: []bot.FormField{{Name: "text", Label: "Answer", Kind: bot.Long}}}
+	o.run(&bottest.Hub{OnCommand: func(bot.Command) bot.Answer { return bot.Answer{Form: &form} }, OnClick: func(bot.Click) bot.Answer {
+		time.Sleep(openTime + 300*time.Millisecond)
+		return bot.Answer{Form: &form}
+	}})
+	if err := o.ann.Command(o.channel, "/mail x"); err != nil {
+		t.Fatal(err)
+	}
+	bottest.Eventually(t, "what went wrong", func() ([]slacktest.Message, bool) {
+		all := o.ann.All(o.channel)
+		return all, len(all) == 1 && all[0].Ephemeral && strings.Contains(all[0].Text, "did not work")
+	})
+	card, err := o.p.Post(t.Context(), o.channel, bot.Message{Key: "card:1", Notice: "New", Buttons: []bot.Button{{ID: "reply", Label: "Reply", Opens: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.ann.Press(o.channel, card, "reply"); err != nil {
+		t.Fatal(err)
+	}
+	bottest.Eventually(t, "what went wrong, in the form", func() (slacktest.View, bool) {
+		v, open := o.ann.View()
+		return v, open && strings.Contains(v.Text, "did not work")
+	})
+}
+
 // TestDrawnHome: two hundred things to do are cut after a whole one.
 func TestDrawnHome(t *testing.T) {
 	o := newOffice(t, false)
@@ -217,7 +338,9 @@ func anyButtons() *rapid.Generator[[]bot.Button] {
 		if n := rapid.SampledFrom([]int{0, 1, 5, 6, 30}).Draw(t, "menu"); n > 0 {
 			m := bot.Button{Label: anyWords(300).Draw(t, "menu label")}
 			for i := range n {
-				m.Menu = append(m.Menu, one("item"+strings.Repeat("x", i)))
+				item := one("item" + strings.Repeat("x", i))
+				item.Value += strings.Repeat("v", rapid.SampledFrom([]int{0, 0, 0, 80, 300}).Draw(t, "longer"))
+				m.Menu = append(m.Menu, item)
 			}
 			all = append(all, m)
 		}
@@ -250,7 +373,7 @@ func anyForm() *rapid.Generator[bot.Form] {
 			if field.Kind == bot.Select {
 				label := anyWords(100).Draw(t, "option")
 				for i := range rapid.SampledFrom([]int{0, 1, 99, 100, 101, 250}).Draw(t, "options") {
-					field.Options = append(field.Options, bot.Option{Value: rapid.SampledFrom([]string{"", "same", fmt.Sprint(i)}).Draw(t, "option value"), Label: label})
+					field.Options = append(field.Options, bot.Option{Value: rapid.SampledFrom([]string{"", "same", fmt.Sprint(i), strings.Repeat("<long> ", 30) + fmt.Sprint(i)}).Draw(t, "option value"), Label: label})
 				}
 				field.Value = rapid.SampledFrom([]string{"", "same", "1", "nobody"}).Draw(t, "chosen")
 			}
@@ -280,6 +403,11 @@ func TestSlackTakesEverything(t *testing.T) {
 			t.Fatal(err)
 		}
 	}))
+	for _, c := range o.server.Calls("chat.postEphemeral") {
+		if c.Args["metadata"] != nil {
+			t.Errorf("a whisper, which nobody finds again, has metadata: %v", c.Args["metadata"])
+		}
+	}
 	t.Run("forms", rapid.MakeCheck(func(t *rapid.T) {
 		f := anyForm().Draw(t, "form")
 		hub.With(func(h *bottest.Hub) { h.OnCommand = func(bot.Command) bot.Answer { return bot.Answer{Form: &f} } })
