@@ -198,7 +198,7 @@ func TestLongValues(t *testing.T) {
 	options = append(options, bot.Option{Value: "short@example.org", Label: "Short"})
 	form := bot.Form{Title: "Spam", Submit: "All spam", State: strings.Repeat("s", 500), Fields: []bot.FormField{{Name: "from", Label: "All mails of", Kind: bot.Select, Options: options, Value: options[1].Value, Help: "Of one."}}}
 	hub := &bottest.Hub{OnCommand: func(bot.Command) bot.Answer { return bot.Answer{Form: &form} }}
-	hub.OnSubmit = func(s bot.Submission) bot.Answer {
+	hub.OnSubmit = func(bot.Submission) bot.Answer {
 		if len(hub.Submissions()) == 1 {
 			return bot.Answer{Errors: map[string]string{"": "Once more, please."}}
 		}
