@@ -168,6 +168,12 @@ func (p *Platform) redraw(ctx context.Context, at place, message string, m bot.M
 		return err
 	}
 	_, _, _, err = api.UpdateMessageContext(ctx, at.channel, message, p.keyed(ctx, at, m)...)
+	if is(err, "block_mismatch") { // what was rich text alone stays so, and there are buttons now: it is taken away, and posted anew
+		if _, _, cause := api.DeleteMessageContext(ctx, at.channel, message); cause != nil {
+			return why("redraw", errors.Join(err, cause))
+		}
+		err = errors.Join(bot.ErrGone, err)
+	}
 	if err == nil {
 		p.versions.drawn(at.channel+message, m.Version)
 		p.home.changed()

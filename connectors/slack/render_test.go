@@ -2,6 +2,7 @@ package slack
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -233,6 +234,30 @@ func TestLongValues(t *testing.T) {
 	}
 	if n := len(hub.Submissions()); n != 2 {
 		t.Errorf("%d submissions", n)
+	}
+}
+
+// TestButtonsComeLater: a line of words alone, which is rich text, cannot be made into one with buttons: it goes,
+// for the bot to post it anew. The other way round it stays.
+func TestButtonsComeLater(t *testing.T) {
+	o := newOffice(t, false)
+	words := bot.Message{Key: "reply:1", Version: 1, Notice: "On its way", Status: bot.Line{{Text: "On its way"}}}
+	buttons := bot.Message{Key: "reply:1", Version: 2, Notice: "It failed", Status: bot.Line{{Text: "It failed"}}, Buttons: []bot.Button{{ID: "retry", Label: "Try again", Value: "1"}}}
+	for _, c := range []struct {
+		first, then bot.Message
+		want        error
+	}{{words, buttons, bot.ErrGone}, {buttons, words, nil}} {
+		id, err := o.p.Post(t.Context(), o.channel, c.first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.then.Version = 3
+		if err := o.p.Redraw(t.Context(), o.channel, id, c.then); !errors.Is(err, c.want) {
+			t.Errorf("from %q to %q: %v, want %v", c.first.Notice, c.then.Notice, err, c.want)
+		}
+		if _, left := o.ann.See(o.channel, id); left != (c.want == nil) {
+			t.Errorf("from %q to %q: it is there: %v", c.first.Notice, c.then.Notice, left)
+		}
 	}
 }
 
