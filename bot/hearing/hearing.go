@@ -172,6 +172,24 @@ func (c *cursor) heard(u Utterance, told bool, said bot.Said) {
 	}
 }
 
+// merge adds what another process has heard.
+func (c *cursor) merge(o cursor) {
+	c.At = max(c.At, o.At)
+	for _, r := range o.Recent {
+		i := slices.IndexFunc(c.Recent, func(x Recent) bool { return x.ID == r.ID })
+		switch {
+		case i < 0 && c.At-r.Written <= recentFor.Microseconds():
+			c.Recent = append(c.Recent, r)
+		case i >= 0 && (r.Gone || r.Changed > c.Recent[i].Changed):
+			c.Recent[i] = r
+		}
+	}
+	if n := len(c.Recent) - recentMost; n > 0 {
+		slices.SortStableFunc(c.Recent, func(a, b Recent) int { return cmp.Compare(a.Written, b.Written) })
+		c.Recent = slices.Delete(c.Recent, 0, n)
+	}
+}
+
 // ear hears one channel, in order. A channel that the hub does not take is tried again, without
 // the others waiting for it.
 type ear struct {
@@ -304,10 +322,20 @@ func (e *ear) tell(ctx context.Context, u Utterance, late bool) error {
 	return nil
 }
 
+// save keeps the cursor. Another process may hear the same channel and keep it, too: what it has told stays
+// in it, or nobody would look after that in a hole.
 func (e *ear) save(ctx context.Context) error {
-	word, err := json.Marshal(e.cursor)
+	kept, err := e.h.hub.Cursor(ctx, e.channel)
+	var theirs cursor
+	if err == nil && kept != "" {
+		err = json.Unmarshal([]byte(kept), &theirs)
+	}
 	if err == nil {
-		err = e.h.hub.SetCursor(ctx, e.channel, string(word))
+		e.cursor.merge(theirs)
+		var word []byte
+		if word, err = json.Marshal(e.cursor); err == nil && string(word) != kept {
+			err = e.h.hub.SetCursor(ctx, e.channel, string(word))
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("keep cursor: %w", err)

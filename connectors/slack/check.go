@@ -136,7 +136,7 @@ func (c *checking) channel(ctx context.Context, id string) (private, known bool)
 		c.bad("Try again later.", "Who is in #%s cannot be asked: %v.", ch.Name, err)
 	default:
 		c.good("The bot is in #%s with %d people.", ch.Name, len(members))
-		if ch.IsExtShared || slices.ContainsFunc(members, func(m bot.Person) bool { return m.Guest }) {
+		if ch.IsExtShared || hasGuest(members) {
 			c.all = append(c.all, Finding{Untried: true, What: "Guests or another organisation read along in #" + ch.Name + ": cards show senders only, unless the board's show says otherwise."})
 		}
 	}

@@ -1,6 +1,9 @@
 package slack
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +57,22 @@ type limited struct {
 
 	mu    sync.Mutex
 	until map[string]time.Time
+	ahead time.Duration // how much Slack's clock is ahead of ours, as last seen; at most a second too little
 }
+
+// theirs is what Slack's clock shows, or has shown within the last second.
+func (l *limited) theirs() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now().Add(l.ahead)
+}
+
+const (
+	// unsaid is how long a limit holds that does not say so.
+	unsaid = 30 * time.Second
+	// apiTime is how long a method may take for which nobody has set a time: drawing has, and presses have.
+	apiTime = 30 * time.Second
+)
 
 // Do implements slack-go's httpClient.
 func (l *limited) Do(req *http.Request) (*http.Response, error) {
@@ -65,15 +83,34 @@ func (l *limited) Do(req *http.Request) (*http.Response, error) {
 	if wait > 0 {
 		return nil, &slack.RateLimitedError{RetryAfter: wait}
 	}
+	method := strings.HasPrefix(req.URL.Path, "/api/")
+	cancel := func() {}
+	if _, set := req.Context().Deadline(); method && !set {
+		var ctx context.Context
+		ctx, cancel = context.WithTimeout(req.Context(), apiTime)
+		req = req.WithContext(ctx)
+	}
 	resp, err := l.http.Do(req)
 	if err != nil {
+		cancel()
 		return nil, discreet(err)
+	}
+	resp.Body = &body{bufio.NewReader(resp.Body), resp.Body, cancel}
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil && method {
+		l.mu.Lock()
+		l.ahead = at.Sub(l.now())
+		l.mu.Unlock()
+	}
+	if method && resp.StatusCode == http.StatusOK && limitedAllTheSame(resp.Body.(*body)) {
+		resp.StatusCode = http.StatusTooManyRequests
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
 		after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
-		if err != nil || after < 1 {
-			after = 1
+		if err != nil || after < 0 {
+			after = int(unsaid.Seconds())
 		}
+		after = max(after, 1)
+		resp.Header.Set("Retry-After", strconv.Itoa(after)) // the library takes it for no limit without
 		until := l.now().Add(time.Duration(after) * time.Second)
 		l.mu.Lock()
 		for k, t := range l.until {
@@ -87,6 +124,26 @@ func (l *limited) Do(req *http.Request) (*http.Response, error) {
 		l.mu.Unlock()
 	}
 	return resp, nil
+}
+
+// body is an answer's. Its call is over when it is closed.
+type body struct {
+	*bufio.Reader
+	io.Closer
+	cancel func()
+}
+
+func (b *body) Close() error {
+	defer b.cancel()
+	return b.Closer.Close()
+}
+
+// limitedAllTheSame tells whether an answer with status 200 says that too much was called.
+// https://docs.slack.dev/reference/methods/chat.postMessage#errors
+func limitedAllTheSame(b *body) bool {
+	const refusal = 256 // bytes, and more
+	begin, _ := b.Peek(refusal)
+	return bytes.Contains(begin, []byte(`"error":"ratelimited"`)) || bytes.Contains(begin, []byte(`"error":"rate_limited"`))
 }
 
 // discreet is an error of the network without the address, which may be all that one needs to know to act

@@ -50,10 +50,7 @@ func (r *run) hear(ctx context.Context, raw []byte, again bool) error {
 			r.p.home.open(user, r.p.clock())
 			r.background(func(ctx context.Context) {
 				if err := r.publish(ctx, user); err != nil {
-					r.p.log.Warn("App Home", "user", user, "error", err)
-					if hearing.RetryAfter(err) > 0 {
-						r.p.home.changed() // drawn later
-					}
+					r.unpublished(user, err)
 				}
 			})
 		}
@@ -85,8 +82,8 @@ func (r *run) message(ctx context.Context, m slack.Message, again bool) {
 			if m.PreviousMessage != nil {
 				about = *m.PreviousMessage
 			}
-		} else if about.Edited == nil { // a preview was added, or replies were counted
-			return
+		} else if before := m.PreviousMessage; about.Edited == nil || before != nil && before.Edited != nil && before.Edited.Timestamp == about.Edited.Timestamp {
+			return // a preview was added, or replies were counted
 		}
 	case slack.MsgSubTypeMessageDeleted:
 		if m.PreviousMessage == nil {
@@ -142,7 +139,7 @@ func (r *run) utterance(channel string, kind bot.SaidKind, m slack.Msg) hearing.
 	case bot.Edited:
 		u.Event = fmt.Sprintf("edit:%s:%s:%d", channel, m.Timestamp, u.Changed)
 	case bot.Deleted:
-		u.Changed, u.Event = r.p.clock().UnixMicro(), "delete:"+channel+":"+m.Timestamp
+		u.Changed, u.Event = r.p.api.calls.theirs().UnixMicro(), "delete:"+channel+":"+m.Timestamp
 	}
 	u.Said = func(ctx context.Context) (bot.Said, bool, error) {
 		if !r.wanted(m) || kind == bot.Edited && m.Edited == nil {
@@ -185,14 +182,28 @@ func (r *run) worded(ctx context.Context, channel string, u hearing.Utterance, m
 	said.Text, said.ToBot = r.p.heard(ctx, m.Text, r.me)
 	said.ToBot = said.ToBot || u.Kind == bot.Edited && r.p.shortcuts.has(channel+m.Timestamp)
 	for _, f := range m.Files {
-		if f.Mode == "tombstone" || f.Mode == "hidden_by_limit" {
-			continue
+		if f.FileAccess == "check_file_info" { // of another organisation: nothing is told but its id
+			known, err := r.p.file(ctx, f.ID)
+			if errors.Is(err, bot.ErrGone) || is(err, "access_denied", "file_not_found", "not_visible") {
+				continue
+			}
+			if err != nil {
+				return said, false, err
+			}
+			f = *known
 		}
-		name := plain.Line(f.Name)
-		if name == "" {
-			name = plain.Line(f.Title)
+		name := firstOf(plain.Line(f.Name), plain.Line(f.Title))
+		switch {
+		case f.Mode == "tombstone" || f.Mode == "hidden_by_limit":
+		case f.Mode == "external" || f.IsExternal: // it lies elsewhere, and a reader sees a link to it
+			address := f.URLPrivate
+			if f.ExternalURL != nil {
+				address = *f.ExternalURL
+			}
+			said.Text = strings.TrimSpace(said.Text + "\n" + name + ": " + plain.Line(address))
+		default:
+			said.Files = append(said.Files, bot.File{ID: f.ID, Name: name, Type: f.Mimetype, Size: int64(f.Size)})
 		}
-		said.Files = append(said.Files, bot.File{ID: f.ID, Name: name, Type: f.Mimetype, Size: int64(f.Size)})
 	}
 	return said, true, nil
 }

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -24,6 +25,9 @@ type home struct {
 	mu     sync.Mutex
 	opened map[string]time.Time // by user
 	wake   chan struct{}        // something has changed
+	pause  time.Duration        // homePause; tests hurry
+
+	drawing sync.Mutex // a page that was made before another is not shown after it
 }
 
 func (h *home) open(user string, now time.Time) {
@@ -63,7 +67,7 @@ func (r *run) keepHomes(ctx context.Context) {
 			return
 		case <-r.p.home.wake:
 		}
-		if !hearing.Pause(ctx, homePause) {
+		if !hearing.Pause(ctx, r.p.home.pause) {
 			return
 		}
 		select {
@@ -72,18 +76,26 @@ func (r *run) keepHomes(ctx context.Context) {
 		}
 		for _, user := range r.p.home.viewers(r.p.clock()) {
 			if err := r.publish(ctx, user); err != nil {
-				r.p.log.Warn("App Home", "user", user, "error", err)
-				if wait := hearing.RetryAfter(err); wait > 0 {
-					r.p.home.changed() // once more, later
-					hearing.Pause(ctx, wait)
-				}
+				r.unpublished(user, err)
+				hearing.Pause(ctx, hearing.RetryAfter(err))
 			}
 		}
 	}
 }
 
+// unpublished has a page drawn once more, later, unless Slack will never take it.
+func (r *run) unpublished(user string, err error) {
+	r.p.log.Warn("App Home", "user", user, "error", err)
+	var no slack.SlackErrorResponse
+	if !errors.As(err, &no) || is(err, "hash_conflict", "ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout") {
+		r.p.home.changed()
+	}
+}
+
 // publish draws somebody's App Home.
 func (r *run) publish(ctx context.Context, user string) error {
+	r.p.home.drawing.Lock()
+	defer r.p.home.drawing.Unlock()
 	who, err := r.p.person(ctx, user)
 	if err != nil {
 		return err

@@ -325,15 +325,25 @@ func stamp(micros int64) string {
 	return fmt.Sprintf("%d.%06d", micros/1_000_000, micros%1_000_000)
 }
 
-// Download implements [bot.Platform].
-func (p *Platform) Download(ctx context.Context, file bot.File) (io.ReadCloser, error) {
+// file is what Slack tells of a file.
+func (p *Platform) file(ctx context.Context, id string) (*slack.File, error) {
 	api, err := p.api.bot()
 	if err != nil {
 		return nil, err
 	}
-	f, _, _, err := api.GetFileInfoContext(ctx, file.ID, 0, 0)
+	f, _, _, err := api.GetFileInfoContext(ctx, id, 0, 0)
+	return f, why("file "+id, err)
+}
+
+// Download implements [bot.Platform].
+func (p *Platform) Download(ctx context.Context, file bot.File) (io.ReadCloser, error) {
+	f, err := p.file(ctx, file.ID)
 	if err != nil {
-		return nil, why("file "+file.ID, err)
+		return nil, err
+	}
+	api, err := p.api.bot()
+	if err != nil {
+		return nil, err
 	}
 	address := f.URLPrivateDownload
 	if address == "" {

@@ -65,6 +65,7 @@ type Platform struct {
 	mu          sync.Mutex
 	self        *slack.AuthTestResponse // the bot's account, once known
 	directs     map[string]string       // user → channel of direct messages
+	guests      map[string]guests       // by channel
 	connections int                     // of Socket Mode that are open
 	ails        error                   // why there is none
 	outage      hearing.Outage          // of them
@@ -107,8 +108,8 @@ func New(cfg Config, log *slog.Logger) (*Platform, error) {
 	}
 	return &Platform{
 		cfg: cfg, log: log.With("platform", Name), api: newClient(cfg.APIURL, cfg.BotToken),
-		people: people.Cache{Life: peopleLife, Most: peopleMost}, home: home{opened: map[string]time.Time{}, wake: make(chan struct{}, 1)},
-		directs: map[string]string{}, clock: time.Now, slowly: slowly,
+		people: people.Cache{Life: peopleLife, Most: peopleMost}, home: home{opened: map[string]time.Time{}, wake: make(chan struct{}, 1), pause: homePause},
+		directs: map[string]string{}, guests: map[string]guests{}, clock: time.Now, slowly: slowly,
 	}, nil
 }
 
@@ -172,15 +173,40 @@ func (p *Platform) Channel(ctx context.Context, channel string) (bot.Channel, er
 	if err != nil {
 		return bot.Channel{}, err
 	}
-	members, err := p.Members(ctx, channel)
+	there, err := p.guestsIn(ctx, channel)
 	if err != nil {
 		return bot.Channel{}, err
 	}
 	return bot.Channel{
 		ID: c.ID, Title: plain.Text(c.Name), Private: c.IsPrivate,
 		// In a shared one people of another organisation read along.
-		Guests: c.IsExtShared || c.IsPendingExtShared || slices.ContainsFunc(members, func(m bot.Person) bool { return m.Guest }),
+		Guests: c.IsExtShared || c.IsPendingExtShared || there,
 	}, nil
+}
+
+// guests is whether there are any in a channel, as Members has found just before.
+type guests struct {
+	there bool
+	at    time.Time
+}
+
+// guestsIn asks, unless it was asked for the members a moment ago: whoever wants to know the channel wants to
+// know them, too.
+func (p *Platform) guestsIn(ctx context.Context, channel string) (bool, error) {
+	const moment = 10 * time.Second
+	p.mu.Lock()
+	known, ok := p.guests[channel]
+	delete(p.guests, channel)
+	p.mu.Unlock()
+	if ok && p.clock().Sub(known.at) < moment {
+		return known.there, nil
+	}
+	members, err := p.Members(ctx, channel)
+	return hasGuest(members), err
+}
+
+func hasGuest(members []bot.Person) bool {
+	return slices.ContainsFunc(members, func(m bot.Person) bool { return m.Guest })
 }
 
 // usable is a channel that the bot is in and can post to; an archived one is none.
@@ -240,6 +266,9 @@ func (p *Platform) Members(ctx context.Context, channel string) ([]bot.Person, e
 			members = append(members, who.Person)
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guests[channel] = guests{hasGuest(members), p.clock()}
 	return members, nil
 }
 

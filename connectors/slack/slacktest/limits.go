@@ -9,12 +9,13 @@ import (
 
 // Fault makes calls fail as Slack's sometimes do. One of the fields is set.
 type Fault struct {
-	Status     int           // 500, 503: no JSON
+	Status     int           // 500, 503: a page instead of JSON; 429 without Retry-After
 	Code       string        // Slack's code: "internal_error", "fatal_error", "service_unavailable"
 	RetryAfter time.Duration // 429, from a second on
 	Slow       time.Duration // it is carried out only so much later
 	Cut        bool          // the connection is cut, nothing is carried out
 	Lost       bool          // it is carried out, but the answer never arrives
+	Half       bool          // it is carried out, but the answer breaks off in the middle
 }
 
 type fault struct {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -169,6 +170,7 @@ func (s *Server) handler() http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		defer s.work.Done()
+		w.Header().Set("Date", s.Clock.Now().UTC().Format(http.TimeFormat))
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -261,7 +263,9 @@ func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request) {
 		return
 	case f.Status != 0:
 		s.note(record, nil, f.Status)
-		http.Error(w, http.StatusText(f.Status), f.Status)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(f.Status)
+		_, _ = io.WriteString(w, "<!DOCTYPE html><html><head><title>"+http.StatusText(f.Status)+"</title></head><body></body></html>")
 		return
 	}
 	var c *call
@@ -284,6 +288,13 @@ func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	s.note(record, answer, http.StatusOK)
+	if f != nil && f.Half {
+		whole := marshal(answer)
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header().Set("Content-Length", strconv.Itoa(len(whole)))
+		_, _ = w.Write(whole[:len(whole)/2])
+		panic(http.ErrAbortHandler)
+	}
 	writeJSON(w, http.StatusOK, answer)
 }
 

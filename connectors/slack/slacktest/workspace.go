@@ -24,6 +24,7 @@ type User struct {
 	Admin       bool
 	Bot         bool // another app's bot
 	Deleted     bool // deactivated
+	Stranger    bool // of another organisation, met in a shared channel
 }
 
 // Channel is a channel.
@@ -286,6 +287,9 @@ func (s *Server) userObject(u *User) object {
 		if u.ID == s.BotUser {
 			profile["api_app_id"], profile["bot_id"] = s.AppID, s.BotID
 		}
+	}
+	if u.Stranger {
+		o["team_id"], o["is_stranger"] = "T0OTHERTEAM", true
 	}
 	if u.Deleted { // Slack says little about the deactivated
 		return o
