@@ -484,10 +484,15 @@ func TestSharedCursor(t *testing.T) {
 		saidOf(t, hub, id, bot.Written)
 		ids = append(ids, id)
 	}
+	o.server.Clock.Advance(10 * time.Minute) // so that they are older than what is read again anyway
+	last, err := o.ann.Post(o.channel, ids[0], "later words")
+	if err != nil {
+		t.Fatal(err)
+	}
+	saidOf(t, hub, last, bot.Written)
 	for _, stop := range stops {
 		stop()
 	}
-	o.server.Clock.Advance(10 * time.Minute) // the words are older than what is read again anyway
 	for _, id := range ids {
 		if err := o.ann.Edit(o.channel, id, "other words"); err != nil {
 			t.Fatal(err)
