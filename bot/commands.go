@@ -225,7 +225,7 @@ func (h *hub) tickets(ctx context.Context, who caller) []Completion {
 	var all []Completion
 	for _, q := range []ticketing.Query{ticketing.Mine(who.group.Name, who.by.Member.ID), ticketing.Waits(who.group.Name, "")} {
 		q.Limit = atMost
-		p, err := h.Desk.Page(ctx, who.board.Name, q)
+		p, err := h.Desk.List(ctx, who.board.Name, q)
 		if err != nil {
 			return nil
 		}

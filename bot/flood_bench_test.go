@@ -153,7 +153,7 @@ func (f *flooded) check() {
 	page := func(q ticketing.Query, each func(ticketing.Listed)) {
 		q.Limit = listed
 		for more := true; more; {
-			p, err := f.desk.Page(ctx, "x/board", q)
+			p, err := f.desk.List(ctx, "x/board", q)
 			f.ok(err)
 			for _, l := range p.List {
 				each(l)

@@ -80,7 +80,7 @@ func cutPlace(value string) (p ticketing.Place, rest string, ok bool) {
 func (h *hub) heldAt(ctx context.Context, who caller, other ticketing.Place, back bool, first string) Answer {
 	q := ticketing.HeldBy(who.group.Name)
 	q.Limit, q.Place, q.Back = 1, other, back
-	p, err := h.Desk.Page(ctx, who.board.Name, q)
+	p, err := h.Desk.List(ctx, who.board.Name, q)
 	if err != nil {
 		return whisper(h.say(err, "held", who))
 	}

@@ -182,7 +182,7 @@ func (h *hub) pageMessage(ctx context.Context, who caller, l list, at ticketing.
 		return nil, ticketing.Refusal{Kind: ticketing.BadInput, Text: broken}
 	}
 	q.Limit, q.Place, q.Back = listed, at, back
-	p, err := h.Desk.Page(ctx, s.board, q)
+	p, err := h.Desk.List(ctx, s.board, q)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (h *hub) pageMessage(ctx context.Context, who caller, l list, at ticketing.
 	case l.kind == listWaits && p.Before == 0: // below, what somebody has
 		q := ticketing.Has(s.group.Name, s.mailbox)
 		q.Limit = listed
-		p, err := h.Desk.Page(ctx, s.board, q)
+		p, err := h.Desk.List(ctx, s.board, q)
 		if err != nil {
 			return nil, err
 		}
@@ -216,7 +216,7 @@ func (h *hub) pageMessage(ctx context.Context, who caller, l list, at ticketing.
 }
 
 // heading says how many there are, and which of them are shown.
-func heading(p ticketing.Page, some, none string) string {
+func heading(p ticketing.ListPage, some, none string) string {
 	switch all := ofAll(p); {
 	case p.All == 0:
 		return none
@@ -230,7 +230,7 @@ func heading(p ticketing.Page, some, none string) string {
 }
 
 // ofAll is how many there are, as far as it is counted.
-func ofAll(p ticketing.Page) string {
+func ofAll(p ticketing.ListPage) string {
 	if p.All >= ticketing.Counted {
 		return "more than " + strconv.Itoa(ticketing.Counted-1)
 	}

@@ -40,7 +40,7 @@ func TestPagesOfTheQueue(t *testing.T) {
 	is(a, "21–40 of 45", "Subject 20!", "Subject 39!", "Older", "Newer")
 	is(w.whispered(0, a, "older"), "1–20 of 45", "Subject 00!", "Subject 19!", "Newer")
 
-	all, err := w.desk.Page(t.Context(), "x/board", ticketing.Waits("help", ""))
+	all, err := w.desk.List(t.Context(), "x/board", ticketing.Waits("help", ""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,10 +50,10 @@ func (h *hub) Page(ctx context.Context, who Person) Page {
 func (h *hub) pageOf(ctx context.Context, c caller) []Section {
 	own, waits := ticketing.Mine(c.group.Name, c.by.Member.ID), ticketing.Waits(c.group.Name, "")
 	own.Limit, waits.Limit = pageMine, pageQueue
-	mine, err := h.Desk.Page(ctx, c.board.Name, own)
-	var free ticketing.Page
+	mine, err := h.Desk.List(ctx, c.board.Name, own)
+	var free ticketing.ListPage
 	if err == nil {
-		free, err = h.Desk.Page(ctx, c.board.Name, waits)
+		free, err = h.Desk.List(ctx, c.board.Name, waits)
 	}
 	if err != nil {
 		return []Section{{Channel: c.board.Channel, Title: c.group.Title, Lines: []Line{{{Text: h.say(err, "page", c)}}}}}
@@ -68,7 +68,7 @@ func (h *hub) pageOf(ctx context.Context, c caller) []Section {
 	}
 }
 
-func (h *hub) pageSection(c caller, title, none, command string, p ticketing.Page, buttons func(value string) []Button) Section {
+func (h *hub) pageSection(c caller, title, none, command string, p ticketing.ListPage, buttons func(value string) []Button) Section {
 	s := Section{Channel: c.board.Channel, Title: title}
 	if p.All == 0 {
 		s.Lines = []Line{{{Text: none}}}

@@ -171,6 +171,27 @@ func TestEveryFieldIsKept(t *testing.T) {
 				gotContact, err = tx.Contact(contact.ID)
 				fatal(rt, err)
 				same(rt, gotContact, edited)
+
+				page := fill[ticketing.Page](rt, "ID")
+				page.Slug, page.Contact = unique, ticketing.ContactID(n)
+				fatal(rt, tx.AddPage(&page))
+				gotPage, err := tx.Page(page.ID)
+				fatal(rt, err)
+				same(rt, gotPage, page)
+				rewritten := fill[ticketing.Page](rt)
+				rewritten.ID = page.ID
+				fatal(rt, tx.SetPage(rewritten))
+				gotPage, err = tx.Page(page.ID)
+				fatal(rt, err)
+				rewritten.Group, rewritten.Slug, rewritten.Contact, rewritten.Made = page.Group, page.Slug, page.Contact, page.Made
+				same(rt, gotPage, rewritten)
+
+				revision := fill[ticketing.Revision](rt)
+				revision.Page = page.ID
+				fatal(rt, tx.AddRevision(revision))
+				gotRevision, err := tx.Revision(page.ID, revision.Number)
+				fatal(rt, err)
+				same(rt, gotRevision, revision)
 				return nil
 			})
 		})
@@ -233,6 +254,14 @@ func TestNoSuchRow(t *testing.T) {
 			wantErr(t, err, ticketing.ErrNone)
 			_, err = tx.Contact(7)
 			wantErr(t, err, ticketing.ErrNone)
+			_, err = tx.Page(7)
+			wantErr(t, err, ticketing.ErrNone)
+			_, err = tx.PageOf(7)
+			wantErr(t, err, ticketing.ErrNone)
+			_, err = tx.PageOf(0)
+			wantErr(t, err, ticketing.ErrNone)
+			_, err = tx.Revision(7, 1)
+			wantErr(t, err, ticketing.ErrNone)
 			return nil
 		}
 		b.read(look)
@@ -242,6 +271,7 @@ func TestNoSuchRow(t *testing.T) {
 			wantErr(t, tx.SetReply(ticketing.Reply{ID: 7}), ticketing.ErrNone)
 			wantErr(t, tx.SetMember(ticketing.Member{ID: "7"}), ticketing.ErrNone)
 			wantErr(t, tx.SetContact(ticketing.Contact{ID: 7}), ticketing.ErrNone)
+			wantErr(t, tx.SetPage(ticketing.Page{ID: 7}), ticketing.ErrNone)
 			return nil // ErrNone spoils nothing
 		})
 		if b.count("conversations")+b.count("replies")+b.count("members") != 0 {

@@ -109,6 +109,8 @@ func TestPlans(t *testing.T) {
 		b.many(memberRow{}, map[string]string{"id": text("mm:")})
 		b.many(contactRow{}, map[string]string{"group_name": pick("help", "info"), "name": text("n"), "name_words": text("n"), "words": text(" n"), "into_contact": "CASE i % 50 WHEN 1 THEN i + 1 ELSE 0 END"})
 		b.many(contactKeyRow{}, map[string]string{"group_name": "'help'", "kind": "'address'", "key": text("k"), "contact": "i"})
+		b.many(pageRow{}, map[string]string{"group_name": pick("help", "info"), "slug": text("s"), "title_key": text("t"), "contact": "CASE i % 2 WHEN 1 THEN 0 ELSE i END", "changed": ago()})
+		b.many(revisionRow{}, map[string]string{"page": "i / 10", "number": "i % 10"})
 		b.exec("ANALYZE")
 
 		record, unsorted := &recorder{}, map[string]bool{}
@@ -161,6 +163,17 @@ func TestPlans(t *testing.T) {
 				_, err = tx.Conversations(q)
 				fatal(t, err)
 			}
+			for _, q := range []ticketing.PageQuery{
+				{Group: "help", Limit: 20},
+				{Group: "help", Before: ticketing.PagePlace{Changed: soonest, ID: 5000}, Limit: 20},
+			} {
+				_, err = tx.Pages(q)
+				fatal(t, err)
+			}
+			_, err = tx.Revisions(5, 0, 20)
+			fatal(t, err)
+			_, err = tx.Revisions(5, 7, 20)
+			fatal(t, err)
 			for _, sql := range record.sql[began:] {
 				unsorted[sql] = true
 			}
@@ -277,6 +290,17 @@ func TestPlans(t *testing.T) {
 			_, err = tx.Events(5)
 			fatal(t, err)
 			_, err = tx.Member("mm:5")
+			fatal(t, err)
+			page, err := tx.Page(5)
+			fatal(t, err)
+			fatal(t, tx.SetPage(page))
+			fatal(t, tx.AddPage(&ticketing.Page{Group: "help", Slug: "new"}))
+			fatal(t, tx.AddRevision(ticketing.Revision{Page: 5, Number: 99}))
+			_, err = tx.PageOf(6)
+			fatal(t, err)
+			_, err = tx.PagesNamed("help", []string{"s5", "s6", "none"}, []string{"T7", "none"})
+			fatal(t, err)
+			_, err = tx.Revision(5, 7)
 			fatal(t, err)
 			fatal(t, tx.SetPresent("help", "b", []ticketing.MemberID{"mm:1", "mm:2"}))
 			_, err = tx.Present("help")

@@ -171,7 +171,7 @@ type ContactInput struct {
 	Addresses, Phones, Numbers []string
 }
 
-// AddContact adds one to the member's group. If a conversation is given, it is with them: its address
+// AddContact adds one to the member's group, and a page for their case notes. If a conversation is given, it is with them: its address
 // becomes one of theirs, and all else that came from it is theirs, too.
 func (d *Desk) AddContact(ctx context.Context, by By, in ContactInput, about ConversationID) (c Contact, err error) {
 	err = d.change(ctx, by, func(u *use) error {
@@ -180,6 +180,9 @@ func (d *Desk) AddContact(ctx context.Context, by By, in ContactInput, about Con
 			return err
 		}
 		if err := u.AddContact(&c); err != nil {
+			return err
+		}
+		if _, err := u.addPage(c.Name, c.ID, "", ""); err != nil {
 			return err
 		}
 		if err := u.Log(&Event{At: u.now, Group: c.Group, Member: by.Member.ID, Contact: c.ID, Conversation: about, Move: LogContact, Detail: c.Name}); err != nil {

@@ -48,7 +48,7 @@ func (o *office) from(m Mail) Conversation {
 // newest is the conversation that was opened last.
 func (o *office) newest() Conversation {
 	o.t.Helper()
-	p, err := o.desk.Page(o.t.Context(), "", Query{Group: "help", Order: ByOpening, Back: true, Limit: 1})
+	p, err := o.desk.List(o.t.Context(), "", Query{Group: "help", Order: ByOpening, Back: true, Limit: 1})
 	o.ok(err)
 	return p.List[len(p.List)-1].Conversation
 }

@@ -121,7 +121,7 @@ func TestHeldOrder(t *testing.T) {
 		seen := map[ConversationID]bool{}
 		q := HeldBy("help")
 		for q.Limit = 1; ; {
-			p, err := o.desk.Page(t.Context(), "x/board", q)
+			p, err := o.desk.List(t.Context(), "x/board", q)
 			o.ok(err)
 			q.Place = p.List[0].PlaceIn(q.Order)
 			seen[q.Place.ID] = true
@@ -245,16 +245,16 @@ func TestPages(t *testing.T) {
 				Mail: mail(maria, fmt.Sprintf("p%d@example.net", i), fmt.Sprint("m ", i), fmt.Sprint("text ", i))}))
 		}
 		q := Waits("help", "")
-		whole, err := o.desk.Page(t.Context(), "x/board", q)
+		whole, err := o.desk.List(t.Context(), "x/board", q)
 		o.ok(err)
-		turn := func(place Place, back bool) Page {
+		turn := func(place Place, back bool) ListPage {
 			t.Helper()
 			q.Limit, q.Place, q.Back = 20, place, back
-			p, err := o.desk.Page(t.Context(), "x/board", q)
+			p, err := o.desk.List(t.Context(), "x/board", q)
 			o.ok(err)
 			return p
 		}
-		is := func(p Page, before, n int, more bool) {
+		is := func(p ListPage, before, n int, more bool) {
 			t.Helper()
 			if p.Before != before || len(p.List) != n || p.All != 50 || p.More != more {
 				t.Fatalf("%d before %d of %d, more %v", p.Before, len(p.List), p.All, p.More)
@@ -286,12 +286,12 @@ func TestPages(t *testing.T) {
 		if p.Before != 29 || len(p.List) != 10 || p.All != 39 || p.List[0].ID != third.List[0].ID {
 			t.Errorf("%d before %d of %d, the first %d", p.Before, len(p.List), p.All, p.List[0].ID)
 		}
-		mine, err := o.desk.Page(t.Context(), "x/board", Mine("help", ann.ID))
+		mine, err := o.desk.List(t.Context(), "x/board", Mine("help", ann.ID))
 		o.ok(err)
 		if mine.All != 11 || mine.List[0].Holder.Name != "Ann" || mine.List[0].Card.ID == 0 {
 			t.Errorf("%d are mine, %+v", mine.All, mine.List[0])
 		}
-		if p, err := o.desk.Page(t.Context(), "x/board", Has("help", "info")); err != nil || p.All != 0 || p.More || len(p.List) != 0 {
+		if p, err := o.desk.List(t.Context(), "x/board", Has("help", "info")); err != nil || p.All != 0 || p.More || len(p.List) != 0 {
 			t.Errorf("nobody has any of another mailbox: %+v, %v", p, err)
 		}
 	})

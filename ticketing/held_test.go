@@ -35,7 +35,7 @@ func (o *office) drawing(p Post) Drawing {
 // held is what is held.
 func (o *office) held() []Listed {
 	o.t.Helper()
-	p, err := o.desk.Page(o.t.Context(), "x/board", HeldBy("help"))
+	p, err := o.desk.List(o.t.Context(), "x/board", HeldBy("help"))
 	o.ok(err)
 	return p.List
 }
@@ -160,7 +160,7 @@ func TestFlood(t *testing.T) {
 		if dr.Digest.Waits != 10 || len(dr.Digest.Writers) != 2 || dr.Digest.Writers[0] != (Writer{peter, 7}) {
 			t.Errorf("the digest shows %+v", dr.Digest)
 		}
-		if p, err := o.desk.Page(t.Context(), "x/board", Waits("help", "")); err != nil || len(p.List) != 15 || p.All != 15 {
+		if p, err := o.desk.List(t.Context(), "x/board", Waits("help", "")); err != nil || len(p.List) != 15 || p.All != 15 {
 			t.Errorf("the queue has %d, %v", p.All, err)
 		}
 

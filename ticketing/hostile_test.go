@@ -52,7 +52,7 @@ func TestAnAnswerOfAnotherGroupIsAMail(t *testing.T) {
 	m := mail(r.From, r.MessageID, "Re", "An answer")
 	m.Ours = r.Mark
 	o.ok(d.Receive(t.Context(), Arrival{Mailbox: "shop", Ref: Ref{Validity: "1", UID: "1"}, Mail: m}))
-	page, err := d.Page(t.Context(), "", Waits("shop", ""))
+	page, err := d.List(t.Context(), "", Waits("shop", ""))
 	if err != nil || len(page.List) != 1 {
 		t.Errorf("the shop has %d cards, %v", len(page.List), err)
 	}

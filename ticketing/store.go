@@ -79,6 +79,7 @@ const (
 // that keeps it. Methods that read one row return ErrNone where there is none.
 type Tx interface {
 	ContactTx
+	PageTx
 
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
 	Once(key string) error

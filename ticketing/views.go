@@ -282,8 +282,8 @@ func Collected(group string, flood ConversationID) Query {
 	return Query{Group: group, Flood: flood, States: []State{New}, Order: ByOpening}
 }
 
-// Page is a piece of a list.
-type Page struct {
+// ListPage is a piece of a list.
+type ListPage struct {
 	List        []Listed
 	Before, All int  // how many there are before it, and in all: Counted at most
 	More        bool // there are some behind it
@@ -292,11 +292,11 @@ type Page struct {
 // Counted is as far as lists are counted for people.
 const Counted = 10_000
 
-// Page reads the page of a list that q.Place and q.Back name; q.Limit is its length. Where nothing is
+// List reads the page of a list that q.Place and q.Back name; q.Limit is its length. Where nothing is
 // left there it is the nearest one.
-func (d *Desk) Page(ctx context.Context, board string, q Query) (p Page, err error) {
+func (d *Desk) List(ctx context.Context, board string, q Query) (p ListPage, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		p = Page{}
+		p = ListPage{}
 		all := q
 		all.Place, all.Back, all.Limit = Place{}, false, Counted
 		if p.All, err = tx.CountConversations(all); err != nil {
@@ -436,11 +436,17 @@ func (d *Desk) Colleagues(ctx context.Context, group string) (all []Member, err 
 // Member reads one; zero but for the id if they are not known yet.
 func (d *Desk) Member(ctx context.Context, id MemberID) (m Member, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		if m, err = tx.Member(id); errors.Is(err, ErrNone) {
-			m, err = Member{ID: id}, nil
-		}
+		m, err = memberOf(tx, id)
 		return err
 	})
+	return m, err
+}
+
+func memberOf(tx Tx, id MemberID) (Member, error) {
+	m, err := tx.Member(id)
+	if errors.Is(err, ErrNone) {
+		return Member{ID: id}, nil
+	}
 	return m, err
 }
 

@@ -103,7 +103,7 @@ channel = "mail"
 		}
 	}
 	cards := func() (all []ticketing.Listed) {
-		page, err := app.desk.Page(t.Context(), "browser/mail", ticketing.Waits("help", ""))
+		page, err := app.desk.List(t.Context(), "browser/mail", ticketing.Waits("help", ""))
 		must(err)
 		return page.List
 	}
