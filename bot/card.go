@@ -104,7 +104,7 @@ func card(dr ticketing.Drawing, show ticketing.Show, link func(message string) s
 		m.Quote, m.Clipped = clip(dense(text), excerpt)
 	}
 	m.Notice = notice(dr, ticketing.OneLine(who, 80), ticketing.OneLine(what, 150))
-	m.Lines = remarks(dr)
+	m.Lines = append(knownAs(dr), remarks(dr)...)
 	for _, r := range dr.Replies {
 		line := onItsWay(r, dr.Named(r.By).Called(), link(dr.Line(r.ID)))
 		if !slices.ContainsFunc(m.Lines, func(l Line) bool { return slices.Equal(l, line) }) {
@@ -369,6 +369,7 @@ func buttons(dr ticketing.Drawing) []Button {
 	assign := Button{ID: "assign", Label: "Assign…", Value: v, Opens: true}
 	handOver := Button{ID: "assign", Label: "Hand over…", Value: v, Opens: true}
 	more := func(all ...Button) Button {
+		all = append(all, contactItems(dr)...)
 		if c.Mentions != 0 && c.Open() {
 			all = append(all, Button{ID: "join", Label: fmt.Sprintf("Join #%d", c.Mentions), Value: v})
 		}

@@ -28,6 +28,7 @@ const (
 	nothing argument = iota
 	aTicket
 	aMailbox
+	aContact
 )
 
 // invoked is a command as it was typed.
@@ -59,6 +60,8 @@ func init() { // help lists them all
 		{"close", "#12 [OUTCOME]", "close it, and say how it ended", (*hub).runClose, aTicket},
 		{"reopen", "#12", "open it again, for you", onTicket(moved("reopen", (*ticketing.Desk).Reopen)), aTicket},
 		{"spam", "#12", "mark it as spam; Undo is on its card", onTicket(moved("spam", (*ticketing.Desk).Spam)), aTicket},
+		{"contact", "[NAME]", "somebody you know, by name, address or number; all of them; or a new one: add NAME", (*hub).runContact, aContact},
+		{"watch", "NAME", "be told when a contact writes, or no longer", (*hub).runWatch, aContact},
 		{"me", "", "how you sign: From name and signature", (*hub).runMe, nothing},
 		{"help", "", "this list", (*hub).runHelp, nothing},
 	}
@@ -112,31 +115,11 @@ func (h *hub) Command(ctx context.Context, c Command) Answer {
 func meant(name string) string {
 	best, distance := "", 3
 	for _, c := range commands {
-		if d := edits(name, c.name); d < distance {
+		if d := ticketing.Edits(name, c.name); d < distance {
 			best, distance = c.name, d
 		}
 	}
 	return best
-}
-
-// edits is the number of letters to change, add or leave out to make a into b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func (h *hub) runHelp(context.Context, invoked) Answer { return Answer{Whisper: helpMessage("")} }
@@ -179,6 +162,8 @@ func (h *hub) Complete(ctx context.Context, c Command) []Completion {
 		return nil
 	}
 	switch commands[i].about {
+	case aContact:
+		return completed(name, rest, h.contacts(ctx, who, rest))
 	case aMailbox:
 		return completed(name, rest, mailboxes(who.group))
 	case aTicket:
@@ -387,6 +372,8 @@ func logged(e ticketing.Event, named func(ticketing.MemberID) ticketing.Member) 
 		ticketing.MoveAnswer: "answered", ticketing.MoveOutside: "answered outside GroupMail", ticketing.MoveOverdue: "waits too long",
 		ticketing.LogReply: "an answer was written", ticketing.LogStop: "an answer was stopped", ticketing.LogFailed: "an answer could not be sent", ticketing.LogErased: "its content was erased",
 		ticketing.LogNotice: "an automatic mail came", ticketing.LogAgain: "it turned up again",
+		ticketing.LogContact: "added as a contact", ticketing.LogContactEdit: "the contact was changed", ticketing.LogMerge: "merged into another",
+		ticketing.LogMerged: "another was merged into it", ticketing.LogUnmerge: "parted again", ticketing.LogAttach: "found to be with", ticketing.LogWrong: "found not to be with",
 		ticketing.MoveAdmit: "released from the held list", ticketing.MoveDiscard: "discarded",
 	}
 	text := words[e.Move]

@@ -27,8 +27,9 @@ type formState struct {
 	About   ticketing.ConversationID `json:"c,omitempty"`
 	Seq     int64                    `json:"s,omitempty"` // what the member had seen
 	Owner   ticketing.MemberID       `json:"o,omitempty"` // the colleague that they were told of
-	Nonce   string                   `json:"n"`           // used up by the action, not by a validation error
-	Until   int64                    `json:"u"`           // Unix seconds
+	Contact ticketing.ContactID      `json:"k,omitempty"`
+	Nonce   string                   `json:"n"` // used up by the action, not by a validation error
+	Until   int64                    `json:"u"` // Unix seconds
 }
 
 // formLife is how long a form may stay open.
@@ -120,6 +121,11 @@ func init() { // a reply that has become stale opens its form again
 		"ticket":    (*hub).submitTicket,
 		"me":        (*hub).submitMe,
 		"floodspam": (*hub).submitFloodSpam,
+
+		"contact":     (*hub).submitContact,
+		"editcontact": (*hub).submitEditContact,
+		"merge":       (*hub).submitMerge,
+		"wrongperson": (*hub).submitWrongPerson,
 	}
 }
 

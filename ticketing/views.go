@@ -14,9 +14,11 @@ type Drawing struct {
 	Post         Post
 	Group        Group
 	Board        Board
-	Root         string // the platform's id of the card in whose thread the post stands
-	Elder        bool   // an earlier line of the thread is yet to be posted
-	Card         string // pointer: the platform's id of the conversation's card
+	Root         string  // the platform's id of the card in whose thread the post stands
+	Elder        bool    // an earlier line of the thread is yet to be posted
+	Known        Contact // card: whom it is with, if they are known
+	Perhaps      Contact // card: whom it may be with
+	Card         string  // pointer: the platform's id of the conversation's card
 	Conversation Conversation
 	First        Mail // that the card shows; zero for a matter without mail
 	Newest       Mail // card: the newest of the other side that wakes; zero if there is none
@@ -92,6 +94,14 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 	if p.Kind == CardPost {
 		if dr.Team, err = tx.Present(p.Group); err != nil {
 			return err
+		}
+		for id, who := range map[ContactID]*Contact{dr.Conversation.Contact: &dr.Known, dr.Conversation.Perhaps: &dr.Perhaps} {
+			if id == 0 {
+				continue
+			}
+			if *who, err = merged(tx, id); err != nil && !errors.Is(err, ErrNone) {
+				return err
+			}
 		}
 		if dr.Replies, err = tx.Replies(p.Conversation, Asking, Pending, Sending, Unknown, Failed); err != nil {
 			return err
