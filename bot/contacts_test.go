@@ -20,11 +20,13 @@ func TestKnownOnACard(t *testing.T) {
 		want   string
 		items  string
 	}{
-		"nobody":          {func(*ticketing.Conversation) {}, false, false, "", "addcontact"},
-		"by the address":  {func(c *ticketing.Conversation) { c.Match, c.Proof = ticketing.AddressMatch, ticketing.Proved }, true, false, "☺ Known: Maria Kovács, Example Ltd · by the address, verified", "contact wrongperson"},
-		"unverified":      {func(c *ticketing.Conversation) { c.Match = ticketing.AddressMatch }, true, false, "by the address, unverified", "contact wrongperson"},
-		"by the domain":   {func(c *ticketing.Conversation) { c.Match, c.Matched = ticketing.DomainMatch, "x.example" }, true, false, "by the domain x.example, unverified", "contact wrongperson"},
-		"by a number":     {func(c *ticketing.Conversation) { c.Match, c.Matched, c.Proof = ticketing.NumberMatch, "K-7", ticketing.Proved }, true, false, "by the number K-7, verified", "contact wrongperson"},
+		"nobody":         {func(*ticketing.Conversation) {}, false, false, "", "addcontact"},
+		"by the address": {func(c *ticketing.Conversation) { c.Match, c.Proof = ticketing.AddressMatch, ticketing.Proved }, true, false, "☺ Known: Maria Kovács, Example Ltd · by the address, verified", "contact wrongperson"},
+		"unverified":     {func(c *ticketing.Conversation) { c.Match = ticketing.AddressMatch }, true, false, "by the address, unverified", "contact wrongperson"},
+		"by the domain":  {func(c *ticketing.Conversation) { c.Match, c.Matched = ticketing.DomainMatch, "x.example" }, true, false, "by the domain x.example, unverified", "contact wrongperson"},
+		"by a number": {func(c *ticketing.Conversation) {
+			c.Match, c.Matched, c.Proof = ticketing.NumberMatch, "K-7", ticketing.Proved
+		}, true, false, "by the number K-7, verified", "contact wrongperson"},
 		"by hand":         {func(c *ticketing.Conversation) { c.Match = ticketing.ByHand }, true, false, "somebody of the team said so", "contact wrongperson"},
 		"a phone call":    {func(c *ticketing.Conversation) { c.Match, c.Mailbox = ticketing.AddressMatch, "" }, true, false, "☺ Known: Maria Kovács, Example Ltd · by the address", "contact wrongperson"},
 		"a name":          {func(c *ticketing.Conversation) { c.Match = ticketing.NameMatch }, false, true, "☺ Perhaps Maria Kovács, Example Ltd, whose name is in the text.", "addcontact wrongperson"},
