@@ -35,6 +35,9 @@ const (
 	maxLabel       = 2000
 	maxPlaceholder = 150
 	maxViewBlocks  = 100
+	// maxChoices is how many bytes the options of a select may take: of the 250 kB that a view may have.
+	// https://docs.slack.dev/reference/methods/views.open#errors
+	maxChoices = 200_000
 
 	// maxNotice is below what chat.update takes: 4000.
 	maxNotice = 3000
@@ -492,8 +495,8 @@ func (v painter) modal(f bot.Form, k keeping) slack.ModalViewRequest {
 	for _, field := range f.Fields {
 		blocks = append(blocks, input(field, &k))
 	}
-	if len(blocks) > maxViewBlocks {
-		blocks = blocks[:maxViewBlocks]
+	if len(blocks) >= maxViewBlocks { // one is for what is wrong with what was filled in
+		blocks = blocks[:maxViewBlocks-1]
 	}
 	if len(blocks) == 0 {
 		blocks = words(nothing)
@@ -537,7 +540,7 @@ func input(f bot.FormField, k *keeping) slack.Block {
 			return slack.NewSectionBlock(text(label+": there is nothing to choose from.", maxSection), nil, nil)
 		}
 		if left > 0 {
-			help = strings.TrimSpace(fmt.Sprintf("%d more cannot be chosen here: too long for Slack. %s", left, help))
+			help = strings.TrimSpace(fmt.Sprintf("%d more cannot be chosen here. %s", left, help))
 		}
 		element = k.choice(options, f.Value)
 	case bot.Check:
@@ -576,10 +579,10 @@ const (
 	longMark  = "#" // it is the number of one in keeping
 )
 
-// choices are the options of a select, each value once; left is how many Slack does not take. Values that
-// are too long for an option are kept with the form, while there is room.
+// choices are the options of a select, each value once; left is how many there is no room for. Values that
+// are too long for an option are kept with the form.
 func (k *keeping) choices(all []bot.Option) (options []*slack.OptionBlockObject, left int) {
-	seen := map[string]bool{}
+	seen, room := map[string]bool{}, maxChoices
 	for _, o := range all {
 		if seen[o.Value] {
 			continue
@@ -595,7 +598,12 @@ func (k *keeping) choices(all []bot.Option) (options []*slack.OptionBlockObject,
 			}
 			value, *k = fmt.Sprintf("%s%d", longMark, len(k.Long)), more
 		}
-		options = append(options, slack.NewOptionBlockObject(value, text(plain.Line(o.Label), maxOption), nil))
+		option := slack.NewOptionBlockObject(value, text(plain.Line(o.Label), maxOption), nil)
+		if raw, _ := json.Marshal(option); len(raw) <= room { // made here: cannot fail
+			options, room = append(options, option), room-len(raw)
+		} else {
+			left++
+		}
 	}
 	return options, left
 }
@@ -610,10 +618,10 @@ func (k *keeping) value(option string) string {
 	return strings.TrimPrefix(option, valueMark)
 }
 
-// choice is one of at most ten thousand.
+// choice is one of these.
 func (k *keeping) choice(options []*slack.OptionBlockObject, value string) slack.BlockElement {
 	var initial *slack.OptionBlockObject
-	for _, o := range options[:min(len(options), maxOptions*maxOptions)] {
+	for _, o := range options {
 		if k.value(o.Value) == value {
 			initial = o
 		}
@@ -625,9 +633,6 @@ func (k *keeping) choice(options []*slack.OptionBlockObject, value string) slack
 		return element
 	}
 	for group := range slices.Chunk(options, maxOptions) {
-		if len(element.OptionGroups) == maxOptions {
-			break
-		}
 		label := html.UnescapeString(group[0].Text.Text) + " …"
 		element.OptionGroups = append(element.OptionGroups, slack.NewOptionGroupBlockElement(text(label, maxOption), group...))
 	}

@@ -237,6 +237,37 @@ func TestLongValues(t *testing.T) {
 	}
 }
 
+// TestManyChoices: a form whose choices are more than Slack takes opens with as many as it takes, and says how
+// many are missing.
+func TestManyChoices(t *testing.T) {
+	o := newOffice(t, false)
+	log := o.listen()
+	hub := &bottest.Hub{}
+	o.run(hub)
+	for name, label := range map[string]string{"short": "Ann", "long": strings.Repeat("&<é", 40)} {
+		all := colleagues(6000)
+		for i := range all {
+			all[i].Label = fmt.Sprintf("%d %s", i, label)
+		}
+		form := bot.Form{Title: "Assign", Submit: "Assign", Fields: []bot.FormField{{Name: "to", Label: "To", Kind: bot.Select, Options: all, Value: all[7].Value}}}
+		hub.With(func(h *bottest.Hub) { h.OnCommand = func(bot.Command) bot.Answer { return bot.Answer{Form: &form} } })
+		if err := o.ann.Command(o.channel, "/mail x"); err != nil {
+			t.Fatal(err)
+		}
+		view := bottest.Eventually(t, name+": the form", func() (slacktest.View, bool) { return o.ann.View() })
+		field := view.Controls[0]
+		if n := len(field.Options); n < 300 || field.Value != valueMark+all[7].Value || !strings.Contains(field.Hint, fmt.Sprintf("%d more cannot be chosen here", len(all)-n)) {
+			t.Errorf("%s: of %d, %q is chosen; %q", name, n, field.Value, field.Hint)
+		}
+		if err := o.ann.CloseView(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Contains(log.String(), "level=ERROR") {
+		t.Error(log)
+	}
+}
+
 // TestButtonsComeLater: a line of words alone, which is rich text, cannot be made into one with buttons: it goes,
 // for the bot to post it anew. The other way round it stays.
 func TestButtonsComeLater(t *testing.T) {

@@ -170,6 +170,9 @@ func TestPage(t *testing.T) {
 	see("Chosen: spam")
 	do(chromedp.Click(`[data-action="reply"]`), chromedp.WaitVisible(".modal textarea"), chromedp.SendKeys(".modal textarea", "something wrong"),
 		chromedp.Click(".modal .check input"))
+	if got, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector(".modal select").value`)); err != nil || got != "" {
+		t.Errorf("nobody has chosen, and %q is chosen: %v", got, err)
+	}
 	set(".modal select", "sent")
 	do(chromedp.Click(".modal .button.primary"))
 	see("This has a wrong word.")
