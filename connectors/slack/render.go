@@ -588,6 +588,10 @@ func (k *keeping) choices(all []bot.Option) (options []*slack.OptionBlockObject,
 			continue
 		}
 		seen[o.Value] = true
+		if room <= 0 {
+			left++
+			continue
+		}
 		value := valueMark + o.Value
 		if utf8.RuneCountInString(value) > maxOptionValue {
 			more := *k
@@ -599,11 +603,9 @@ func (k *keeping) choices(all []bot.Option) (options []*slack.OptionBlockObject,
 			value, *k = fmt.Sprintf("%s%d", longMark, len(k.Long)), more
 		}
 		option := slack.NewOptionBlockObject(value, text(plain.Line(o.Label), maxOption), nil)
-		if raw, _ := json.Marshal(option); len(raw) <= room { // made here: cannot fail
-			options, room = append(options, option), room-len(raw)
-		} else {
-			left++
-		}
+		options = append(options, option)
+		raw, _ := json.Marshal(option) // made here: cannot fail
+		room -= len(raw)
 	}
 	return options, left
 }

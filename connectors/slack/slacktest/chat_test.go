@@ -241,6 +241,10 @@ func TestParse(t *testing.T) {
 // What people see of mrkdwn.
 func TestShown(t *testing.T) {
 	b := setup(t)
+	b.Clock.Stop() // midnight is no time for this
+	day := func(n int, format string) string {
+		return fmt.Sprintf("<!date^%d^{%s}|then>", b.Clock.Now().AddDate(0, 0, n).Unix(), format)
+	}
 	for _, c := range []struct {
 		block  js
 		text   string
@@ -259,6 +263,8 @@ func TestShown(t *testing.T) {
 		{js{"type": "section", "text": js{"type": "plain_text", "text": "a &amp; b :tada:", "emoji": false}}, "a & b :tada:", nil},
 		{js{"type": "section", "text": mrk("<@" + b.ann.ID + "> in <#" + b.help + ">")}, "@Ann in #help-desk", []string{"mention: @Ann", "channel: #help-desk"}},
 		{js{"type": "section", "text": mrk("<!date^1392734382^{date_num} {time}|then>")}, "2014-02-18 14:39", []string{"date: 2014-02-18 14:39"}},
+		{js{"type": "section", "text": mrk(day(0, "date_short_pretty") + " " + day(-1, "date_pretty") + " " + day(1, "date_long_pretty"))}, "today yesterday tomorrow", []string{"date: today", "date: yesterday", "date: tomorrow"}},
+		{js{"type": "section", "text": mrk("<!date^1392734382^{date_short_pretty}|then>")}, "Feb 18, 2014", []string{"date: Feb 18, 2014"}},
 		{rich(js{"type": "text", "text": "*a* <!channel> :tada:"}, js{"type": "text", "text": "b", "style": js{"bold": true}}), "*a* <!channel> :tada:b", []string{"bold: b"}},
 		{js{"type": "markdown", "text": "**b** [x](https://a.b) \\*c\\* `d`"}, "b x *c* d", []string{"bold: b", "link: x (https://a.b)", "code: d"}},
 	} {

@@ -133,7 +133,7 @@ func New(c Config) (*Server, error) {
 	s.API = s.URL + "/api/"
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.limits = limiter{off: c.NoLimits, buckets: map[string]*bucket{}}
-	s.world = newWorkspace(or(c.Team, "Example"), or(c.Domain, "example"))
+	s.world = newWorkspace(c.Clock, or(c.Team, "Example"), or(c.Domain, "example"))
 	s.addBot()
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: time.Minute}
 	s.work.Go(func() { _ = s.http.Serve(listener) })

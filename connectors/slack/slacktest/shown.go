@@ -162,7 +162,7 @@ func (w *workspace) richInline(elements []any) []Span {
 		case "date":
 			n, _ := o["timestamp"].(json.Number)
 			seconds, _ := n.Int64()
-			s = Span{Text: formatDate(time.Unix(seconds, 0).UTC(), textOf(o["format"])), Kind: "date"}
+			s = Span{Text: w.formatDate(time.Unix(seconds, 0).UTC(), textOf(o["format"])), Kind: "date"}
 		case "color":
 			s = Span{Text: textOf(o["value"])}
 		}

@@ -289,7 +289,7 @@ func (r *reading) bracket(inside string) []Span {
 	case strings.HasPrefix(what, "!subteam^"):
 		return []Span{{Text: or(label, "@group"), Kind: "broadcast"}}
 	case strings.HasPrefix(what, "!date^"):
-		return []Span{{Text: showDate(what, label), Kind: "date"}}
+		return []Span{{Text: r.w.showDate(what, label), Kind: "date"}}
 	case strings.HasPrefix(what, "!"):
 		return []Span{{Text: "<" + or(label, what) + ">"}}
 	}
@@ -304,7 +304,7 @@ func (r *reading) bracket(inside string) []Span {
 }
 
 // showDate is <!date^1392734382^{date} at {time}^link|fallback> as somebody in UTC sees it.
-func showDate(what, fallback string) string {
+func (w *workspace) showDate(what, fallback string) string {
 	parts := strings.Split(what, "^")
 	if len(parts) < 3 {
 		return fallback
@@ -313,14 +313,28 @@ func showDate(what, fallback string) string {
 	if err != nil {
 		return fallback
 	}
-	return formatDate(time.Unix(seconds, 0).UTC(), parts[2])
+	return w.formatDate(time.Unix(seconds, 0).UTC(), parts[2])
 }
 
-func formatDate(at time.Time, format string) string {
+// formatDate is a time in a format of Slack's
+// (https://docs.slack.dev/messaging/formatting-message-text#date-formatting): the pretty ones say today.
+func (w *workspace) formatDate(at time.Time, format string) string {
+	pretty := func(layout string) string {
+		day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+		switch day(at).Sub(day(w.clock.Now())) {
+		case -24 * time.Hour:
+			return "yesterday"
+		case 0:
+			return "today"
+		case 24 * time.Hour:
+			return "tomorrow"
+		}
+		return at.Format(layout)
+	}
 	return strings.NewReplacer("{date_num}", at.Format("2006-01-02"), "{date}", at.Format("January 2, 2006"), "{date_short}", at.Format("Jan 2, 2006"),
-		"{date_long}", at.Format("Monday, January 2, 2006"), "{date_pretty}", at.Format("January 2, 2006"), "{date_short_pretty}", at.Format("Jan 2, 2006"),
-		"{date_long_pretty}", at.Format("Monday, January 2, 2006"), "{time}", at.Format("15:04"), "{time_secs}", at.Format("15:04:05"), "{ago}", "some time ago",
-		"{day_divider_pretty}", at.Format("Monday, January 2")).Replace(format)
+		"{date_long}", at.Format("Monday, January 2, 2006"), "{date_pretty}", pretty("January 2, 2006"), "{date_short_pretty}", pretty("Jan 2, 2006"),
+		"{date_long_pretty}", pretty("Monday, January 2, 2006"), "{time}", at.Format("15:04"), "{time_secs}", at.Format("15:04:05"), "{ago}", "some time ago",
+		"{day_divider_pretty}", pretty("Monday, January 2")).Replace(format)
 }
 
 // plainOf is what is shown, without its looks.

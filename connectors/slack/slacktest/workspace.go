@@ -38,6 +38,7 @@ type Channel struct {
 }
 
 type workspace struct {
+	clock        *Clock
 	team, domain string
 	users        []*User
 	channels     []*channel
@@ -93,8 +94,8 @@ type reaction struct {
 	users []string
 }
 
-func newWorkspace(team, domain string) workspace {
-	return workspace{team: team, domain: domain, homes: map[string]*view{}, stacks: map[string][]*view{}, views: map[string]*view{}}
+func newWorkspace(clock *Clock, team, domain string) workspace {
+	return workspace{clock: clock, team: team, domain: domain, homes: map[string]*view{}, stacks: map[string][]*view{}, views: map[string]*view{}}
 }
 
 // slackbot is in every workspace, and looks like a person to apps: its is_bot is false.
