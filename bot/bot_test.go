@@ -36,6 +36,7 @@ type chat struct {
 
 type posted struct {
 	id      string
+	channel string
 	m       Message
 	history []int64 // versions in the order in which they were shown
 	gone    bool
@@ -51,7 +52,7 @@ func (c *chat) begin(what string) error {
 	return c.fault(what)
 }
 
-func (c *chat) Post(_ context.Context, _ string, m Message) (string, error) {
+func (c *chat) Post(_ context.Context, channel string, m Message) (string, error) {
 	if c.delay != nil {
 		c.delay(m)
 	}
@@ -69,8 +70,11 @@ func (c *chat) Post(_ context.Context, _ string, m Message) (string, error) {
 	if m.Root != "" && c.find(m.Root) == nil {
 		return "", fmt.Errorf("no root %q", m.Root)
 	}
-	p := &posted{id: fmt.Sprintf("m%d", len(c.posts)+1), m: m, history: []int64{m.Version}}
+	p := &posted{id: fmt.Sprintf("m%d", len(c.posts)+1), channel: channel, m: m, history: []int64{m.Version}}
 	c.posts = append(c.posts, p)
+	if member, direct := strings.CutPrefix(channel, "@"); direct {
+		c.told = append(c.told, member+": "+text(m))
+	}
 	return p.id, c.begin("posted")
 }
 
@@ -119,15 +123,10 @@ func (c *chat) Tell(_ context.Context, _, _, member string, m Message) error {
 	return nil
 }
 
-func (c *chat) Direct(_ context.Context, member string, m Message) (string, error) {
+func (c *chat) DirectChannel(_ context.Context, member string) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer c.tell()
-	if err := c.begin("direct"); err != nil {
-		return "", err
-	}
-	c.told = append(c.told, member+": "+text(m))
-	return "d", nil
+	return "@" + member, c.begin("direct")
 }
 
 func (c *chat) Pin(_ context.Context, _, message string) error {

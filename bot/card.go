@@ -55,6 +55,9 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 		return m, fmt.Errorf("a post of unknown kind %q", dr.Post.Kind)
 	}
 	m.Key, m.Version, m.Root = dr.Post.Key, dr.Post.Want, dr.Root
+	if dr.Post.To != "" {
+		m.About = dr.Board.Channel
+	}
 	return m, nil
 }
 

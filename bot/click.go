@@ -35,6 +35,8 @@ func (h *hub) Click(ctx context.Context, c Click) Answer {
 			return whisper(h.say(err, "press "+c.Button, who))
 		case p.Board != who.board.Name || p.Message != "" && p.Message != c.Message:
 			return whisper("This button belongs to another card.")
+		case p.To != "" && p.To != who.by.Member.ID:
+			return whisper("This was said to somebody else alone.")
 		default:
 			if p.Message == c.Message {
 				held = h.draw.hold(p.ID)

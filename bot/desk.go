@@ -282,7 +282,10 @@ func (b *Bot) tell(ctx context.Context, g ticketing.Group, list []string, m Mess
 			addresses = append(addresses, ticketing.Address{Name: one.Name, Addr: one.Email})
 		}
 		ctx, cancel := context.WithTimeout(ctx, drawTime)
-		_, err := p.Direct(ctx, own, m)
+		channel, err := p.DirectChannel(ctx, own)
+		if err == nil {
+			_, err = p.Post(ctx, channel, m)
+		}
 		cancel()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("direct message to %s: %w", one.ID, err))

@@ -381,7 +381,7 @@ func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool,
 		return false, err
 	}
 	p := dr.Post
-	if p.Root == 0 && p.Message == "" && !p.Gone && p.Shown < p.Want && s.lined == "" {
+	if p.Root == 0 && p.To == "" && p.Message == "" && !p.Gone && p.Shown < p.Want && s.lined == "" {
 		b.draw.read(s, p.Board)
 		return false, errInLine
 	}
@@ -395,6 +395,12 @@ func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool,
 	}
 	if p.Root != 0 && dr.Root == "" || dr.Elder {
 		return false, errWaits
+	}
+	channel := dr.Board.Channel
+	if p.To != "" {
+		if channel, err = platform.DirectChannel(ctx, onPlatform(p.To)); err != nil {
+			return false, err
+		}
 	}
 	m, err := b.render(ctx, dr)
 	if err != nil {
@@ -413,12 +419,12 @@ func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool,
 	}
 	if p.Message == "" && (!s.fresh || p.Want != 1) {
 		// An earlier attempt may have reached the platform though we never heard of it.
-		if p.Message, err = platform.Find(ctx, dr.Board.Channel, dr.Root, p.Key, p.Made.Add(-time.Minute)); err != nil {
+		if p.Message, err = platform.Find(ctx, channel, dr.Root, p.Key, p.Made.Add(-time.Minute)); err != nil {
 			return false, err
 		}
 	}
 	if p.Message != "" {
-		if err := platform.Redraw(ctx, dr.Board.Channel, p.Message, m); err != nil {
+		if err := platform.Redraw(ctx, channel, p.Message, m); err != nil {
 			return false, err
 		}
 		return b.noteDrawn(ctx, dr, p.Message, m.Version)
@@ -426,16 +432,16 @@ func (b *Bot) drawOnce(ctx context.Context, s *slot, posted func()) (again bool,
 	if len(m.Files) > 0 && b.draw.failedBefore(s.id) >= filesTries {
 		m = withoutFiles(m, "The files could not be posted. They stay in the mailbox.")
 	}
-	message, err := platform.Post(ctx, dr.Board.Channel, m)
+	message, err := platform.Post(ctx, channel, m)
 	if errors.Is(err, ErrTooMuch) && len(m.Files) > 0 {
-		message, err = platform.Post(ctx, dr.Board.Channel, withoutFiles(m, "The files are too large for this channel. They stay in the mailbox."))
+		message, err = platform.Post(ctx, channel, withoutFiles(m, "The files are too large for this channel. They stay in the mailbox."))
 	}
 	posted()
 	if err != nil {
 		return false, err
 	}
 	if p.Kind == ticketing.DeskPost {
-		if err := platform.Pin(ctx, dr.Board.Channel, message); err != nil {
+		if err := platform.Pin(ctx, channel, message); err != nil {
 			b.Log.Warn("cannot pin the desk card; it works all the same", "board", p.Board, "err", err)
 		}
 	}
@@ -519,6 +525,9 @@ func (b *Bot) afterLoss(ctx context.Context, id ticketing.PostID) ticketing.Lost
 	if err != nil {
 		return ticketing.NotLost // found out the next time
 	}
+	if dr.Post.To != "" {
+		return ticketing.GiveUp // they have read it, or have left
+	}
 	switch dr.Post.Kind {
 	case ticketing.CardPost, ticketing.DeskPost, ticketing.DigestPost, ticketing.HeldPost:
 		return ticketing.PostAnew
@@ -582,7 +591,7 @@ func (b *Bot) echoed(ctx context.Context, board, message, key string, version in
 	if err != nil {
 		return
 	}
-	if b.draw.echoed(p.ID, version) || version >= p.Shown || p.Message != message || p.Board != board {
+	if b.draw.echoed(p.ID, version) || version >= p.Shown || p.Message != message || p.To == "" && p.Board != board {
 		return
 	}
 	if err := b.Desk.Redraw(ctx, p); err != nil {

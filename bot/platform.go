@@ -34,8 +34,9 @@ type Platform interface {
 	// Tell says something to one member alone: a whisper under root (or in the channel if root is
 	// empty) where the platform lets bots whisper unasked, else a direct message.
 	Tell(ctx context.Context, channel, root, member string, m Message) error
-	// Direct sends a direct message.
-	Direct(ctx context.Context, member string, m Message) (message string, err error)
+	// DirectChannel is the channel of the direct messages to a member; Post, Redraw, Find and Link take it.
+	// ErrGone: nobody can write to them any more.
+	DirectChannel(ctx context.Context, member string) (channel string, err error)
 	// Members lists the people present in a channel, bots left out, guests marked.
 	Members(ctx context.Context, channel string) ([]Person, error)
 	// Channel describes a channel that the bot is in. ErrNoChannel: there is none, or the bot is not in it.
@@ -59,7 +60,7 @@ type Platform interface {
 }
 
 var (
-	// ErrGone: the message was deleted; the bot posts anew what is still wanted.
+	// ErrGone: the message was deleted, and the bot posts anew what is still wanted; or the member has left.
 	ErrGone = errors.New("the message is gone")
 	// ErrNoChannel: there is no such channel, or the bot is not in it.
 	ErrNoChannel = errors.New("no such channel, or the bot is not a member of it")
@@ -134,6 +135,7 @@ type Message struct {
 	Key     string // of the post; empty for whispers and direct messages
 	Version int64
 	Root    string // id of the message whose thread it goes to; empty: the channel itself
+	About   string // the channel that its buttons are about, and their Click names; empty: the one where it stands
 
 	Notice  string // what a notification shows and a screen reader reads first; one line
 	Tone    Tone   // the colour at the side; never the only sign of anything
@@ -244,7 +246,7 @@ type File struct {
 type Click struct {
 	Event   string // unique key of this press
 	Who     Person
-	Channel string
+	Channel string // that the button is about: Message.About, or where it stands
 	Message string // id of the message pressed; empty for a whisper that has none
 	Key     string // Message.Key it was posted with
 	Button  string // Button.ID

@@ -904,6 +904,15 @@ func TestMembers(t *testing.T) {
 		if got := present(); got != "mm:2=mm:2 mm:3=mm:3 mm:1=Ann K. " {
 			t.Error(got)
 		}
+		b.change(func(tx ticketing.Tx) error { return tx.SetPresent("info", "c", []ticketing.MemberID{"mm:2"}) })
+		b.read(func(tx ticketing.Tx) error {
+			for who, want := range map[ticketing.MemberID][]string{"mm:1": {"a"}, "mm:2": {"a", "b"}, "mm:9": nil} {
+				got, err := tx.BoardsOf("help", who)
+				fatal(t, err)
+				same(t, got, want)
+			}
+			return nil
+		})
 		set("a", "mm:4")
 		set("b")
 		if got := present(); got != "mm:4=mm:4 " {

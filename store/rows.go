@@ -308,6 +308,7 @@ type postRow struct {
 	Kind         string
 	GroupName    string
 	Board        string
+	ToMember     string
 	Conversation int64
 	Mail         int64
 	Reply        int64
@@ -329,7 +330,7 @@ func (postRow) TableName() string { return "posts" }
 func (r postRow) noun() ticketing.Post {
 	return ticketing.Post{
 		ID: ticketing.PostID(r.ID), Key: r.Key, Kind: ticketing.PostKind(r.Kind), Group: r.GroupName,
-		Board: r.Board, Conversation: ticketing.ConversationID(r.Conversation),
+		Board: r.Board, To: ticketing.MemberID(r.ToMember), Conversation: ticketing.ConversationID(r.Conversation),
 		Mail: ticketing.MailID(r.Mail), Reply: ticketing.ReplyID(r.Reply), Event: r.Event,
 		Subject: r.Subject, Root: ticketing.PostID(r.Root), Message: r.Message, Want: r.Want,
 		Shown: r.Shown, Gone: r.Gone, Made: r.Made.time(),

@@ -185,6 +185,7 @@ type Post struct {
 	Kind         PostKind
 	Group        string
 	Board        string
+	To           MemberID       // a direct message to one who is present on Board, where its buttons act; empty: for all of it
 	Conversation ConversationID // of a digest: the first of its flood
 	Mail         MailID
 	Reply        ReplyID

@@ -285,13 +285,33 @@ func (u *use) postOrRaise(p Post, subject any) error {
 	return nil
 }
 
+// direct adds a post for one member alone, on the first of the group's boards that they are present on,
+// where its buttons act. Nothing is posted to who is present on none. Its key is made of its kind, what
+// it shows, the board and the member.
+func (u *use) direct(to MemberID, p Post, subject any) error {
+	boards, err := u.BoardsOf(u.group.Name, to)
+	if err != nil {
+		return err
+	}
+	for _, b := range u.group.Boards {
+		if slices.Contains(boards, b.Name) {
+			p.To = to
+			return u.postOn(b, p, subject)
+		}
+	}
+	return nil
+}
+
 func (u *use) postOn(b Board, p Post, subject any) error {
 	p.Group, p.Board, p.Made = u.group.Name, b.Name, u.now
 	p.Key = postKey(p.Kind, subject, b)
+	if p.To != "" {
+		p.Key += ":" + string(p.To)
+	}
 	id, err := u.AddPost(p, u.d.holder, u.now.Add(DrawLease))
 	if err == nil && id != 0 {
 		o := Owed{ID: id}
-		if p.Root == 0 {
+		if p.Root == 0 && p.To == "" {
 			o.Board = b.Name
 		}
 		u.raised = append(u.raised, o)

@@ -124,6 +124,7 @@ func Exercise(t *testing.T, env func(t *testing.T) Env) {
 		{"spans", (*bench).spans},
 		{"files up", (*bench).filesUp},
 		{"whispers", (*bench).whispers},
+		{"direct", (*bench).direct},
 		{"hostile text", (*bench).hostile},
 		{"limits", (*bench).limits},
 		{"click", (*bench).click},
@@ -557,8 +558,8 @@ func (b *bench) whispers(t *testing.T) {
 	if err := b.Platform.Tell(b.ctx, b.Channel, root, b.Ann.ID, line(inThread)); err != nil {
 		t.Fatalf("Tell in a thread: %v", err)
 	}
-	if id, err := b.Platform.Direct(b.ctx, b.Ann.ID, line(direct)); err != nil || id == "" {
-		t.Fatalf("Direct = %q, %v", id, err)
+	if id, err := b.Platform.Post(b.ctx, b.directs(t, b.Ann), line(direct)); err != nil || id == "" {
+		t.Fatalf("Post of a direct message = %q, %v", id, err)
 	}
 	for _, s := range []string{inChannel, inThread, direct} {
 		b.told(t, b.Ann, s)
@@ -571,6 +572,154 @@ func (b *bench) whispers(t *testing.T) {
 		if strings.Contains(v.Text, "secret") {
 			t.Errorf("Ben has read what Ann was told: %s", v.Text)
 		}
+	}
+}
+
+// directs is the channel of the direct messages to who.
+func (b *bench) directs(t *testing.T, who bot.Person) string {
+	t.Helper()
+	channel, err := b.Platform.DirectChannel(b.ctx, who.ID)
+	if err != nil || channel == "" || channel == b.Channel {
+		t.Fatalf("DirectChannel of %s = %q, %v", who.Name, channel, err)
+	}
+	return channel
+}
+
+// direct: what one member alone was told changes in place, is found again, and its buttons act on the board.
+func (b *bench) direct(t *testing.T) {
+	before := time.Now().Add(-time.Minute)
+	channel := b.directs(t, b.Ann)
+	if again := b.directs(t, b.Ann); again != channel {
+		t.Errorf("Ann's direct messages are in %q, then in %q", channel, again)
+	}
+	if ben := b.directs(t, b.Ben); ben == channel {
+		t.Errorf("Ann and Ben share %q", ben)
+	}
+	if got, err := b.Platform.DirectChannel(b.ctx, b.NoChannel); !errors.Is(err, bot.ErrGone) {
+		t.Errorf("DirectChannel of nobody = %q, %v; want ErrGone", got, err)
+	}
+	m := card(1, "New")
+	m.Key, m.About = newKey(), b.Channel
+	id, err := b.Platform.Post(b.ctx, channel, m)
+	if err != nil || id == "" {
+		t.Fatalf("Post = %q, %v", id, err)
+	}
+	sees := func(what string, fits func(View) bool) View {
+		t.Helper()
+		return *Eventually(t, "Ann to see "+what, func() (*View, bool) {
+			v, err := b.Hands.See(b.ctx, b.Ann, channel, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v, v != nil && fits(*v)
+		})
+	}
+	sees("the message", func(v View) bool { return shows(v, "Heating broken") && len(v.Buttons) == 2 })
+	if v, err := b.Hands.See(b.ctx, b.Ben, channel, id); err != nil || v != nil {
+		t.Errorf("Ben sees what Ann alone was told: %+v, %v", v, err)
+	}
+	for _, c := range []struct{ channel, key, want string }{{channel, m.Key, id}, {channel, newKey(), ""}, {b.Channel, m.Key, ""}} {
+		if found, err := b.Platform.Find(b.ctx, c.channel, "", c.key, before); err != nil || found != c.want {
+			t.Errorf("Find of %q in %q = %q, %v; want %q", c.key, c.channel, found, err, c.want)
+		}
+	}
+	if link := b.Platform.Link(channel, id); !strings.HasPrefix(link, "http") {
+		t.Errorf("Link = %q", link)
+	}
+
+	draw := func(version int64, state string, buttons ...bot.Button) bot.Message {
+		n := card(version, state)
+		n.Key, n.About, n.Buttons = m.Key, m.About, buttons
+		return n
+	}
+	show := func(n bot.Message) {
+		t.Helper()
+		if err := b.Platform.Redraw(b.ctx, channel, id, n); err != nil {
+			t.Fatalf("Redraw: %v", err)
+		}
+	}
+	show(draw(3, "Due", bot.Button{ID: "done", Label: "Done", Value: "7"}, bot.Button{ID: "write", Label: "Write", Opens: true}))
+	show(draw(2, "Older"))
+	sees("version 3", func(v View) bool { return shows(v, "Due") && strings.Join(v.Buttons, ",") == "Done,Write" })
+
+	after := draw(4, "Done by Ann", bot.Button{ID: "undo", Label: "Undo", Value: "7"})
+	b.hub.With(func(h *Hub) {
+		h.OnClick = func(c bot.Click) bot.Answer {
+			switch c.Button {
+			case "done":
+				return bot.Answer{Redraw: &after, Whisper: &bot.Message{Notice: "Well done", Lines: []bot.Line{{{Text: "Well done"}}},
+					Buttons: []bot.Button{{ID: "next", Label: "Next", Value: "8"}}}}
+			case "write":
+				return bot.Answer{Form: &bot.Form{Title: "Write", Submit: "Keep", State: "state-" + m.Key, Fields: []bot.FormField{{Name: "text", Label: "Text", Kind: bot.Short}}}}
+			}
+			return bot.Answer{}
+		}
+	})
+	press := func(who bot.Person, message, label string) error {
+		return b.Hands.Press(b.ctx, who, channel, message, label)
+	}
+	heard := func(button string) bot.Click {
+		t.Helper()
+		c := Eventually(t, "the press of "+button, func() (bot.Click, bool) {
+			return first(b.hub.Clicks(), func(c bot.Click) bool { return c.Button == button })
+		})
+		if c.Channel != b.Channel || c.Who.ID != b.Ann.ID {
+			t.Errorf("the press is heard as %+v; want it in %q", c, b.Channel)
+		}
+		return c
+	}
+	_ = press(b.Ben, id, "Done") // who cannot see it cannot press it
+	if err := press(b.Ann, id, "Write"); err != nil {
+		t.Fatal(err)
+	}
+	heard("write")
+	b.openForm(t, b.Ann, "the form", func(v FormView) bool { return v.Title == "Write" })
+	b.submit(t, b.Ann, map[string]string{"text": "a word"})
+	s := Eventually(t, "the form", func() (bot.Submission, bool) {
+		return first(b.hub.Submissions(), func(s bot.Submission) bool { return s.State == "state-"+m.Key })
+	})
+	if s.Who.ID != b.Ann.ID || s.Values["text"] != "a word" || s.Channel != "" && s.Channel != b.Channel {
+		t.Errorf("heard %+v", s)
+	}
+	if err := press(b.Ann, id, "Done"); err != nil {
+		t.Fatal(err)
+	}
+	if c := heard("done"); c.Message != id || c.Key != m.Key || c.Value != "7" {
+		t.Errorf("heard %+v", c)
+	}
+	if !b.Platform.Echoes() {
+		show(after)
+	}
+	sees("the answer", func(v View) bool { return shows(v, "Done by Ann") })
+	w := Eventually(t, "a whisper with a button", func() (View, bool) {
+		all, err := b.Hands.Whispers(b.ctx, b.Ann, b.Channel) // direct messages, too
+		if err != nil {
+			t.Fatal(err)
+		}
+		return first(all, func(v View) bool { return shows(v, "Well done") && len(v.Buttons) == 1 })
+	})
+	if err := press(b.Ann, w.Message, "Next"); err != nil {
+		t.Fatal(err)
+	}
+	heard("next")
+	if err := press(b.Ann, id, "Undo"); err != nil {
+		t.Fatal(err)
+	}
+	if c := heard("undo"); c.Message != id || c.Key != m.Key {
+		t.Errorf("heard %+v", c)
+	}
+	time.Sleep(Quiet)
+	for _, c := range b.hub.Clicks() {
+		if c.Who.ID != b.Ann.ID {
+			t.Errorf("another person's press was heard: %+v", c)
+		}
+	}
+
+	if err := b.Hands.Delete(b.ctx, b.Ann, channel, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Platform.Redraw(b.ctx, channel, id, draw(5, "Later")); !errors.Is(err, bot.ErrGone) {
+		t.Errorf("Redraw of a deleted message: %v, want ErrGone", err)
 	}
 }
 

@@ -232,7 +232,7 @@ func (p *Platform) Echoes() bool { return true }
 
 // Post implements [bot.Platform]. A root that is gone is ErrGone too.
 func (p *Platform) Post(ctx context.Context, channel string, m bot.Message) (string, error) {
-	if _, ok := p.boards[channel]; !ok {
+	if _, ok := p.rooms[channel]; !ok {
 		return "", fmt.Errorf("browser: post in %q: %w", channel, bot.ErrNoChannel)
 	}
 	id, err := p.post(ctx, channel, m)
@@ -291,18 +291,12 @@ func (p *Platform) Tell(_ context.Context, channel, root, member string, m bot.M
 	return nil
 }
 
-// Direct implements [bot.Platform]. The message's channel, for Redraw and Link, is "@" and the
-// member's id.
-func (p *Platform) Direct(ctx context.Context, member string, m bot.Message) (string, error) {
+// DirectChannel implements [bot.Platform]: "@" and the member's id.
+func (p *Platform) DirectChannel(_ context.Context, member string) (string, error) {
 	if _, ok := p.people[member]; !ok {
-		return "", fmt.Errorf("browser: direct message to %q: no such person", member)
+		return "", fmt.Errorf("browser: direct messages to %q: %w", member, bot.ErrGone)
 	}
-	m.Root = ""
-	id, err := p.post(ctx, "@"+member, m)
-	if err != nil {
-		return "", fmt.Errorf("browser: direct message to %q: %w", member, err)
-	}
-	return id, nil
+	return "@" + member, nil
 }
 
 // Members implements [bot.Platform].

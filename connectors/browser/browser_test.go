@@ -268,7 +268,7 @@ func (h *hands) got(who bot.Person, out reply, sent *open) {
 }
 
 func (h *hands) Forge(ctx context.Context, who bot.Person, _, message, other string) error {
-	foreign := h.platform().seal(openForm{Who: "ann", Room: "help", State: "s", Fields: []openField{{Name: "text"}}})
+	foreign := h.platform().seal(openForm{Who: "ann", place: place{Room: "help"}, State: "s", Fields: []openField{{Name: "text"}}})
 	whisper := h.platform().whisper("help", "ann", "", bot.Message{Buttons: []bot.Button{{ID: "mine", Label: "Mine"}}})
 	for _, try := range []struct {
 		path string

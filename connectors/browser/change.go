@@ -534,7 +534,7 @@ func (p *Platform) rewhisper(to, id string, m *bot.Message) {
 		n.Gone, n.Card, n.Before = true, bot.Message{}, nil
 	} else {
 		n.Card, n.Drawing, n.Before = *m, old.Drawing+1, old.Card.Buttons
-		n.Card.Files = nil
+		n.Card.Files, n.Card.About = nil, old.Card.About
 	}
 	p.whispers[id] = &n
 	p.tell(change{seq: n.Seq, room: n.Room, whisper: id})

@@ -16,10 +16,8 @@ import (
 
 // openForm is what must come back with a form as it went out: to whom, where, and which fields.
 type openForm struct {
+	place
 	Who    string      `json:"who"`
-	Room   string      `json:"room"`
-	Root   string      `json:"root,omitempty"`
-	Anchor string      `json:"anchor,omitempty"`
 	State  string      `json:"state"`
 	Fields []openField `json:"fields"`
 }

@@ -285,7 +285,7 @@ func TestFormOutlivesRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := p.viewForm(openForm{Who: "ann", Room: "help", State: "state"}, &bot.Form{Fields: []bot.FormField{
+	form := p.viewForm(openForm{Who: "ann", place: place{Room: "help"}, State: "state"}, &bot.Form{Fields: []bot.FormField{
 		{Name: "text", Kind: bot.Long, Required: true, Max: 5}, {Name: "one", Kind: bot.Select, Options: []bot.Option{{Value: "a"}}}, {Name: "yes", Kind: bot.Check}}})
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
@@ -452,7 +452,7 @@ func TestStreamResumesWhereItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := d.Direct(ctx, "ben", bot.Message{Title: "for Ben"}); err != nil {
+	if _, err := d.Post(ctx, "@ben", bot.Message{Title: "for Ben"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.say("ann", "board", "", "on the board", nil); err != nil {

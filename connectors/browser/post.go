@@ -125,17 +125,20 @@ func (p *Platform) postPress(w http.ResponseWriter, r *http.Request) {
 		}
 		defer done()
 		c := bot.Click{Event: p.event(who, in.Event), Who: who}
-		var root, whispered string
+		var at place
+		var whispered string
 		p.mu.RLock()
 		m, wh := p.messages[in.Message], p.whispers[in.Message]
 		p.mu.RUnlock()
 		var b bot.Button
 		switch {
 		case m != nil && m.Card != nil && m.Deleted == 0 && p.present(m.Room, who.ID):
-			c.Channel, c.Message, c.Key, root = m.Room, m.ID, m.Key, m.Root
+			at = place{Room: m.Room, About: m.Card.About, Root: m.Root, Anchor: m.ID}
+			c.Message, c.Key = m.ID, m.Key
 			b, ok = pressed(in.Button, in.Drawing, m.Drawing, m.Card.Buttons, m.Before)
 		case wh != nil && wh.To == who.ID && !wh.Gone:
-			c.Channel, c.Key, root, whispered = wh.Room, wh.Card.Key, wh.Root, wh.ID
+			at = place{Room: wh.Room, About: wh.Card.About, Root: wh.Root, Anchor: wh.Anchor}
+			c.Key, whispered = wh.Card.Key, wh.ID
 			b, ok = pressed(in.Button, in.Drawing, wh.Drawing, wh.Card.Buttons, wh.Before)
 		default:
 			return reply{}, refused("This message is gone.")
@@ -143,16 +146,16 @@ func (p *Platform) postPress(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			return reply{}, refused("This button is no longer there; the message has changed.")
 		}
-		c.Button, c.Value = b.ID, b.Value
+		c.Channel, c.Button, c.Value = at.channel(), b.ID, b.Value
 		a := hub.Click(ctx, c)
 		if a.Redraw != nil {
 			if whispered != "" {
 				p.rewhisper(who.ID, whispered, a.Redraw)
-			} else if err := p.redraw(c.Channel, c.Message, *a.Redraw); err != nil && !errors.Is(err, bot.ErrGone) {
+			} else if err := p.redraw(at.Room, c.Message, *a.Redraw); err != nil && !errors.Is(err, bot.ErrGone) {
 				return reply{}, err
 			}
 		}
-		return p.reply(who, c.Channel, root, cmp.Or(c.Message, p.anchor(whispered)), in.Message, a), nil
+		return p.reply(who, at, in.Message, a), nil
 	})
 }
 
@@ -167,23 +170,24 @@ func pressed(id string, drawing, now int64, buttons, before []bot.Button) (bot.B
 	return button(before, id)
 }
 
-// anchor is where a whisper is shown.
-func (p *Platform) anchor(id string) string {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if w := p.whispers[id]; w != nil {
-		return w.Anchor
-	}
-	return ""
+// place is where something was done.
+type place struct {
+	Room   string `json:"room"`
+	About  string `json:"about,omitempty"` // the channel that it is about, if that is another
+	Root   string `json:"root,omitempty"`
+	Anchor string `json:"anchor,omitempty"` // the message that answers are shown beneath
 }
 
+// channel is what the bot is told.
+func (at place) channel() string { return cmp.Or(at.About, at.Room) }
+
 // reply turns the bot's answer into the page's. The whisper goes to all windows of the person.
-func (p *Platform) reply(who bot.Person, roomID, root, anchor, pressed string, a bot.Answer) reply {
+func (p *Platform) reply(who bot.Person, at place, pressed string, a bot.Answer) reply {
 	out := reply{Errors: a.Errors}
 	if m := a.Whisper; m != nil {
 		wm := *m
-		wm.Root = cmp.Or(wm.Root, root)
-		w := p.whisper(roomID, who.ID, anchor, wm)
+		wm.Root, wm.About = cmp.Or(wm.Root, at.Root), at.About
+		w := p.whisper(at.Room, who.ID, at.Anchor, wm)
 		p.mu.RLock()
 		out.News = append(out.News, viewChange{Message: p.viewWhisper(w)})
 		p.mu.RUnlock()
@@ -196,7 +200,7 @@ func (p *Platform) reply(who bot.Person, roomID, root, anchor, pressed string, a
 	}
 	p.mu.RUnlock()
 	if a.Form != nil {
-		out.Form = p.viewForm(openForm{Who: who.ID, Room: roomID, Root: root, Anchor: anchor, State: a.Form.State}, a.Form)
+		out.Form = p.viewForm(openForm{Who: who.ID, place: at, State: a.Form.State}, a.Form)
 	}
 	return out
 }
@@ -225,13 +229,13 @@ func (p *Platform) postSubmit(w http.ResponseWriter, r *http.Request) {
 			return reply{}, errNoBot
 		}
 		defer done()
-		a := hub.Submit(ctx, bot.Submission{Event: p.event(who, in.Event), Who: who, Channel: o.Room, State: o.State, Values: values})
+		a := hub.Submit(ctx, bot.Submission{Event: p.event(who, in.Event), Who: who, Channel: o.channel(), State: o.State, Values: values})
 		if a.Redraw != nil && o.Anchor != "" {
 			if err := p.redraw(o.Room, o.Anchor, *a.Redraw); err != nil && !errors.Is(err, bot.ErrGone) {
 				return reply{}, err
 			}
 		}
-		return p.reply(who, o.Room, o.Root, o.Anchor, o.Anchor, a), nil
+		return p.reply(who, o.place, o.Anchor, a), nil
 	})
 }
 
@@ -268,7 +272,7 @@ func (p *Platform) postCommand(w http.ResponseWriter, r *http.Request) {
 		}
 		a := hub.Command(ctx, bot.Command{Event: p.event(who, in.Event), Who: who, Channel: room, Root: in.Root,
 			Name: in.Name, Text: strings.TrimSpace(in.Text)})
-		return p.reply(who, room, in.Root, "", "", a), nil
+		return p.reply(who, place{Room: room, Root: in.Root}, "", a), nil
 	})
 }
 

@@ -145,7 +145,7 @@ func newScene(t testing.TB, p *Platform) *scene {
 	say("ben", root, "@groupmail Dear Maria, the plumber comes on Thursday between 8 and 10. Warm regards, Ben")
 	line(bot.Message{Key: "t2", Notice: "Sent", Lines: []bot.Line{{{Text: "✓ Sent", Strong: true}, {Text: " to maria@example.org "}, {Time: h(39 * time.Minute)}}}})
 	p.now = time.Now
-	if _, err := p.Direct(t.Context(), "ann", bot.Message{Notice: "Offer for the stairwells is idle", Lines: []bot.Line{
+	if _, err := p.Post(t.Context(), "@ann", bot.Message{Notice: "Offer for the stairwells is idle", Lines: []bot.Line{
 		{{Text: "#11 Offer for the stairwells", URL: p.Link("help", s.ids["wait"])}, {Text: " has been waiting for two days. Is it still yours?"}}},
 		Buttons: []bot.Button{{ID: "keep", Label: "Still mine"}, {ID: "release", Label: "Release"}}}); err != nil {
 		t.Fatal(err)

@@ -617,7 +617,7 @@ func TestUnread(t *testing.T) {
 	w.gone("#channels .unread")
 	w.keys(kb.Escape)
 	w.gone(".divider")
-	if _, err := d.Direct(t.Context(), "ann", *aside("A word for you")); err != nil {
+	if _, err := d.Post(t.Context(), "@ann", *aside("A word for you")); err != nil {
 		t.Fatal(err)
 	}
 	w.shows("#directs .unread", "1")

@@ -419,7 +419,7 @@ func (p *Platform) answerSubmission(ctx context.Context, where place, a bot.Answ
 
 // sendForm posts a button that opens f, for its user alone.
 func (p *Platform) sendForm(ctx context.Context, where place, f bot.Form) error {
-	channel, err := p.direct(ctx, where.user)
+	channel, err := p.DirectChannel(ctx, where.user)
 	if err != nil {
 		return err
 	}

@@ -269,20 +269,16 @@ func (p *Platform) Tell(ctx context.Context, channel, root, member string, m bot
 
 // tell is a direct message whose buttons are about a channel.
 func (p *Platform) tell(ctx context.Context, about, member string, m bot.Message) (string, error) {
-	channel, err := p.direct(ctx, member)
+	channel, err := p.DirectChannel(ctx, member)
 	if err != nil {
-		return "", fmt.Errorf("mattermost: direct message to %s: %w", member, err)
+		return "", err
 	}
-	m.Root = ""
-	return p.post(ctx, spot{channel, about}, m)
+	m.Root, m.About = "", about
+	return p.Post(ctx, channel, m)
 }
 
-// Direct implements [bot.Platform].
-func (p *Platform) Direct(ctx context.Context, member string, m bot.Message) (string, error) {
-	return p.tell(ctx, "", member, m)
-}
-
-func (p *Platform) direct(ctx context.Context, member string) (string, error) {
+// DirectChannel implements [bot.Platform].
+func (p *Platform) DirectChannel(ctx context.Context, member string) (string, error) {
 	p.mu.Lock()
 	channel := p.directs[member]
 	p.mu.Unlock()
@@ -294,8 +290,13 @@ func (p *Platform) direct(ctx context.Context, member string) (string, error) {
 		return "", err
 	}
 	var c model.Channel
-	if err := p.api.post(ctx, "/channels/direct", []string{me.Id, member}, &c); err != nil {
-		return "", err
+	err = p.api.post(ctx, "/channels/direct", []string{me.Id, member}, &c)
+	// The server says that of its database's trouble, too. Server: app/channel.go, CreateDirectChannel.
+	if because(err, "api.channel.create_direct_channel.invalid_user.app_error") && is(p.api.get(ctx, "/users/"+url.PathEscape(member), nil), http.StatusNotFound) {
+		err = errors.Join(bot.ErrGone, err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("mattermost: direct messages to %s: %w", member, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,6 +1,7 @@
 package mattermost
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -147,14 +148,12 @@ type spot struct{ channel, about string }
 
 func in(channel string) spot { return spot{channel, channel} }
 
+// where is the spot of a message in a channel.
+func where(channel string, m bot.Message) spot { return spot{channel, cmp.Or(m.About, channel)} }
+
 // Post implements [bot.Platform]. A repetition within half a minute gives the message that the first
 // attempt made, also if its answer was lost.
 func (p *Platform) Post(ctx context.Context, channel string, m bot.Message) (string, error) {
-	return p.post(ctx, in(channel), m)
-}
-
-func (p *Platform) post(ctx context.Context, at spot, m bot.Message) (string, error) {
-	channel := at.channel
 	me, err := p.me(ctx)
 	if err != nil {
 		return "", err
@@ -170,7 +169,7 @@ func (p *Platform) post(ctx context.Context, at spot, m bot.Message) (string, er
 	post := &model.Post{
 		ChannelId: channel, RootId: m.Root, FileIds: first, PendingPostId: pendingID(me.Id, m, 0),
 	}
-	post.SetProps(p.props(ctx, at, m))
+	post.SetProps(p.props(ctx, where(channel, m), m))
 	made, err := p.create(ctx, post)
 	if err != nil {
 		return "", p.why(ctx, "post", channel, m.Root, err)
@@ -254,7 +253,7 @@ func (p *Platform) uploadOne(ctx context.Context, channel string, f bot.Upload) 
 // Redraw implements [bot.Platform]. It changes the properties alone: a change of the text would be
 // refused once the server's PostEditTimeLimit has passed.
 func (p *Platform) Redraw(ctx context.Context, channel, message string, m bot.Message) error {
-	return p.redraw(ctx, in(channel), message, m)
+	return p.redraw(ctx, where(channel, m), message, m)
 }
 
 func (p *Platform) redraw(ctx context.Context, at spot, message string, m bot.Message) error {

@@ -29,7 +29,8 @@ var Scopes = []Scope{
 	{Name: "users:read", Reason: "call people by their names, and tell guests and bots from members"},
 	{Name: "files:read", Reason: "take the files of an answer that is written in a thread"},
 	{Name: "files:write", Reason: "put the files of a mail into its thread"},
-	{Name: "im:write", Reason: "tell admins and leads of trouble in a direct message"},
+	{Name: "im:write", Reason: "remind somebody, or tell them of trouble, in a direct message"},
+	{Name: "im:history", Reason: "look there whether it was told already, and tell it once"},
 	{Name: "pins:write", Reason: "pin the desk card"},
 	{Name: "users:read.email", Reason: "know a colleague who writes to the shared address by mail", Optional: true},
 }

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,11 @@ type place struct {
 	response  string // address that answers a press or command
 	trigger   string // opens a modal, once, within three seconds
 	view      string // modal or home that was used
+}
+
+// placeOf is the place of a message in a channel.
+func placeOf(channel string, m bot.Message) place {
+	return place{channel: channel, about: cmp.Or(m.About, channel), thread: m.Root}
 }
 
 func (p *Platform) painter(ctx context.Context, messages ...bot.Message) painter {
@@ -66,7 +72,7 @@ func (p *Platform) keyed(ctx context.Context, at place, m bot.Message) []slack.M
 
 // Post implements [bot.Platform].
 func (p *Platform) Post(ctx context.Context, channel string, m bot.Message) (string, error) {
-	return p.post(ctx, place{channel: channel, about: channel, thread: m.Root}, m)
+	return p.post(ctx, placeOf(channel, m), m)
 }
 
 func (p *Platform) post(ctx context.Context, at place, m bot.Message) (string, error) {
@@ -156,7 +162,7 @@ func (p *Platform) share(ctx context.Context, at place, files []slack.FileSummar
 
 // Redraw implements [bot.Platform].
 func (p *Platform) Redraw(ctx context.Context, channel, message string, m bot.Message) error {
-	return p.redraw(ctx, place{channel: channel, about: channel, thread: m.Root}, message, m)
+	return p.redraw(ctx, placeOf(channel, m), message, m)
 }
 
 func (p *Platform) redraw(ctx context.Context, at place, message string, m bot.Message) error {

@@ -294,22 +294,18 @@ func (p *Platform) Tell(ctx context.Context, channel, root, member string, m bot
 	return err
 }
 
-// Direct implements [bot.Platform].
-func (p *Platform) Direct(ctx context.Context, member string, m bot.Message) (string, error) {
-	return p.direct(ctx, "", member, m)
-}
-
 // direct is a direct message whose buttons are about a channel.
 func (p *Platform) direct(ctx context.Context, about, member string, m bot.Message) (string, error) {
-	channel, err := p.directChannel(ctx, member)
+	channel, err := p.DirectChannel(ctx, member)
 	if err != nil {
 		return "", err
 	}
-	m.Root = ""
-	return p.post(ctx, place{channel: channel, about: about}, m)
+	m.Root, m.About = "", about
+	return p.Post(ctx, channel, m)
 }
 
-func (p *Platform) directChannel(ctx context.Context, member string) (string, error) {
+// DirectChannel implements [bot.Platform].
+func (p *Platform) DirectChannel(ctx context.Context, member string) (string, error) {
 	p.mu.Lock()
 	channel := p.directs[member]
 	p.mu.Unlock()
@@ -321,6 +317,9 @@ func (p *Platform) directChannel(ctx context.Context, member string) (string, er
 		return "", err
 	}
 	c, _, _, err := api.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{member}})
+	if is(err, "user_not_found", "user_disabled", "user_not_visible") {
+		err = errors.Join(bot.ErrGone, err)
+	}
 	if err != nil {
 		return "", why("direct message to "+member, err)
 	}
