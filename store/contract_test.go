@@ -262,6 +262,10 @@ func TestNoSuchRow(t *testing.T) {
 			wantErr(t, err, ticketing.ErrNone)
 			_, err = tx.Revision(7, 1)
 			wantErr(t, err, ticketing.ErrNone)
+			_, err = tx.Session("7")
+			wantErr(t, err, ticketing.ErrNone)
+			_, err = tx.Login("7")
+			wantErr(t, err, ticketing.ErrNone)
 			return nil
 		}
 		b.read(look)

@@ -111,6 +111,7 @@ func TestPlans(t *testing.T) {
 		b.many(contactKeyRow{}, map[string]string{"group_name": "'help'", "kind": "'address'", "key": text("k"), "contact": "i"})
 		b.many(pageRow{}, map[string]string{"group_name": pick("help", "info"), "slug": text("s"), "title_key": text("t"), "contact": "CASE i % 2 WHEN 1 THEN 0 ELSE i END", "changed": ago()})
 		b.many(revisionRow{}, map[string]string{"page": "i / 10", "number": "i % 10"})
+		b.many(sessionRow{}, map[string]string{"hash": text("h"), "used": ago()})
 		b.exec("ANALYZE")
 
 		record, unsorted := &recorder{}, map[string]bool{}
@@ -301,6 +302,13 @@ func TestPlans(t *testing.T) {
 			_, err = tx.PagesNamed("help", []string{"s5", "s6", "none"}, []string{"T7", "none"})
 			fatal(t, err)
 			_, err = tx.Revision(5, 7)
+			fatal(t, err)
+			_, err = tx.Session("h5")
+			fatal(t, err)
+			fatal(t, tx.UseSession("h5", now))
+			fatal(t, tx.AddSession(ticketing.Session{Hash: "new", Used: now}, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)))
+			fatal(t, tx.EndSession("h6"))
+			_, err = tx.PresentOn("mm:1")
 			fatal(t, err)
 			fatal(t, tx.SetPresent("help", "b", []ticketing.MemberID{"mm:1", "mm:2"}))
 			_, err = tx.Present("help")

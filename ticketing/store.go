@@ -80,6 +80,7 @@ const (
 type Tx interface {
 	ContactTx
 	PageTx
+	SessionTx
 
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
 	Once(key string) error

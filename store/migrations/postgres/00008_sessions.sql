@@ -1,0 +1,16 @@
+-- +goose Up
+
+-- Links to sign in with to the web view, and who is signed in. Only hashes of the tokens are kept.
+CREATE TABLE logins (
+    hash   text PRIMARY KEY,
+    member text NOT NULL,
+    used   timestamptz NOT NULL
+);
+CREATE INDEX logins_used ON logins (used);
+CREATE TABLE sessions (
+    hash   text PRIMARY KEY,
+    member text NOT NULL,
+    used   timestamptz NOT NULL
+);
+CREATE INDEX sessions_used ON sessions (used);
+CREATE INDEX present_member ON present (member);
