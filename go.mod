@@ -36,7 +36,13 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+require (
+	github.com/aymanbagabas/go-udiff v0.3.1
+	github.com/coreos/go-oidc/v3 v3.21.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+)
+
+require github.com/go-jose/go-jose/v4 v4.1.4
 
 require (
 	github.com/Masterminds/semver/v3 v3.5.0 // indirect

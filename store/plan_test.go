@@ -310,6 +310,12 @@ func TestPlans(t *testing.T) {
 			fatal(t, tx.EndSession("h6"))
 			_, err = tx.PresentOn("mm:1")
 			fatal(t, err)
+			_, err = tx.ConversationsOf([]ticketing.ConversationID{5, 6, 7})
+			fatal(t, err)
+			_, err = tx.MailsBefore(5, 11, 20)
+			fatal(t, err)
+			_, err = tx.PostsKeyed([]string{"k5", "k6", "none"})
+			fatal(t, err)
 			fatal(t, tx.SetPresent("help", "b", []ticketing.MemberID{"mm:1", "mm:2"}))
 			_, err = tx.Present("help")
 			return err

@@ -381,7 +381,6 @@ func readPage(tx Tx, group string, id PageID) (p ReadPage, err error) {
 // without any has none.
 func (d *Desk) NotesOf(ctx context.Context, group string, id ContactID) (all []ReadPage, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		all = nil
 		c, err := merged(tx, id)
 		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
 			return refuse(NotFound, "There is no such contact here.")
@@ -393,23 +392,28 @@ func (d *Desk) NotesOf(ctx context.Context, group string, id ContactID) (all []R
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			page, err := tx.PageOf(id)
-			if errors.Is(err, ErrNone) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			p, err := readPage(tx, group, page)
-			if err != nil {
-				return err
-			}
-			all = append(all, p)
-		}
-		return nil
+		all, err = notesOf(tx, group, ids)
+		return err
 	})
 	return all, err
+}
+
+func notesOf(tx Tx, group string, ids []ContactID) (all []ReadPage, err error) {
+	for _, id := range ids {
+		page, err := tx.PageOf(id)
+		if errors.Is(err, ErrNone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p, err := readPage(tx, group, page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // PageNamed reads a group's page by its slug, else by its title; the page last changed if several have

@@ -81,6 +81,7 @@ type Tx interface {
 	ContactTx
 	PageTx
 	SessionTx
+	ReadTx
 
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
 	Once(key string) error

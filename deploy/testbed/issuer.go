@@ -1,15 +1,22 @@
 package testbed
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // The application that an Issuer knows.
@@ -18,7 +25,7 @@ const (
 	IssuerSecret = "s3cret/of+the=client"
 )
 
-// Issuer is an OAuth2 provider in the test's own process: OpenID Discovery,
+// Issuer is an OAuth2 and OpenID Connect provider in the test's own process: OpenID Discovery,
 // the authorisation code flow with PKCE, the device flow, client credentials,
 // and refresh tokens that are good for one use.
 type Issuer struct {
@@ -32,6 +39,7 @@ type Issuer struct {
 	device   []string // answers to polls, the last of them for ever
 	asked    []string // grant types
 	faults   []string // errors of the next answers of the token endpoint
+	key      *ecdsa.PrivateKey
 }
 
 // IssuerSettings are what may differ.
@@ -42,14 +50,21 @@ type IssuerSettings struct {
 	NoRefresh    bool             // it gives no refresh tokens
 	NoRotation   bool             // the refresh token stays
 	OnAccess     func(tok string) // is called with each access token before it is handed out
+	// Claims are what the id tokens of OpenID Connect say beside iss, aud, sub, exp, iat and the nonce that was
+	// asked with; nil: there are none.
+	Claims map[string]any
 }
 
 // NewIssuer starts an issuer.
 func NewIssuer(t testing.TB, settings IssuerSettings) *Issuer {
 	t.Helper()
 	i := &Issuer{settings: settings, refresh: map[string]bool{}, codes: map[string]url.Values{}}
+	var err error
+	i.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, "Issuer", err)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
+	mux.HandleFunc("GET /keys", i.keys)
 	mux.HandleFunc("GET /authorize", i.authorize)
 	mux.HandleFunc("POST /device", i.startDevice)
 	mux.HandleFunc("POST /token", i.token)
@@ -92,6 +107,7 @@ func (i *Issuer) Asked() []string {
 func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	found := map[string]any{
 		"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
+		"jwks_uri": i.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"},
 	}
 	if !i.settings.NoDevice {
 		found["device_authorization_endpoint"] = i.URL + "/device"
@@ -103,6 +119,39 @@ func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)
+}
+
+// Claim changes what the next id tokens say.
+func (i *Issuer) Claim(claims map[string]any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.settings.Claims = claims
+}
+
+// keys are what id tokens are verified with (RFC 7517).
+func (i *Issuer) keys(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: i.key.Public(), KeyID: "1", Algorithm: "ES256", Use: "sig"}}})
+}
+
+// idToken says who has signed in; nonce is of the request for the code.
+func (i *Issuer) idToken(nonce string) (string, error) {
+	claims := map[string]any{
+		"iss": i.URL, "aud": IssuerClient, "sub": "42", "nonce": nonce, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+	}
+	maps.Copy(claims, i.settings.Claims)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: "1"}}, nil)
+	if err != nil {
+		return "", err
+	}
+	said, err := json.Marshal(claims)
+	if err != nil {
+		return "", err
+	}
+	signed, err := signer.Sign(said)
+	if err != nil {
+		return "", err
+	}
+	return signed.CompactSerialize()
 }
 
 // authorize agrees at once, in the person's name.
@@ -158,6 +207,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	old := r.FormValue("refresh_token")
+	nonce := ""
 	switch kind {
 	case "authorization_code":
 		q, ok := i.codes[r.FormValue("code")]
@@ -167,6 +217,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 			no("invalid_grant")
 			return
 		}
+		nonce = q.Get("nonce")
 	case "refresh_token":
 		if !i.refresh[old] {
 			no("invalid_grant")
@@ -209,6 +260,14 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		if i.settings.RefreshLasts > 0 {
 			given["refresh_token_expires_in"] = i.settings.RefreshLasts
 		}
+	}
+	if kind == "authorization_code" && i.settings.Claims != nil {
+		token, err := i.idToken(nonce)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		given["id_token"] = token
 	}
 	reply(w, http.StatusOK, given)
 }

@@ -1,0 +1,165 @@
+package ticketing
+
+import (
+	"context"
+	"errors"
+)
+
+// ReadTx is the part of Tx that is read in bulk, for pages that show much at once.
+type ReadTx interface {
+	// ConversationsOf reads those of these conversations that there are.
+	ConversationsOf(ids []ConversationID) ([]Conversation, error)
+	// MailsBefore lists a conversation's mails that were kept before one, newest first, at most limit.
+	MailsBefore(id ConversationID, before MailID, limit int) ([]Mail, error)
+	// PostsKeyed reads those posts that have one of these keys.
+	PostsKeyed(keys []string) ([]Post, error)
+}
+
+// Reading reads a piece of a list of conversations without counting what else there is; more: there is more
+// behind it.
+func (d *Desk) Reading(ctx context.Context, board string, q Query) (list []Listed, more bool, err error) {
+	limit := q.Limit
+	q.Limit++
+	err = d.store.Read(ctx, func(tx Tx) error {
+		some, err := tx.Conversations(q)
+		if err != nil {
+			return err
+		}
+		if more = len(some) > limit; more && q.Back {
+			some = some[1:]
+		} else if more {
+			some = some[:limit]
+		}
+		list, err = listedAtOnce(tx, board, some)
+		return err
+	})
+	return list, more, err
+}
+
+// listedAtOnce is listed with few questions to the store.
+func listedAtOnce(tx Tx, board string, some []Conversation) ([]Listed, error) {
+	keys := make([]string, len(some))
+	owners := make([]MemberID, len(some))
+	for i, c := range some {
+		keys[i], owners[i] = cardKey(c.ID, Board{Name: board}), c.Owner
+	}
+	posts, err := tx.PostsKeyed(keys)
+	if err != nil {
+		return nil, err
+	}
+	cards := map[string]Post{}
+	for _, p := range posts {
+		cards[p.Key] = p
+	}
+	names := map[MemberID]Member{}
+	if err := namesOf(tx, names, owners); err != nil {
+		return nil, err
+	}
+	list := make([]Listed, len(some))
+	for i, c := range some {
+		list[i] = Listed{Conversation: c, Holder: names[c.Owner], Card: cards[keys[i]]}
+	}
+	return list, nil
+}
+
+// FiledMail is a mail with the conversation that it belongs to.
+type FiledMail struct {
+	Mail
+	In Listed
+}
+
+// ContactFile is all that a group has of a contact: the newest of each kind.
+type ContactFile struct {
+	Contact
+	Merged      []Contact   // that were merged into it
+	Notes       []ReadPage  // their own first
+	Mails       []FiledMail // newest first; without texts
+	MoreMails   bool
+	Tickets     []Listed // latest first
+	MoreTickets bool
+}
+
+// ContactFile reads what there is of a contact, or of the one that it was merged into: mails before one, if
+// it is given, and at most limit of each kind. Refused with NotFound where the group has none of this id.
+func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactID, before MailID, limit int) (f ContactFile, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		f = ContactFile{}
+		c, err := merged(tx, id)
+		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
+			return refuse(NotFound, "There is no such contact here.")
+		}
+		if err != nil {
+			return err
+		}
+		f.Contact = c
+		ids, err := family(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, one := range ids {
+			if one != c.ID {
+				m, err := tx.Contact(one)
+				if err != nil {
+					return err
+				}
+				f.Merged = append(f.Merged, m)
+			}
+		}
+		if f.Notes, err = notesOf(tx, group, ids); err != nil {
+			return err
+		}
+		mails, err := tx.ContactMails(ids, before, limit+1)
+		if err != nil {
+			return err
+		}
+		if f.MoreMails = len(mails) > limit; f.MoreMails {
+			mails = mails[:limit]
+		}
+		tickets, err := tx.Conversations(Query{Group: group, Contacts: ids, Order: LatestFirst, Limit: limit + 1})
+		if err != nil {
+			return err
+		}
+		if f.MoreTickets = len(tickets) > limit; f.MoreTickets {
+			tickets = tickets[:limit]
+		}
+		in := []ConversationID{}
+		for _, m := range mails {
+			in = append(in, m.Conversation)
+		}
+		others, err := tx.ConversationsOf(in)
+		if err != nil {
+			return err
+		}
+		all, err := listedAtOnce(tx, board, append(tickets, others...))
+		if err != nil {
+			return err
+		}
+		f.Tickets = all[:len(tickets):len(tickets)]
+		of := map[ConversationID]Listed{}
+		for _, l := range all {
+			of[l.ID] = l
+		}
+		for _, m := range mails {
+			f.Mails = append(f.Mails, FiledMail{m, of[m.Conversation]})
+		}
+		return nil
+	})
+	return f, err
+}
+
+// EarlierMails lists a conversation's mails before one, newest first. Refused with NotFound where the group
+// has no such conversation.
+func (d *Desk) EarlierMails(ctx context.Context, group string, id ConversationID, before MailID, limit int) (all []Mail, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		c, err := tx.Conversation(id)
+		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
+			return refuse(NotFound, "There is no such conversation here.")
+		}
+		if err != nil {
+			return err
+		}
+		all, err = tx.MailsBefore(id, before, limit)
+		return err
+	})
+	return all, err
+}
