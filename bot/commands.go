@@ -363,35 +363,6 @@ func (h *hub) colleague(ctx context.Context, who caller, name string) (ticketing
 		Text: "I don't know whom you mean by “" + ticketing.OneLine(name, 40) + "”. In this channel are: " + ticketing.OneLine(strings.Join(names, ", "), 500)}
 }
 
-// logged says in words what a line of the action log records.
-func logged(e ticketing.Event, named func(ticketing.MemberID) ticketing.Member) string {
-	words := map[ticketing.Move]string{
-		ticketing.MoveOpen: "opened", ticketing.MoveTake: "taken", ticketing.MoveRelease: "released", ticketing.MoveAssign: "assigned",
-		ticketing.MoveSpam: "marked as spam", ticketing.MoveNoAnswer: "closed, no answer needed", ticketing.MoveUndo: "undone",
-		ticketing.MoveClose: "closed", ticketing.MoveReopen: "reopened", ticketing.MoveJoin: "joined", ticketing.MoveMailIn: "a mail came",
-		ticketing.MoveAnswer: "answered", ticketing.MoveOutside: "answered outside GroupMail", ticketing.MoveOverdue: "waits too long",
-		ticketing.LogReply: "an answer was written", ticketing.LogStop: "an answer was stopped", ticketing.LogFailed: "an answer could not be sent", ticketing.LogErased: "its content was erased",
-		ticketing.LogNotice: "an automatic mail came", ticketing.LogAgain: "it turned up again",
-		ticketing.LogContact: "added as a contact", ticketing.LogContactEdit: "the contact was changed", ticketing.LogMerge: "merged into another",
-		ticketing.LogMerged: "another was merged into it", ticketing.LogUnmerge: "parted again", ticketing.LogAttach: "found to be with", ticketing.LogWrong: "found not to be with",
-		ticketing.MoveAdmit: "released from the held list", ticketing.MoveDiscard: "discarded",
-	}
-	text := words[e.Move]
-	if text == "" {
-		text = string(e.Move)
-	}
-	if e.Member != "" {
-		text += " by " + named(e.Member).Called()
-	}
-	switch {
-	case e.Move == ticketing.MoveAssign:
-		return text + " to " + named(ticketing.MemberID(e.Detail)).Called()
-	case e.Detail != "":
-		return text + ": " + ticketing.OneLine(e.Detail, 100)
-	}
-	return text
-}
-
 // runShow whispers a ticket: its state, its mails and its log.
 func (h *hub) runShow(ctx context.Context, in invoked) Answer {
 	id, _, err := h.ticket(ctx, in)
@@ -414,7 +385,7 @@ func (h *hub) runShow(ctx context.Context, in invoked) Answer {
 		s.Events = s.Events[n-last:]
 	}
 	for _, e := range s.Events {
-		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: " " + logged(e, s.Named)}})
+		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: " " + e.Words(s.Named)}})
 	}
 	for _, mail := range s.Mails {
 		if mail.Direction == ticketing.In {

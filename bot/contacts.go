@@ -211,7 +211,7 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 	}
 	const last = 5
 	for _, e := range k.Log[:min(len(k.Log), last)] {
-		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: " " + logged(e, k.Named)}})
+		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: " " + e.Words(k.Named)}})
 	}
 	m.Buttons = []Button{{ID: "editcontact", Label: "Edit…", Value: v, Opens: true}, watch, {Label: "More…", Menu: menu}}
 	return Answer{Whisper: m}

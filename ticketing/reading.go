@@ -163,3 +163,33 @@ func (d *Desk) EarlierMails(ctx context.Context, group string, id ConversationID
 	})
 	return all, err
 }
+
+var inWords = map[Move]string{
+	MoveOpen: "opened", MoveTake: "taken", MoveRelease: "released", MoveAssign: "assigned",
+	MoveSpam: "marked as spam", MoveNoAnswer: "closed, no answer needed", MoveUndo: "undone",
+	MoveClose: "closed", MoveReopen: "reopened", MoveJoin: "joined", MoveMailIn: "a mail came",
+	MoveAnswer: "answered", MoveOutside: "answered outside GroupMail", MoveOverdue: "waits too long",
+	LogReply: "an answer was written", LogStop: "an answer was stopped", LogFailed: "an answer could not be sent", LogErased: "its content was erased",
+	LogNotice: "an automatic mail came", LogAgain: "it turned up again",
+	LogContact: "added as a contact", LogContactEdit: "the contact was changed", LogMerge: "merged into another",
+	LogMerged: "another was merged into it", LogUnmerge: "parted again", LogAttach: "found to be with", LogWrong: "found not to be with",
+	MoveAdmit: "released from the held list", MoveDiscard: "discarded",
+}
+
+// Words say what a line of the action log records.
+func (e Event) Words(named func(MemberID) Member) string {
+	text := inWords[e.Move]
+	if text == "" {
+		text = string(e.Move)
+	}
+	if e.Member != "" {
+		text += " by " + named(e.Member).Called()
+	}
+	switch {
+	case e.Move == MoveAssign:
+		return text + " to " + named(MemberID(e.Detail)).Called()
+	case e.Detail != "":
+		return text + ": " + OneLine(e.Detail, 100)
+	}
+	return text
+}

