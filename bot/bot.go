@@ -64,6 +64,7 @@ func New(cfg Config) *Bot {
 
 const (
 	sweepEvery     = 2 * time.Second  // for posts that are owed a drawing though nobody told us
+	keepLinesEvery = 2 * time.Second  // for the leases of what waits to be posted
 	overdueEvery   = 10 * time.Second // for what has waited too long
 	keepEvery      = time.Hour        // for what is not kept any longer
 	presenceEvery  = 5 * time.Minute  // for who is in the channels
@@ -87,6 +88,7 @@ func (b *Bot) Run(ctx context.Context) error {
 		all.Go(func() { b.drawAll(ctx) })
 	}
 	all.Go(func() { b.drawLines(ctx) })
+	all.Go(func() { every(ctx, keepLinesEvery, nil, b.keepLines) })
 	all.Go(func() { every(ctx, sweepEvery, b.draw.poked, b.sweepPosts) })
 	all.Go(func() { every(ctx, overdueEvery, nil, b.sweepOverdue) })
 	all.Go(func() { every(ctx, keepEvery, nil, b.sweepKept) })

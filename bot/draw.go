@@ -34,7 +34,7 @@ type drawers struct {
 type slot struct {
 	id    ticketing.PostID
 	fresh bool       // announced by the transaction that decided it, as against swept up later
-	since time.Time  // queued
+	since time.Time  // queued, or its lease last renewed in its line
 	lined string     // the board in whose line it is, or was
 	again bool       // announced once more meanwhile
 	echo  chan int64 // versions that the platform reports as shown
@@ -141,6 +141,40 @@ func (d *drawers) pause(s *slot, limit time.Duration) {
 	l := d.lines[s.lined]
 	l.waits, l.until = append(l.waits, s), time.Now().Add(limit)
 	time.AfterFunc(limit, func() { poke(d.lined) }) // to the second: what a platform allows is to be used
+}
+
+// waiting are the posts in all lines.
+func (d *drawers) waiting() (ids []ticketing.PostID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.lines {
+		for _, s := range l.waits {
+			ids = append(ids, s.id)
+		}
+	}
+	return ids
+}
+
+// kept notes that of those that wait, these are still leased since at, and the others were not.
+func (d *drawers) kept(asked, kept []ticketing.PostID, at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	still := map[ticketing.PostID]bool{}
+	for _, id := range asked {
+		still[id] = false
+	}
+	for _, id := range kept {
+		still[id] = true
+	}
+	for _, l := range d.lines {
+		for _, s := range l.waits {
+			if ours, known := still[s.id]; ours {
+				s.since = at
+			} else if known {
+				s.fresh = false
+			}
+		}
+	}
 }
 
 func (d *drawers) next() *slot {
@@ -296,6 +330,24 @@ func (b *Bot) drawAll(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// keepLines renews the leases of what waits in the lines, for as long as the platform takes nothing: a lease
+// that ran out would mean that another process may have posted it, and each would have to be looked for.
+func (b *Bot) keepLines(ctx context.Context) {
+	ids := b.draw.waiting()
+	if len(ids) == 0 {
+		return
+	}
+	now := time.Now()
+	kept, err := b.Desk.KeepPosts(ctx, ids)
+	if err != nil {
+		if ctx.Err() == nil {
+			b.Log.Error("cannot keep what waits to be posted", "err", err)
+		}
+		return
+	}
+	b.draw.kept(ids, kept, now)
 }
 
 // drawLines lets the lines go on: in each a post at a time.

@@ -135,6 +135,14 @@ func (s *Store) LeasePosts(ctx context.Context, holder string, ttl time.Duration
 	return ids, err
 }
 
+// KeepPosts implements ticketing.Store.
+func (s *Store) KeepPosts(ctx context.Context, ids []ticketing.PostID, holder string, ttl time.Duration) (kept []ticketing.PostID, err error) {
+	err = s.single(ctx, "keep posts", func(g *gorm.DB) error {
+		return g.Raw("UPDATE posts SET lease_until = ? WHERE id IN ? AND lease_by = ? AND lease_until > ? RETURNING id", s.after(ttl), ids, holder, s.now()).Scan(&kept).Error
+	})
+	return kept, err
+}
+
 // HoldPost implements ticketing.Store.
 func (s *Store) HoldPost(ctx context.Context, id ticketing.PostID, holder string, ttl time.Duration) (held bool, err error) {
 	err = s.single(ctx, "hold post", func(g *gorm.DB) error {

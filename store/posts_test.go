@@ -246,6 +246,28 @@ func TestLeasePosts(t *testing.T) {
 	})
 }
 
+func TestKeepPosts(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		keep := func(who string, want ...ticketing.PostID) {
+			t.Helper()
+			kept, err := b.KeepPosts(t.Context(), []ticketing.PostID{1, 2, 3, 99}, who, time.Hour)
+			fatal(t, err)
+			slices.Sort(kept)
+			same(t, kept, want)
+		}
+		first, second := b.post(ticketing.Post{}, ""), b.post(ticketing.Post{}, "")
+		keep("me")
+		same(t, b.lease("me", 1), []ticketing.PostID{first})
+		same(t, b.lease("you", 9), []ticketing.PostID{second})
+		keep("me", first)
+		keep("you", second)
+		b.expire()
+		keep("me") // somebody may have had it meanwhile
+		same(t, b.lease("you", 9), []ticketing.PostID{first, second})
+		keep("you", first, second)
+	})
+}
+
 func TestHoldPost(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bed) {
 		hold := func(id ticketing.PostID, who string, want bool) {

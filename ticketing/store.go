@@ -48,6 +48,8 @@ type Store interface {
 	// whose time to try again has come, oldest first. Of the lines of a thread that are not posted
 	// yet it leases only the oldest, and none while the thread's root is not posted.
 	LeasePosts(ctx context.Context, holder string, ttl time.Duration, limit int) ([]PostID, error)
+	// KeepPosts renews those of these leases that holder has had all the time, and returns which they are.
+	KeepPosts(ctx context.Context, ids []PostID, holder string, ttl time.Duration) ([]PostID, error)
 	// HoldPost renews holder's lease of a post, or takes it if nobody has it; false if somebody else has.
 	HoldPost(ctx context.Context, id PostID, holder string, ttl time.Duration) (bool, error)
 	// Drawn records that version of a post is shown as message. If more is owed by then the lease is

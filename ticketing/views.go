@@ -235,6 +235,12 @@ func (d *Desk) LeasePosts(ctx context.Context, limit int) ([]PostID, error) {
 	return d.store.LeasePosts(ctx, d.holder, DrawLease, limit)
 }
 
+// KeepPosts renews the leases of posts that wait for their turn, and returns those that this process has had
+// all the time: nobody else can have drawn them.
+func (d *Desk) KeepPosts(ctx context.Context, ids []PostID) ([]PostID, error) {
+	return d.store.KeepPosts(ctx, ids, d.holder, DrawLease)
+}
+
 // HoldPost renews the lease of a post that this process has held for long; false if another has it now.
 func (d *Desk) HoldPost(ctx context.Context, id PostID) (bool, error) {
 	return d.store.HoldPost(ctx, id, d.holder, DrawLease)

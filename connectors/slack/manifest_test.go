@@ -15,7 +15,7 @@ import (
 )
 
 // manifestJSON is the manifest as the stand-in takes it.
-func manifestJSON(t *testing.T, address string) []byte {
+func manifestJSON(t testing.TB, address string) []byte {
 	t.Helper()
 	text := Manifest(ManifestConfig{HTTP: address, Commands: bot.CommandList()})
 	var m map[string]any

@@ -3,6 +3,7 @@ package slacktest
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -66,6 +67,48 @@ func (s *Server) limited(w http.ResponseWriter, record Call, wait time.Duration)
 type limiter struct {
 	off, tight bool
 	buckets    map[string]*bucket
+	windows    map[string]*windows
+}
+
+// windows let so many calls pass in each.
+type windows struct {
+	calls int
+	each  time.Duration
+	began time.Time // the first
+	used  []int     // by window
+}
+
+func (w *windows) take(now time.Time) time.Duration {
+	if w.began.IsZero() {
+		w.began = now
+	}
+	n := int(now.Sub(w.began) / w.each)
+	for len(w.used) <= n {
+		w.used = append(w.used, 0)
+	}
+	if w.used[n] >= w.calls {
+		return w.began.Add(time.Duration(n+1) * w.each).Sub(now)
+	}
+	w.used[n]++
+	return 0
+}
+
+// Allow lets a method be called so often in each window of time, the first of which begins with the first
+// call, and answers what is more with 429 until the window is over; also where there are no other limits.
+func (s *Server) Allow(method string, calls int, window time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.limits.windows == nil {
+		s.limits.windows = map[string]*windows{}
+	}
+	s.limits.windows[method] = &windows{calls: calls, each: window}
+}
+
+// Used is how often a method was called in each window of [Server.Allow] so far, the last of which is not over.
+func (s *Server) Used(method string) []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.limits.windows[method].used)
 }
 
 // bucket is filled at a rate up to its size; a call takes one.
@@ -90,6 +133,9 @@ func (s *Server) TightLimits(on bool) {
 func (s *Server) limit(c *call) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if w := s.limits.windows[c.method.Name]; w != nil {
+		return w.take(s.Clock.Now())
+	}
 	if s.limits.off {
 		return 0
 	}
