@@ -64,6 +64,18 @@ var tables = []table{{
 		{name: "press to all see, 99 of 100", ours: measure{"Press", "p99-ms"}, floor: measure{"Press", "bare-p99-ms"}, goal: 2},
 	},
 }, {
+	name: "limits", about: "how much of what Slack allows is used while more is owed, of one method and of two at once",
+	folder: "connectors/slack",
+	runs:   []bench{{"Limited", "1x"}},
+	figures: []figure{
+		{name: "share used, one method", ours: measure{"Limited/one", "share"}, speed: true, goal: 0.95},
+		{name: "share used, changes among new ones", ours: measure{"Limited/mixed", "share-update"}, speed: true, goal: 0.95},
+		{name: "share used, new ones among changes", ours: measure{"Limited/mixed", "share-post"}, speed: true, goal: 0.95},
+		{name: "calls before Retry-After was over, one", ours: measure{"Limited/one", "early"}, goal: 0},
+		{name: "calls before Retry-After was over, mixed", ours: measure{"Limited/mixed", "early"}, goal: 0},
+		{name: "mails stored a second, limited / not", ours: measure{"Limited/mixed", "mails/s"}, floor: measure{"Limited/mixed", "quiet-mails/s"}, speed: true, goal: 0.5},
+	},
+}, {
 	name: "start", about: "from start until ready, in ms, warm (Postgres, SQLite)",
 	folder: "deploy/groupmail",
 	runs:   []bench{{"Start", "10x"}},
