@@ -128,7 +128,7 @@ func (s *storm) waiting() (all []ticketing.ConversationID) {
 	q := ticketing.Waits("help", "")
 	q.Limit = 100
 	for more := true; more; {
-		p, err := s.desk.Page(context.Background(), stormBoard, q)
+		p, err := s.desk.List(context.Background(), stormBoard, q)
 		s.ok(err)
 		for _, l := range p.List {
 			all = append(all, l.ID)
