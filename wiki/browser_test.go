@@ -28,8 +28,8 @@ func full(t *testing.T) (o *office, paths map[string]string) {
 	_, err = o.desk.AppendNote(ctx, by(ann, "help"), p.ID, "The plumber comes **Thursday** at ten.")
 	o.ok(err)
 	first := o.arrives("help", ticketing.Mail{From: maria, Subject: "Heating broken in flat 12", MessageID: "m1@x",
-		Text: "Good morning,\n\nthe heating has been cold since Sunday, in all three rooms. Could somebody look? I am home until noon.\n\nBest regards\nMaria Kovács\n\nOn Friday, Help desk wrote:\n> We have noted your new number.",
-		HTML: `<p>Good morning,</p><p>the heating has been <b>cold</b> since Sunday.</p><table><tr><td>Room</td><td>°C</td></tr><tr><td>Kitchen</td><td>14</td></tr></table><img src="https://t.example/x.gif">`,
+		Text:        "Good morning,\n\nthe heating has been cold since Sunday, in all three rooms. Could somebody look? I am home until noon.\n\nBest regards\nMaria Kovács\n\nOn Friday, Help desk wrote:\n> We have noted your new number.",
+		HTML:        `<p>Good morning,</p><p>the heating has been <b>cold</b> since Sunday.</p><table><tr><td>Room</td><td>°C</td></tr><tr><td>Kitchen</td><td>14</td></tr></table><img src="https://t.example/x.gif">`,
 		Attachments: []ticketing.Attachment{{Name: "thermometer.jpg", Type: "image/jpeg", Size: 2_345_678}, {Name: "reading.xlsm", Type: "application/zip", Size: 45_678}}})
 	who, err := o.desk.AddContact(ctx, by(ann, "help"), ticketing.ContactInput{Name: "Maria Kovács", Organisation: "Kovács & Sons", Addresses: []string{maria.Addr}, Phones: []string{"+43 1 2345678"}, Numbers: []string{"K-2041"}}, first.ID)
 	o.ok(err)

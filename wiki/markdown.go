@@ -129,9 +129,9 @@ var pagePolicy = sync.OnceValue(func() *bluemonday.Policy {
 	return p
 })
 
-// rendered is a page's text as HTML. find tells where the pages are that it links to, by their names; one
+// rendered is a page's text as HTML, its headings from level base on. find tells where the pages are that it links to, by their names; one
 // that there is not is left out.
-func rendered(source string, find func(names []string) (map[string]string, error)) (template.HTML, error) {
+func rendered(source string, base int, find func(names []string) (map[string]string, error)) (template.HTML, error) {
 	src := []byte(source)
 	doc := markdown.Parser().Parse(text.NewReader(src))
 	var links []*pageLink
@@ -162,7 +162,7 @@ func rendered(source string, find func(names []string) (map[string]string, error
 			l.path = paths[l.name]
 		}
 	}
-	outline(headings)
+	outline(headings, base)
 	var b bytes.Buffer
 	if err := markdown.Renderer().Render(&b, src, doc); err != nil {
 		return "", err
@@ -170,13 +170,13 @@ func rendered(source string, find func(names []string) (map[string]string, error
 	return template.HTML(pagePolicy().SanitizeReader(&b).String()), nil //nolint:gosec // it was sanitised
 }
 
-// outline puts a text's headings below the page's own, without holes.
-func outline(headings []*ast.Heading) {
+// outline puts a text's headings below those around it, without holes.
+func outline(headings []*ast.Heading, base int) {
 	used := [7]bool{}
 	for _, h := range headings {
 		used[h.Level] = true
 	}
-	rank, next := [7]int{}, 2
+	rank, next := [7]int{}, base
 	for level := range used {
 		if used[level] {
 			rank[level] = min(next, 6)

@@ -180,7 +180,7 @@ func (w *Wiki) contact(v *visit) error {
 		Newest  string
 	}{ContactFile: f, First: before == 0, Tickets: w.ticketLines(v, f.Tickets), Newest: to(v.group.Name, "contact", number(int64(f.ID)))}
 	for _, n := range f.Notes {
-		html, err := rendered(n.Text, w.finder(v))
+		html, err := rendered(n.Text, 3, w.finder(v))
 		if err != nil {
 			return err
 		}
@@ -236,7 +236,7 @@ func (w *Wiki) page(v *visit) error {
 		http.Redirect(v.w, v.r, to(v.group.Name, "contact", number(int64(p.Contact))), http.StatusSeeOther)
 		return nil
 	}
-	html, err := rendered(p.Text, w.finder(v))
+	html, err := rendered(p.Text, 2, w.finder(v))
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (w *Wiki) revision(v *visit) error {
 	if err != nil {
 		return err
 	}
-	html, err := rendered(r.Text, w.finder(v))
+	html, err := rendered(r.Text, 3, w.finder(v))
 	if err != nil {
 		return err
 	}

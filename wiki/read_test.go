@@ -41,7 +41,7 @@ func TestMarkdown(t *testing.T) {
 		`[x](https://a.example "t\"")`: "<p><a href=\"https://a.example\" title=\"t&#34;\" rel=\"nofollow noreferrer\">x</a></p>\n",
 		"~~old~~":                      "<p><del>old</del></p>\n",
 	} {
-		got, err := rendered(source, known)
+		got, err := rendered(source, 2, known)
 		if err != nil || string(got) != want {
 			t.Errorf("%q:\n%q, want\n%q, %v", source, got, want, err)
 		}
@@ -59,7 +59,7 @@ func TestHostileMarkdown(t *testing.T) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		source := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 30).Draw(rt, "source"), "")
-		out, err := rendered(source, find(map[string]string{"word": "/wiki/help/page/word"}))
+		out, err := rendered(source, 2, find(map[string]string{"word": "/wiki/help/page/word"}))
 		if err != nil {
 			rt.Fatal(err)
 		}
