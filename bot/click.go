@@ -92,6 +92,7 @@ func init() { // the forms that some of them open refer back to them
 		"newer":         {do: (*hub).pressPage, named: true},
 		"listwaits":     {do: (*hub).pressPage, named: true},
 		"listhas":       {do: (*hub).pressPage, named: true},
+		"olderfound":    {do: (*hub).pressOlderFound, named: true},
 		"contact":       {do: (*hub).pressContact},
 		"newcontact":    {do: (*hub).pressNewContact, named: true},
 		"addcontact":    {do: (*hub).pressAddContact},

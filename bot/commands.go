@@ -62,6 +62,7 @@ func init() { // help lists them all
 		{"spam", "#12", "mark it as spam; Undo is on its card", onTicket(moved("spam", (*ticketing.Desk).Spam)), aTicket},
 		{"contact", "[NAME]", "somebody you know, by name, address or number; all of them; or a new one: add NAME", (*hub).runContact, aContact},
 		{"watch", "NAME", "be told when a contact writes, or no longer", (*hub).runWatch, aContact},
+		{"search", "WORDS", "find mail, tickets, contacts and pages", (*hub).runSearch, nothing},
 		{"me", "", "how you sign: From name and signature", (*hub).runMe, nothing},
 		{"help", "", "this list", (*hub).runHelp, nothing},
 	}

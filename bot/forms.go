@@ -125,6 +125,7 @@ func init() { // a reply that has become stale opens its form again
 		"contact":     (*hub).submitContact,
 		"editcontact": (*hub).submitEditContact,
 		"merge":       (*hub).submitMerge,
+		"search":      (*hub).submitSearch,
 		"wrongperson": (*hub).submitWrongPerson,
 	}
 }

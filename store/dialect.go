@@ -38,6 +38,12 @@ type dialect interface {
 	blobsOfFiles() string
 	// nextNumber is a statement that returns the next ticket number.
 	nextNumber() string
+	// search finds things newest first, and gives their ids.
+	search(ctx context.Context, x searchQuery) ([]int64, error)
+	// putSearch replaces what is searched of a thing.
+	putSearch(t *tx, x searchText) error
+	// searchDoc is the column that numbers search_words.
+	searchDoc() string
 	// takeOver frees, where there is but one process, what the one before had in hand.
 	takeOver(ctx context.Context) error
 	// abandoned frees the jobs of workers that hold no lease any more.

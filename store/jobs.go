@@ -36,6 +36,7 @@ func (s *Store) Run(ctx context.Context) error {
 	defer tasks.Wait()
 	defer cancel()
 	tasks.Go(func() { s.sweepOften(ctx) })
+	tasks.Go(func() { s.indexOften(ctx) })
 	return s.jobs.run(ctx)
 }
 

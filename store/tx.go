@@ -169,17 +169,30 @@ func (t *tx) AddConversation(c *ticketing.Conversation) error {
 	row := rowOfConversation(*c)
 	row.ID = 0
 	id, err := t.add("add conversation", func(g *gorm.DB) *gorm.DB { return g.Create(&row) })
-	if c.ID = ticketing.ConversationID(id); err == nil {
-		t.know(c.ID)
+	if c.ID = ticketing.ConversationID(id); err != nil {
+		return err
 	}
-	return err
+	t.know(c.ID)
+	return t.matterOwed(*c)
 }
 
 func (t *tx) SetConversation(c ticketing.Conversation) error {
 	row := rowOfConversation(c)
-	return t.putOne("set conversation", c.ID, func(g *gorm.DB) *gorm.DB {
+	err := t.putOne("set conversation", c.ID, func(g *gorm.DB) *gorm.DB {
 		return g.Model(&row).Select("*").Omit("id", "group_name").Updates(&row)
 	})
+	if err != nil {
+		return err
+	}
+	return t.matterOwed(c)
+}
+
+// matterOwed has a matter without mail looked through; of others their mails are.
+func (t *tx) matterOwed(c ticketing.Conversation) error {
+	if c.Mailbox != "" {
+		return t.err
+	}
+	return t.searchOwed(ticketing.MatterHit, int64(c.ID))
 }
 
 func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) {

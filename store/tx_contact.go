@@ -66,6 +66,9 @@ func (t *tx) AddContact(c *ticketing.Contact) error {
 }
 
 func (t *tx) addContactKeys(c ticketing.Contact) error {
+	if err := t.searchOwed(ticketing.ContactHit, int64(c.ID)); err != nil {
+		return err
+	}
 	var rows []contactKeyRow
 	for _, k := range c.Keys() {
 		rows = append(rows, contactKeyRow{GroupName: c.Group, Kind: string(k.Kind), Key: key(k.Text), Contact: int64(c.ID)})

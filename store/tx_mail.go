@@ -22,8 +22,10 @@ func (t *tx) AddMail(m *ticketing.Mail) error {
 	if err != nil && t.s.unfit(err) {
 		t.err = fmt.Errorf("%w: %w", ticketing.ErrBadMail, err)
 	}
-	m.ID = ticketing.MailID(id)
-	return t.err
+	if m.ID = ticketing.MailID(id); t.err != nil {
+		return t.err
+	}
+	return t.searchOwed(ticketing.MailHit, id)
 }
 
 func (t *tx) Mail(id ticketing.MailID) (ticketing.Mail, error) {

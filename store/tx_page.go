@@ -68,10 +68,11 @@ func (t *tx) AddPage(p *ticketing.Page) error {
 	row := rowOfPage(*p)
 	row.ID = 0
 	id, err := t.add("add page", func(g *gorm.DB) *gorm.DB { return g.Create(&row) })
-	if p.ID = ticketing.PageID(id); err == nil {
-		t.know(p.ID)
+	if p.ID = ticketing.PageID(id); err != nil {
+		return err
 	}
-	return err
+	t.know(p.ID)
+	return t.searchOwed(ticketing.PageHit, id)
 }
 
 func (t *tx) Page(id ticketing.PageID) (ticketing.Page, error) {
@@ -85,9 +86,13 @@ func (t *tx) Page(id ticketing.PageID) (ticketing.Page, error) {
 
 func (t *tx) SetPage(p ticketing.Page) error {
 	row := rowOfPage(p)
-	return t.putOne("set page", p.ID, func(g *gorm.DB) *gorm.DB {
+	err := t.putOne("set page", p.ID, func(g *gorm.DB) *gorm.DB {
 		return g.Model(&row).Select("title", "title_key", "text", "revision", "changed", "by_member").Updates(&row)
 	})
+	if err != nil {
+		return err
+	}
+	return t.searchOwed(ticketing.PageHit, int64(p.ID))
 }
 
 func (t *tx) PageOf(contact ticketing.ContactID) (ticketing.PageID, error) {

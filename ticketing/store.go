@@ -24,6 +24,8 @@ var (
 
 // Store keeps everything. Package store implements it on Postgres and on SQLite.
 type Store interface {
+	Searcher
+
 	// Change runs f in one read-write transaction. When f loses a race (a row that must be unique
 	// was inserted by somebody else, a serialisation failure, a deadlock) it is rolled back and run
 	// again, a few times. The commit is not cancelled by ctx. An error of f rolls back and is

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+func (l *lite) searchDoc() string { return "rowid" }
+
+func (l *lite) putSearch(t *tx, x searchText) error {
+	put := func(sql string, args ...any) error {
+		return t.put("put search", func(g *gorm.DB) *gorm.DB { return g.Exec(sql, args...) })
+	}
+	if err := put(`INSERT OR REPLACE INTO search_groups (doc, group_name) VALUES (?, ?)`, x.doc, x.group); err != nil {
+		return err
+	}
+	return put(`INSERT OR REPLACE INTO search_words (rowid, title, sender, recipients, words) VALUES (?, ?, ?, ?, ?)`,
+		x.doc, x.title, x.sender, x.recipients, x.words)
+}
+
+// search has FTS5 go through what it finds from the newest on.
+func (l *lite) search(ctx context.Context, x searchQuery) (ids []int64, err error) {
+	g := l.reads.WithContext(ctx)
+	if len(x.terms) == 0 {
+		if x.kind != 0 {
+			return nil, nil
+		}
+		return ids, x.mails(g).Pluck("m.id", &ids).Error
+	}
+	g = g.Table("search_words AS w").Joins("JOIN search_groups AS o ON o.doc = w.rowid").
+		Where("search_words MATCH ? AND w.rowid % 4 = ? AND o.group_name = ?", match(x.terms), x.kind, x.q.Group)
+	if x.kind == 0 {
+		g = g.Joins("JOIN mails AS m ON m.id = w.rowid / 4").Joins("JOIN conversations AS c ON c.id = m.conversation")
+		if x.before != 0 {
+			g = g.Where("w.rowid < ?", x.before*4)
+		}
+	}
+	err = x.narrowed(g).Order("w.rowid DESC").Limit(x.limit).Pluck("w.rowid / 4", &ids).Error
+	return ids, err
+}
+
+// match writes terms as FTS5 reads them (SQLite: "Full-text Query Syntax"). Plain words need no escaping.
+func match(terms []term) string {
+	parts := make([]string, len(terms))
+	for i, t := range terms {
+		parts[i] = `"` + strings.Join(t.words, " ") + `"`
+		if t.begins {
+			parts[i] += " *"
+		}
+		if t.in != "" {
+			parts[i] = t.in + " : " + parts[i]
+		}
+	}
+	return strings.Join(parts, " AND ")
+}

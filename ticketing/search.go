@@ -1,0 +1,347 @@
+package ticketing
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Search is what somebody looks for. Zero fields do not select.
+type Search struct {
+	Group    string
+	Words    []string // each begins a word of the text, whatever its case and accents
+	Phrases  []string // each stands in the text, word by word
+	From, To string   // mail: each of its words begins a word of the sender's or the recipients' names and addresses
+	State    State    // of the conversation; empty: any but spam
+	Open     bool     // of the conversation: new, taken or waiting
+	Before   time.Time
+	After    time.Time
+	File     bool // mail with an attachment
+	Number   int  // of the ticket
+	Contact  ContactID
+}
+
+// onlyMail tells whether s says something that only mail has.
+func (s Search) onlyMail() bool {
+	return s.From != "" || s.To != "" || s.State != "" || s.Open || !s.Before.IsZero() || !s.After.IsZero() || s.File || s.Number != 0 || s.Contact != 0
+}
+
+// Text tells whether s looks for words.
+func (s Search) Text() bool { return len(s.Words) > 0 || len(s.Phrases) > 0 }
+
+// SearchHelp says how one searches.
+const SearchHelp = "words · \"a phrase\" · from:maria · to:ben@example.net · state:open, new, taken, waiting, closed, spam · before:2026-01-31 · after:2026-01 · has:attachment · #12"
+
+// ParseSearch reads what was typed. What is no filter is a word. A filter that cannot be read is refused.
+func ParseSearch(text string, zone *time.Location) (s Search, err error) {
+	for _, t := range cutSearch(text) {
+		key, value, filter := strings.Cut(t.text, ":")
+		switch {
+		case t.quoted:
+			if HasWord(t.text) {
+				s.Phrases = append(s.Phrases, t.text)
+			}
+			continue
+		case strings.HasPrefix(t.text, "#"):
+			if n, err := strconv.Atoi(t.text[1:]); err == nil && n > 0 {
+				s.Number = n
+				continue
+			}
+		case filter && value != "":
+			known, err := s.filter(strings.ToLower(key), value, zone)
+			if err != nil {
+				return s, err
+			}
+			if known {
+				continue
+			}
+		}
+		if HasWord(t.text) {
+			s.Words = append(s.Words, t.text)
+		}
+	}
+	if !s.Text() && !s.onlyMail() {
+		return s, refuse(BadInput, "What do you look for? %s", SearchHelp)
+	}
+	const most = 12 // more make it no more exact
+	s.Words, s.Phrases = s.Words[:min(len(s.Words), most)], s.Phrases[:min(len(s.Phrases), most)]
+	return s, nil
+}
+
+// HasWord tells whether a text holds a letter or a digit.
+func HasWord(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
+}
+
+// filter takes over a filter, and tells whether it is one.
+func (s *Search) filter(key, value string, zone *time.Location) (known bool, err error) {
+	switch key {
+	case "from":
+		s.From = strings.TrimSpace(s.From + " " + value)
+	case "to":
+		s.To = strings.TrimSpace(s.To + " " + value)
+	case "state", "is":
+		switch v := State(strings.ToLower(value)); {
+		case v == "open":
+			s.Open = true
+		case slices.Contains([]State{New, Taken, Waiting, Closed, Spam, Held}, v):
+			s.State = v
+		default:
+			return true, refuse(BadInput, "“state:%s” is none of open, new, taken, waiting, closed, spam, held.", OneLine(value, 30))
+		}
+	case "has":
+		if v := strings.ToLower(value); !strings.HasPrefix("attachments", v) && !strings.HasPrefix("files", v) {
+			return true, refuse(BadInput, "“has:%s” is not known: it is has:attachment.", OneLine(value, 30))
+		}
+		s.File = true
+	case "before", "after":
+		from, to, ok := day(value, zone)
+		if !ok {
+			return true, refuse(BadInput, "“%s:%s” is no date. Write it like %s:2026-01-31, 31.1.2026, 2026-01 or 2026.", key, OneLine(value, 30), key)
+		}
+		if key == "before" {
+			s.Before = from
+		} else {
+			s.After = to
+		}
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// day is when a day, month or year begins, and when it is over.
+func day(text string, zone *time.Location) (from, to time.Time, ok bool) {
+	for _, f := range []struct {
+		layout        string
+		years, months int
+	}{{"2006-1-2", 0, 0}, {"2.1.2006", 0, 0}, {"2/1/2006", 0, 0}, {"2006-1", 0, 1}, {"2006", 1, 0}} {
+		at, err := time.ParseInLocation(f.layout, text, zone)
+		if err != nil {
+			continue
+		}
+		if f.years+f.months == 0 {
+			return at, at.AddDate(0, 0, 1), true
+		}
+		return at, at.AddDate(f.years, f.months, 0), true
+	}
+	return from, to, false
+}
+
+type searchTerm struct {
+	text   string
+	quoted bool
+}
+
+// cutSearch cuts what was typed at its blanks, except between quotes; a filter's value may stand in
+// quotes, too. A quote that is never closed ends with the text.
+func cutSearch(text string) (all []searchTerm) {
+	const quotes = "\"“”„«»"
+	var b strings.Builder
+	quoted, whole := false, false
+	end := func() {
+		if t := strings.TrimSpace(b.String()); t != "" {
+			all = append(all, searchTerm{t, whole})
+		}
+		b.Reset()
+		whole = false
+	}
+	for _, r := range text {
+		switch {
+		case strings.ContainsRune(quotes, r):
+			if !quoted && b.Len() == 0 {
+				whole = true
+			}
+			if quoted = !quoted; !quoted {
+				end()
+			}
+		case unicode.IsSpace(r) && !quoted:
+			end()
+		default:
+			b.WriteRune(r)
+		}
+	}
+	end()
+	return all
+}
+
+// HitKind says what was found.
+type HitKind string
+
+const (
+	MailHit    HitKind = "mail"
+	MatterHit  HitKind = "matter" // a conversation without mail
+	PageHit    HitKind = "page"
+	ContactHit HitKind = "contact"
+)
+
+// Piece is a piece of a text; those that were looked for are marked.
+type Piece struct {
+	Text string
+	Hit  bool
+}
+
+// Found is a thing that the store has found.
+type Found struct {
+	Kind    HitKind
+	ID      int64   // of the Mail, Conversation, Page or Contact
+	Title   []Piece // subject, title or name
+	Excerpt []Piece // where it was found
+	score   float64
+}
+
+// Searcher is the store's search. What was changed is found within seconds.
+type Searcher interface {
+	// Search finds things of one kind. Mails come newest first: those before one if its id is given. At
+	// most limit.
+	Search(ctx context.Context, s Search, kind HitKind, before int64, limit int) ([]int64, error)
+	// Pieces cuts a text where it has what s looks for; with limit, to about so many characters around the
+	// first place, in one line.
+	Pieces(text string, s Search, limit int) (pieces []Piece, found int)
+}
+
+// Hit is something that was found, with what people need to know of it.
+type Hit struct {
+	Found
+	Mail         Mail // of a mail: without Text and HTML
+	Conversation Listed
+	Page         Page
+	Contact      Contact
+}
+
+// Hits are what was found, best first: contacts, pages and matters, then mail. More: there is older mail.
+type Hits struct {
+	Known  []Hit // contacts, pages and matters without mail
+	Mails  []Hit // one of each conversation
+	More   bool
+	Before MailID // where older mail begins
+}
+
+const (
+	hitsKnown = 8   // contacts, pages and matters
+	hitsMail  = 10  // conversations
+	hitsLook  = 100 // of the newest mails that match, the best are shown
+)
+
+// Search finds what is looked for in a group. board is where the cards are that hits lead to. before is
+// Hits.Before of the page before; 0: the first.
+func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID) (h Hits, err error) {
+	ids := map[HitKind][]int64{}
+	if s.Text() && !s.onlyMail() && before == 0 {
+		for _, kind := range []HitKind{ContactHit, PageHit, MatterHit} {
+			if ids[kind], err = d.store.Search(ctx, s, kind, 0, hitsLook/2); err != nil {
+				return h, err
+			}
+		}
+	}
+	mails, err := d.store.Search(ctx, s, MailHit, int64(before), hitsLook)
+	if err != nil {
+		return h, err
+	}
+	err = d.store.Read(ctx, func(tx Tx) error {
+		h = Hits{}
+		for _, kind := range []HitKind{ContactHit, PageHit, MatterHit} {
+			for _, id := range ids[kind] {
+				hit, err := d.hit(tx, board, s, kind, id)
+				if errors.Is(err, ErrNone) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				h.Known = append(h.Known, hit)
+			}
+		}
+		slices.SortStableFunc(h.Known, byScore)
+		h.Known = h.Known[:min(len(h.Known), hitsKnown)]
+		seen := map[ConversationID]bool{}
+		looked := 0
+		for _, id := range mails {
+			looked++
+			h.Before = MailID(id)
+			hit, err := d.hit(tx, board, s, MailHit, id)
+			if errors.Is(err, ErrNone) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if seen[hit.Mail.Conversation] {
+				continue
+			}
+			seen[hit.Mail.Conversation] = true
+			if h.Mails = append(h.Mails, hit); len(h.Mails) == hitsMail {
+				break
+			}
+		}
+		h.More = looked < len(mails) || len(mails) == hitsLook
+		slices.SortStableFunc(h.Mails, byScore)
+		return nil
+	})
+	return h, err
+}
+
+func byScore(a, b Hit) int {
+	switch {
+	case a.score > b.score:
+		return -1
+	case a.score < b.score:
+		return 1
+	}
+	return 0
+}
+
+const excerptRoom = 160 // characters
+
+func (d *Desk) hit(tx Tx, board string, s Search, kind HitKind, id int64) (h Hit, err error) {
+	h.Kind, h.ID = kind, id
+	title, text := "", ""
+	var conv ConversationID
+	switch kind {
+	case MailHit:
+		if h.Mail, err = tx.Mail(MailID(id)); err != nil {
+			return h, err
+		}
+		title, text, conv = h.Mail.Subject, h.Mail.Reply, h.Mail.Conversation
+		if _, found := d.store.Pieces(text, s, excerptRoom); found == 0 {
+			text = h.Mail.Text
+		}
+		h.Mail.Text, h.Mail.HTML = "", ""
+	case MatterHit:
+		conv = ConversationID(id)
+	case PageHit:
+		if h.Page, err = tx.Page(PageID(id)); err != nil {
+			return h, err
+		}
+		title, text = h.Page.Title, h.Page.Text
+	case ContactHit:
+		if h.Contact, err = merged(tx, ContactID(id)); err != nil {
+			return h, err
+		}
+		title = h.Contact.Line()
+		text = strings.Join(slices.Concat(h.Contact.Addresses, h.Contact.Phones, h.Contact.Numbers), ", ")
+	}
+	if conv != 0 {
+		c, err := tx.Conversation(conv)
+		if err != nil {
+			return h, err
+		}
+		some, err := listed(tx, board, []Conversation{c})
+		if err != nil {
+			return h, err
+		}
+		h.Conversation = some[0]
+		if kind == MatterHit {
+			title, text = c.Subject, c.Note
+		}
+	}
+	inTitle, inText := 0, 0
+	h.Title, inTitle = d.store.Pieces(OneLine(title, 300), s, 0)
+	h.Excerpt, inText = d.store.Pieces(text, s, excerptRoom)
+	h.score = 3*float64(inTitle) + float64(min(inText, 5))
+	return h, nil
+}
