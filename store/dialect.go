@@ -38,8 +38,8 @@ type dialect interface {
 	blobsOfFiles() string
 	// nextNumber is a statement that returns the next ticket number.
 	nextNumber() string
-	// search finds things newest first, and gives their ids.
-	search(ctx context.Context, x searchQuery) ([]int64, error)
+	// search finds things by words, newest first, and gives their ids.
+	search(t *tx, x searchQuery) ([]int64, error)
 	// putSearch replaces what is searched of a thing.
 	putSearch(t *tx, x searchText) error
 	// searchDoc is the column that numbers search_words.

@@ -112,6 +112,9 @@ func TestPlans(t *testing.T) {
 		b.many(pageRow{}, map[string]string{"group_name": pick("help", "info"), "slug": text("s"), "title_key": text("t"), "contact": "CASE i % 2 WHEN 1 THEN 0 ELSE i END", "changed": ago()})
 		b.many(revisionRow{}, map[string]string{"page": "i / 10", "number": "i % 10"})
 		b.many(sessionRow{}, map[string]string{"hash": text("h"), "used": ago()})
+		if b.config.URL != "" {
+			b.exec(`INSERT INTO search_words (doc, group_name, words) SELECT i, 'help', ('w' || i)::tsvector FROM generate_series(1, 50000) i`)
+		}
 		b.exec("ANALYZE")
 
 		record, unsorted := &recorder{}, map[string]bool{}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -97,7 +96,7 @@ func (t *tx) searchText(doc int64) (x searchText, err error) {
 	x.doc = doc
 	id := doc / 4
 	plain := func(parts ...string) string {
-		words := plainWords(strings.Join(parts, " "))
+		words := searchable(strings.Join(parts, " "))
 		if len(words) > mostSearched {
 			words = strings.ToValidUTF8(words[:mostSearched], "")
 		}
@@ -143,6 +142,18 @@ func (t *tx) searchText(doc int64) (x searchText, err error) {
 	return x, err
 }
 
+// searchable is a text's plain words, each cut to what a database can index: nobody types more.
+func searchable(text string) string {
+	const most = 120 // bytes
+	words := strings.Fields(plainWords(text))
+	for i, w := range words {
+		if len(w) > most {
+			words[i] = strings.ToValidUTF8(w[:most], "")
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // plainConversation reads one without locking it.
 func (t *tx) plainConversation(id int64) (ticketing.Conversation, error) {
 	var r conversationRow
@@ -160,7 +171,7 @@ type term struct {
 // terms are what a search looks for, in the form in which it is compared.
 func terms(s ticketing.Search) (all []term) {
 	add := func(text string, begins bool, in string) {
-		if words := strings.Fields(plainWords(text)); len(words) > 0 {
+		if words := strings.Fields(searchable(text)); len(words) > 0 {
 			all = append(all, term{words, begins, in})
 		}
 	}
@@ -180,13 +191,34 @@ func terms(s ticketing.Search) (all []term) {
 }
 
 // Search implements ticketing.Searcher.
-func (s *Store) Search(ctx context.Context, q ticketing.Search, kind ticketing.HitKind, before int64, limit int) ([]int64, error) {
-	ids, err := s.search(ctx, searchQuery{terms: terms(q), kind: searchKinds[kind], q: q, before: before, limit: limit})
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("store: search: %w", err)
-	}
+func (s *Store) Search(ctx context.Context, q ticketing.Search, kind ticketing.HitKind, before int64, limit int) (ids []int64, err error) {
+	x := searchQuery{terms: terms(q), kind: searchKinds[kind], q: q, before: before, limit: limit}
+	err = s.Read(ctx, func(any ticketing.Tx) (err error) {
+		t := any.(*tx)
+		switch {
+		case len(x.terms) > 0:
+			ids, err = s.search(t, x)
+		case x.kind == 0:
+			ids, err = t.docs(x.mails, "m.id")
+		}
+		return err
+	})
 	return ids, err
 }
+
+// docs scans ids.
+func (t *tx) docs(build statement, column string) (ids []int64, err error) {
+	err = t.each("search", func(g *gorm.DB) *gorm.DB { return g.Exec("?", build(fresh(g)).Select(column)) }, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// fresh is a session for a statement of its own, inside of another.
+func fresh(g *gorm.DB) *gorm.DB { return g.Session(&gorm.Session{NewDB: true}) }
 
 // searchQuery is a search of one kind.
 type searchQuery struct {

@@ -1,7 +1,8 @@
 package store
 
 import (
-	"context"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"gorm.io/gorm"
@@ -11,77 +12,81 @@ func (p *postgres) searchDoc() string { return "doc" }
 
 func (p *postgres) putSearch(t *tx, x searchText) error {
 	return t.put("put search", func(g *gorm.DB) *gorm.DB {
-		return g.Exec(`INSERT INTO search_words (doc, group_name, words) VALUES (?, ?, setweight(to_tsvector('simple', ?), 'A') ||
-			setweight(to_tsvector('simple', ?), 'B') || setweight(to_tsvector('simple', ?), 'C') || to_tsvector('simple', ?))
-			ON CONFLICT (doc) DO UPDATE SET group_name = EXCLUDED.group_name, words = EXCLUDED.words`,
-			x.doc, x.group, x.title, x.sender, x.recipients, x.words)
+		return g.Exec(`INSERT INTO search_words (doc, group_name, words) VALUES (?, ?, ?::tsvector)
+			ON CONFLICT (doc) DO UPDATE SET group_name = EXCLUDED.group_name, words = EXCLUDED.words`, x.doc, x.group, tsvector(x))
 	})
 }
 
-// search lets two plans race, since neither is good for all words, and how common they are cannot be
-// told beforehand: through the newest until enough are found, which takes forever for rare words; or
-// through the index of words, which reads all that there is of common ones. The first to end wins, and
-// the other is cancelled.
-func (p *postgres) search(ctx context.Context, x searchQuery) (ids []int64, err error) {
-	if len(x.terms) == 0 {
-		if x.kind != 0 {
-			return nil, nil
+// tsvector writes words with where they stand as Postgres reads a tsvector, without its parser, which
+// knows fewer letters. Plain words need no escaping.
+func tsvector(x searchText) string {
+	var b strings.Builder
+	at := 0
+	for _, part := range []struct{ words, weight string }{{x.title, "A"}, {x.sender, "B"}, {x.recipients, "C"}, {x.words, ""}} {
+		for w := range strings.FieldsSeq(part.words) {
+			at++
+			fmt.Fprintf(&b, "%s:%d%s ", w, at, part.weight)
 		}
-		return ids, x.mails(p.gorm.WithContext(ctx)).Pluck("m.id", &ids).Error
+		at++ // no phrase goes on from one part into the next
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type result struct {
-		ids []int64
-		err error
-	}
-	plans := []func(context.Context, searchQuery) ([]int64, error){p.searchWords, p.searchNewest}
+	return b.String()
+}
+
+// searchProbe is how many of the newest are looked at to tell how common the words are.
+const searchProbe = 1000
+
+// search chooses between two plans, since neither is good for all words: through the newest until enough
+// are found, which takes forever for rare words; or through the index of words, which reads all that
+// there is of common ones. How common they are, the newest tell. To read a match from the index costs
+// about twice as much as to look at one of the newest.
+func (p *postgres) search(t *tx, x searchQuery) ([]int64, error) {
 	if x.kind != 0 { // there are not many
-		plans = plans[:1]
+		return p.searchIndex(t, x)
 	}
-	ended := make(chan result, len(plans))
-	for _, plan := range plans {
-		go func() {
-			ids, err := plan(ctx, x)
-			ended <- result{ids, err}
-		}()
+	var matching, all int
+	err := t.each("probe a search", func(g *gorm.DB) *gorm.DB {
+		newest := x.ofKind(fresh(g).Table("search_words AS w").Select("w.words")).Order("w.doc DESC").Limit(searchProbe)
+		return g.Exec(`SELECT count(*), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words) FROM (?) AS w WHERE w.words @@ ?::tsquery`, newest, tsquery(x.terms))
+	}, func(scan func(...any) error) error { return scan(&matching, &all) })
+	if err != nil {
+		return nil, err
 	}
-	for range plans {
-		r := <-ended
-		if ids, err = r.ids, r.err; err == nil {
-			break
-		}
+	if matching == 0 || x.limit*searchProbe/matching > 2*matching*(all/searchProbe) && all > searchProbe {
+		return p.searchIndex(t, x)
 	}
-	return ids, err
+	return p.searchNewest(t, x)
 }
 
-// searchWords goes through the index of words.
-func (p *postgres) searchWords(ctx context.Context, x searchQuery) (ids []int64, err error) {
-	g := p.gorm.WithContext(ctx)
-	found := g.Table("search_words").Select("doc").Where("words @@ to_tsquery('simple', ?) AND group_name = ? AND doc % 4 = ?", tsquery(x.terms), x.q.Group, x.kind)
+func (p *postgres) searchIndex(t *tx, x searchQuery) ([]int64, error) {
+	return t.docs(func(g *gorm.DB) *gorm.DB {
+		found := x.ofKind(fresh(g).Table("search_words AS w").Select("w.doc")).Where("w.words @@ ?::tsquery", tsquery(x.terms))
+		// Sorted behind a fence, so that only as many are joined as are wanted.
+		return x.joined(g.Table("(WITH found AS MATERIALIZED (?) SELECT doc FROM found ORDER BY doc DESC OFFSET 0) AS w", found))
+	}, "w.doc / 4")
+}
+
+func (p *postgres) searchNewest(t *tx, x searchQuery) ([]int64, error) {
+	for _, off := range []string{"enable_bitmapscan", "enable_seqscan", "enable_sort"} {
+		if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL " + off + " = off") }); err != nil {
+			return nil, err
+		}
+	}
+	return t.docs(func(g *gorm.DB) *gorm.DB {
+		return x.joined(x.ofKind(g.Table("search_words AS w")).Where("w.words @@ ?::tsquery", tsquery(x.terms)))
+	}, "w.doc / 4")
+}
+
+// ofKind selects the docs of w that are of the kind and the group, as the indexes are cut.
+func (x searchQuery) ofKind(g *gorm.DB) *gorm.DB {
+	kind := "w.doc % 4 = 0"
+	if x.kind != 0 {
+		kind = "w.doc % 4 <> 0 AND w.doc % 4 = " + strconv.FormatInt(x.kind, 10)
+	}
+	g = g.Where("w.group_name = ? AND "+kind, x.q.Group)
 	if x.before != 0 {
-		found = found.Where("doc < ?", x.before*4)
+		g = g.Where("w.doc < ?", x.before*4)
 	}
-	g = g.Table("(WITH found AS MATERIALIZED (?) SELECT doc FROM found) AS w", found)
-	return ids, x.joined(g).Pluck("w.doc / 4", &ids).Error
-}
-
-// searchNewest goes through what is newest.
-func (p *postgres) searchNewest(ctx context.Context, x searchQuery) (ids []int64, err error) {
-	err = p.gorm.WithContext(ctx).Transaction(func(g *gorm.DB) error {
-		if err := g.Exec(`SET LOCAL enable_bitmapscan = off`).Error; err != nil {
-			return err
-		}
-		if err := g.Exec(`SET LOCAL enable_seqscan = off`).Error; err != nil {
-			return err
-		}
-		words := g.Table("search_words AS w").Where("w.words @@ to_tsquery('simple', ?) AND w.group_name = ? AND w.doc % 4 = ?", tsquery(x.terms), x.q.Group, x.kind)
-		if x.before != 0 {
-			words = words.Where("w.doc < ?", x.before*4)
-		}
-		return x.joined(words).Pluck("w.doc / 4", &ids).Error
-	})
-	return ids, err
+	return g
 }
 
 // joined narrows what is found in w, newest first.
@@ -92,7 +97,7 @@ func (x searchQuery) joined(g *gorm.DB) *gorm.DB {
 	return x.narrowed(g).Order("w.doc DESC").Limit(x.limit)
 }
 
-// tsquery writes terms as to_tsquery reads them. Plain words need no escaping.
+// tsquery writes terms as Postgres reads a tsquery. Plain words need no escaping.
 func tsquery(terms []term) string {
 	in := map[string]string{"sender": "B", "recipients": "C"}
 	parts := make([]string, len(terms))

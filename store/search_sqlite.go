@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"strings"
 
 	"gorm.io/gorm"
@@ -21,24 +20,18 @@ func (l *lite) putSearch(t *tx, x searchText) error {
 }
 
 // search has FTS5 go through what it finds from the newest on.
-func (l *lite) search(ctx context.Context, x searchQuery) (ids []int64, err error) {
-	g := l.reads.WithContext(ctx)
-	if len(x.terms) == 0 {
-		if x.kind != 0 {
-			return nil, nil
+func (l *lite) search(t *tx, x searchQuery) ([]int64, error) {
+	return t.docs(func(g *gorm.DB) *gorm.DB {
+		g = g.Table("search_words AS w").Joins("JOIN search_groups AS o ON o.doc = w.rowid").
+			Where("search_words MATCH ? AND w.rowid % 4 = ? AND o.group_name = ?", match(x.terms), x.kind, x.q.Group)
+		if x.kind == 0 {
+			g = g.Joins("JOIN mails AS m ON m.id = w.rowid / 4").Joins("JOIN conversations AS c ON c.id = m.conversation")
+			if x.before != 0 {
+				g = g.Where("w.rowid < ?", x.before*4)
+			}
 		}
-		return ids, x.mails(g).Pluck("m.id", &ids).Error
-	}
-	g = g.Table("search_words AS w").Joins("JOIN search_groups AS o ON o.doc = w.rowid").
-		Where("search_words MATCH ? AND w.rowid % 4 = ? AND o.group_name = ?", match(x.terms), x.kind, x.q.Group)
-	if x.kind == 0 {
-		g = g.Joins("JOIN mails AS m ON m.id = w.rowid / 4").Joins("JOIN conversations AS c ON c.id = m.conversation")
-		if x.before != 0 {
-			g = g.Where("w.rowid < ?", x.before*4)
-		}
-	}
-	err = x.narrowed(g).Order("w.rowid DESC").Limit(x.limit).Pluck("w.rowid / 4", &ids).Error
-	return ids, err
+		return x.narrowed(g).Order("w.rowid DESC").Limit(x.limit)
+	}, "w.rowid / 4")
 }
 
 // match writes terms as FTS5 reads them (SQLite: "Full-text Query Syntax"). Plain words need no escaping.

@@ -31,7 +31,6 @@ type lite struct {
 	writer *sql.DB // one connection, whose transactions begin by taking the write lock
 	reader *sql.DB
 	gorm   *gorm.DB
-	reads  *gorm.DB // on reader
 	engin  *riverEngine[*sql.Tx]
 }
 
@@ -78,10 +77,7 @@ func openSQLite(ctx context.Context, path string, clock ticketing.Clock) (_ *lit
 	}); err != nil {
 		return nil, err
 	}
-	if l.gorm, err = newGorm(liteGorm{pool{l.writer}}); err == nil {
-		l.reads, err = newGorm(liteGorm{pool{l.reader}})
-	}
-	if err != nil {
+	if l.gorm, err = newGorm(liteGorm{pool{l.writer}}); err != nil {
 		return nil, explainFile(path, err)
 	}
 	return l, nil

@@ -157,6 +157,15 @@ func (t *tx) Conversation(id ticketing.ConversationID) (ticketing.Conversation, 
 	return row.noun(), err
 }
 
+func (t *tx) ConversationsByID(ids []ticketing.ConversationID) ([]ticketing.Conversation, error) {
+	var rows []conversationRow
+	if len(ids) == 0 {
+		return nil, t.err
+	}
+	err := t.get("conversations by id", func(g *gorm.DB) *gorm.DB { return g.Where("id IN ?", ids).Find(&rows) })
+	return nouns(rows), err
+}
+
 func (t *tx) Numbered(number int) (ticketing.ConversationID, error) {
 	var row conversationRow
 	err := t.get("ticket number", func(g *gorm.DB) *gorm.DB {

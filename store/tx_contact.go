@@ -178,9 +178,9 @@ func (t *tx) ContactMails(ids []ticketing.ContactID, before ticketing.MailID, li
 			g = g.Where("contact IN ?", ids)
 		}
 		if before != 0 {
-			g = g.Where("id < ?", int64(before))
+			g = g.Where("-id > ?", -int64(before))
 		}
-		return g.Order("id DESC").Limit(limit).Find(&rows)
+		return g.Order("-id").Limit(limit).Find(&rows)
 	})
 	return nouns(rows), err
 }

@@ -34,6 +34,15 @@ func (t *tx) Mail(id ticketing.MailID) (ticketing.Mail, error) {
 	return row.noun(), err
 }
 
+func (t *tx) MailsByID(ids []ticketing.MailID) ([]ticketing.Mail, error) {
+	var rows []mailRow
+	if len(ids) == 0 {
+		return nil, t.err
+	}
+	err := t.get("mails by id", func(g *gorm.DB) *gorm.DB { return g.Where("id IN ?", ids).Find(&rows) })
+	return nouns(rows), err
+}
+
 func (t *tx) Mails(id ticketing.ConversationID, limit int) ([]ticketing.Mail, error) {
 	var rows []mailRow
 	err := t.get("mails", func(g *gorm.DB) *gorm.DB {

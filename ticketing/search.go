@@ -1,11 +1,13 @@
 package ticketing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 )
@@ -222,31 +224,32 @@ type Hits struct {
 }
 
 const (
-	hitsKnown = 8   // contacts, pages and matters
-	hitsMail  = 10  // conversations
-	hitsLook  = 100 // of the newest mails that match, the best are shown
+	hitsKnown = 8  // contacts, pages and matters
+	hitsMail  = 10 // conversations
+	hitsLook  = 30 // of the newest that match, the best are shown
 )
 
 // Search finds what is looked for in a group. board is where the cards are that hits lead to. before is
 // Hits.Before of the page before; 0: the first.
 func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID) (h Hits, err error) {
-	ids := map[HitKind][]int64{}
+	kinds := []HitKind{MailHit}
 	if s.Text() && !s.onlyMail() && before == 0 {
-		for _, kind := range []HitKind{ContactHit, PageHit, MatterHit} {
-			if ids[kind], err = d.store.Search(ctx, s, kind, 0, hitsLook/2); err != nil {
-				return h, err
-			}
-		}
+		kinds = append(kinds, ContactHit, PageHit, MatterHit)
 	}
-	mails, err := d.store.Search(ctx, s, MailHit, int64(before), hitsLook)
-	if err != nil {
+	ids, errs := make([][]int64, len(kinds)), make([]error, len(kinds))
+	var all sync.WaitGroup
+	for i, kind := range kinds {
+		all.Go(func() { ids[i], errs[i] = d.store.Search(ctx, s, kind, int64(before), hitsLook) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
 		return h, err
 	}
 	err = d.store.Read(ctx, func(tx Tx) error {
 		h = Hits{}
-		for _, kind := range []HitKind{ContactHit, PageHit, MatterHit} {
-			for _, id := range ids[kind] {
-				hit, err := d.hit(tx, board, s, kind, id)
+		for i, kind := range kinds[1:] {
+			for _, id := range ids[i+1] {
+				hit, err := d.knownHit(tx, board, s, kind, id)
 				if errors.Is(err, ErrNone) {
 					continue
 				}
@@ -258,61 +261,87 @@ func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID
 		}
 		slices.SortStableFunc(h.Known, byScore)
 		h.Known = h.Known[:min(len(h.Known), hitsKnown)]
-		seen := map[ConversationID]bool{}
-		looked := 0
-		for _, id := range mails {
-			looked++
-			h.Before = MailID(id)
-			hit, err := d.hit(tx, board, s, MailHit, id)
-			if errors.Is(err, ErrNone) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if seen[hit.Mail.Conversation] {
-				continue
-			}
-			seen[hit.Mail.Conversation] = true
-			if h.Mails = append(h.Mails, hit); len(h.Mails) == hitsMail {
-				break
-			}
-		}
-		h.More = looked < len(mails) || len(mails) == hitsLook
-		slices.SortStableFunc(h.Mails, byScore)
-		return nil
+		return d.mailHits(tx, board, s, ids[0], &h)
 	})
 	return h, err
 }
 
-func byScore(a, b Hit) int {
-	switch {
-	case a.score > b.score:
-		return -1
-	case a.score < b.score:
-		return 1
+// mailHits shows the newest mail of each conversation.
+func (d *Desk) mailHits(tx Tx, board string, s Search, ids []int64, h *Hits) error {
+	wanted := make([]MailID, len(ids))
+	for i, id := range ids {
+		wanted[i] = MailID(id)
 	}
-	return 0
+	mails, err := tx.MailsByID(wanted)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(mails, func(a, b Mail) int { return int(b.ID - a.ID) })
+	var convs []ConversationID
+	h.More = len(ids) == hitsLook
+	for _, m := range mails {
+		if slices.Contains(convs, m.Conversation) {
+			continue
+		}
+		if len(convs) == hitsMail {
+			h.More = true
+			break
+		}
+		h.Before = m.ID
+		convs = append(convs, m.Conversation)
+		hit := Hit{Found: Found{Kind: MailHit, ID: int64(m.ID)}, Mail: m}
+		hit.Mail.Text, hit.Mail.HTML = "", ""
+		text := m.Reply
+		if _, found := d.store.Pieces(text, s, excerptRoom); found == 0 {
+			text = m.Text
+		}
+		d.mark(&hit, m.Subject, text, s)
+		h.Mails = append(h.Mails, hit)
+	}
+	with, err := tx.ConversationsByID(convs)
+	if err != nil {
+		return err
+	}
+	list, err := listed(tx, board, with)
+	if err != nil {
+		return err
+	}
+	for i := range h.Mails {
+		if j := slices.IndexFunc(list, func(l Listed) bool { return l.ID == h.Mails[i].Mail.Conversation }); j >= 0 {
+			h.Mails[i].Conversation = list[j]
+		}
+	}
+	slices.SortStableFunc(h.Mails, byScore)
+	return nil
 }
+
+func byScore(a, b Hit) int { return cmp.Compare(b.score, a.score) }
 
 const excerptRoom = 160 // characters
 
-func (d *Desk) hit(tx Tx, board string, s Search, kind HitKind, id int64) (h Hit, err error) {
+// mark fills in where a hit has what is looked for, and how well.
+func (d *Desk) mark(h *Hit, title, text string, s Search) {
+	inTitle, inText := 0, 0
+	h.Title, inTitle = d.store.Pieces(OneLine(title, 300), s, 0)
+	h.Excerpt, inText = d.store.Pieces(text, s, excerptRoom)
+	h.score = 3*float64(inTitle) + float64(min(inText, 5))
+}
+
+// knownHit reads a contact, page or matter.
+func (d *Desk) knownHit(tx Tx, board string, s Search, kind HitKind, id int64) (h Hit, err error) {
 	h.Kind, h.ID = kind, id
 	title, text := "", ""
-	var conv ConversationID
 	switch kind {
-	case MailHit:
-		if h.Mail, err = tx.Mail(MailID(id)); err != nil {
+	case MatterHit:
+		c, err := tx.Conversation(ConversationID(id))
+		if err != nil {
 			return h, err
 		}
-		title, text, conv = h.Mail.Subject, h.Mail.Reply, h.Mail.Conversation
-		if _, found := d.store.Pieces(text, s, excerptRoom); found == 0 {
-			text = h.Mail.Text
+		some, err := listed(tx, board, []Conversation{c})
+		if err != nil {
+			return h, err
 		}
-		h.Mail.Text, h.Mail.HTML = "", ""
-	case MatterHit:
-		conv = ConversationID(id)
+		h.Conversation, title, text = some[0], c.Subject, c.Note
 	case PageHit:
 		if h.Page, err = tx.Page(PageID(id)); err != nil {
 			return h, err
@@ -325,23 +354,6 @@ func (d *Desk) hit(tx Tx, board string, s Search, kind HitKind, id int64) (h Hit
 		title = h.Contact.Line()
 		text = strings.Join(slices.Concat(h.Contact.Addresses, h.Contact.Phones, h.Contact.Numbers), ", ")
 	}
-	if conv != 0 {
-		c, err := tx.Conversation(conv)
-		if err != nil {
-			return h, err
-		}
-		some, err := listed(tx, board, []Conversation{c})
-		if err != nil {
-			return h, err
-		}
-		h.Conversation = some[0]
-		if kind == MatterHit {
-			title, text = c.Subject, c.Note
-		}
-	}
-	inTitle, inText := 0, 0
-	h.Title, inTitle = d.store.Pieces(OneLine(title, 300), s, 0)
-	h.Excerpt, inText = d.store.Pieces(text, s, excerptRoom)
-	h.score = 3*float64(inTitle) + float64(min(inText, 5))
+	d.mark(&h, title, text, s)
 	return h, nil
 }

@@ -115,6 +115,10 @@ type Tx interface {
 
 	AddMail(m *Mail) error // sets ID
 	Mail(id MailID) (Mail, error)
+	// MailsByID reads some, in any order, without those that are not there; ConversationsByID likewise,
+	// without locking them.
+	MailsByID(ids []MailID) ([]Mail, error)
+	ConversationsByID(ids []ConversationID) ([]Conversation, error)
 	// Mails lists a conversation's mails, newest first, at most limit.
 	Mails(id ConversationID, limit int) ([]Mail, error)
 	// MoveMails gives all mails, references and participants of one conversation to another; seq is
@@ -174,6 +178,8 @@ type Tx interface {
 	Elder(p Post) (bool, error)
 	// FindPost finds a post by its key, or by board and message if key is empty.
 	FindPost(key, board, message string) (Post, error)
+	// FindPosts finds those with one of these keys.
+	FindPosts(keys []string) (map[string]Post, error)
 
 	Lease(name, holder string, ttl time.Duration) (bool, error)
 	Unlease(name, holder string) error

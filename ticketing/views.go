@@ -351,15 +351,19 @@ func (d *Desk) List(ctx context.Context, board string, q Query) (p ListPage, err
 // listed adds to conversations who has them and where their cards are.
 func listed(tx Tx, board string, some []Conversation) (list []Listed, err error) {
 	known := map[MemberID]Member{}
-	for _, c := range some {
-		if err := namesOf(tx, known, []MemberID{c.Owner}); err != nil {
-			return nil, err
-		}
-		card, err := tx.FindPost(cardKey(c.ID, Board{Name: board}), "", "")
-		if err != nil && !errors.Is(err, ErrNone) {
-			return nil, err
-		}
-		list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: card})
+	owners, keys := make([]MemberID, len(some)), make([]string, len(some))
+	for i, c := range some {
+		owners[i], keys[i] = c.Owner, cardKey(c.ID, Board{Name: board})
+	}
+	if err := namesOf(tx, known, owners); err != nil {
+		return nil, err
+	}
+	cards, err := tx.FindPosts(keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range some {
+		list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: cards[keys[i]]})
 	}
 	return list, nil
 }

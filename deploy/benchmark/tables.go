@@ -56,6 +56,18 @@ var tables = []table{{
 		{name: "mail and conversation, 4 connections", ours: measure{"Mail/4", "ours/s"}, floor: measure{"Mail/4", "bare/s"}, speed: true, goal: 0.5},
 	},
 }, {
+	name: "search", about: "searches, and a contact with 10,000 mails, beside the better bare query, with up to a million mails (Postgres)",
+	folder: "store",
+	runs:   []bench{{"Search", "1x"}},
+	figures: []figure{
+		{name: "two words among 1,000,000 mails", ours: measure{"Search", "two-ms/1000000"}, floor: measure{"Search", "two-bare-ms/1000000"}, goal: 3},
+		{name: "a rare word among 1,000,000", ours: measure{"Search", "rare-ms/1000000"}, floor: measure{"Search", "rare-bare-ms/1000000"}, goal: 3},
+		{name: "a common word among 1,000,000", ours: measure{"Search", "common-ms/1000000"}, floor: measure{"Search", "common-bare-ms/1000000"}, goal: 3},
+		{name: "two words among 100,000 / 10,000", ours: measure{"Search", "two-ms/100000"}, floor: measure{"Search", "two-ms/10000"}, goal: 10},
+		{name: "two words among 1,000,000 / 10,000", ours: measure{"Search", "two-ms/1000000"}, floor: measure{"Search", "two-ms/10000"}, goal: 10},
+		{name: "a contact with 10,000 mails among 1,000,000", ours: measure{"Search", "page-ms/1000000"}, floor: measure{"Search", "page-bare-ms/1000000"}, goal: 5},
+	},
+}, {
 	name: "press", about: "from a press until another sees it, beside a server that only answers (Mattermost)",
 	folder: "connectors/mattermost",
 	runs:   []bench{{"Press", "100x"}},

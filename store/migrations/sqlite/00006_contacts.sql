@@ -45,7 +45,8 @@ CREATE INDEX conversations_with ON conversations (group_name, lower(with_addr), 
 
 ALTER TABLE mails ADD contact INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE mails ADD proof TEXT NOT NULL DEFAULT '';
-CREATE INDEX mails_contact ON mails (contact, id) WHERE contact <> 0;
+-- By -id, since a plan that looks for a contact's newest by walking through all mails would be thought cheap.
+CREATE INDEX mails_contact ON mails (contact, (-id)) WHERE contact <> 0;
 
 ALTER TABLE events ADD contact INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX events_contact ON events (contact, id) WHERE contact <> 0;
