@@ -89,7 +89,7 @@ func (h *hub) hitLines(hit ticketing.Hit) []Line {
 			first = append(first, Span{Time: when(hit.Mail)}, Span{Text: " "})
 		}
 		if c.Number > 0 {
-			first = append(first, Span{Text: c.Conversation.Name() + " ", Strong: true})
+			first = append(first, Span{Text: c.Name() + " ", Strong: true})
 		}
 		first = append(first, Span{Text: ticketing.OneLine(c.With.Called(), 60) + ": "})
 	}

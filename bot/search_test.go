@@ -22,7 +22,12 @@ func TestSearchInChat(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error)
 	go func() { ran <- w.store.Run(ctx) }() // it keeps the search up to date
-	defer func() { cancel(); <-ran }()
+	defer func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	}()
 	for !strings.Contains(said(w.command(0, "search rang")), "☎ #") {
 		time.Sleep(50 * time.Millisecond)
 	}

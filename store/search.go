@@ -60,8 +60,8 @@ func (s *Store) indexOften(ctx context.Context) {
 
 // index looks through some of what has changed, and tells of how much.
 func (s *Store) index(ctx context.Context) (n int, err error) {
-	err = s.Change(ctx, func(any ticketing.Tx) error {
-		t := any.(*tx)
+	err = s.Change(ctx, func(use ticketing.Tx) error {
+		t := use.(*tx)
 		var owed []struct{ ID, Doc int64 }
 		err := t.get("what is to be searched", func(g *gorm.DB) *gorm.DB {
 			return g.Raw(`SELECT p.id, p.doc FROM search_owed p ORDER BY p.id LIMIT ? `+s.skipLocked(), indexAtOnce).Find(&owed)
@@ -193,8 +193,8 @@ func terms(s ticketing.Search) (all []term) {
 // Search implements ticketing.Searcher.
 func (s *Store) Search(ctx context.Context, q ticketing.Search, kind ticketing.HitKind, before int64, limit int) (ids []int64, err error) {
 	x := searchQuery{terms: terms(q), kind: searchKinds[kind], q: q, before: before, limit: limit}
-	err = s.Read(ctx, func(any ticketing.Tx) (err error) {
-		t := any.(*tx)
+	err = s.Read(ctx, func(use ticketing.Tx) (err error) {
+		t := use.(*tx)
 		switch {
 		case len(x.terms) > 0:
 			ids, err = s.search(t, x)
@@ -384,7 +384,7 @@ func (t term) stands(words []word) int {
 	}
 	for i, w := range t.words {
 		last := i == len(t.words)-1
-		if words[i].plain != w && !(last && t.begins && strings.HasPrefix(words[i].plain, w)) {
+		if words[i].plain != w && (!last || !t.begins || !strings.HasPrefix(words[i].plain, w)) {
 			return 0
 		}
 	}

@@ -46,7 +46,7 @@ func BenchmarkSearch(b *testing.B) {
 		}
 		manyMails(b, bare, made+1, n)
 		made = n
-		measureSearch(b, s, desk, bare, n)
+		measureSearch(b, desk, bare, n)
 	}
 }
 
@@ -79,7 +79,7 @@ func manyMails(b *testing.B, db *pgxpool.Pool, from, to int) {
 	}
 }
 
-func measureSearch(b *testing.B, s *Store, desk *ticketing.Desk, db *pgxpool.Pool, n int) {
+func measureSearch(b *testing.B, desk *ticketing.Desk, db *pgxpool.Pool, n int) {
 	b.Helper()
 	ctx := context.Background()
 	fatally := func(err error) {

@@ -23,7 +23,7 @@ func TestPhone(t *testing.T) {
 }
 
 func TestEdits(t *testing.T) {
-	for pair, want := range map[[2]string]int{{"", ""}: 0, {"take", "tkae"}: 2, {"kovács", "kovacs"}: 1, {"a", ""}: 1, {"reply", "replay"}: 1} {
+	for pair, want := range map[[2]string]int{{"", ""}: 0, {"take", "tke"}: 1, {"kovács", "kovacs"}: 1, {"a", ""}: 1, {"reply", "replay"}: 1} {
 		if got := Edits(pair[0], pair[1]); got != want {
 			t.Errorf("%v: %d, want %d", pair, got, want)
 		}
