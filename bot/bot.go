@@ -29,6 +29,7 @@ type Config struct {
 	OpenFile func(ctx context.Context, m ticketing.Mail, a ticketing.Attachment) (io.ReadCloser, error)
 	// Mail writes to people of a group where chat fails; nil: nobody is written to.
 	Mail  func(ctx context.Context, g ticketing.Group, to []ticketing.Address, subject, text string) error
+	Web   Web // nil: there is no address at which it could be read
 	Clock ticketing.Clock
 	Log   *slog.Logger
 }

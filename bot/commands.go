@@ -63,6 +63,9 @@ func init() { // help lists them all
 		{"contact", "[NAME]", "somebody you know, by name, address or number; all of them; or a new one: add NAME", (*hub).runContact, aContact},
 		{"watch", "NAME", "be told when a contact writes, or no longer", (*hub).runWatch, aContact},
 		{"search", "WORDS", "find mail, tickets, contacts and pages", (*hub).runSearch, nothing},
+		{"page", "[NAME]", "a page of the team's, to read and to edit; all of them", (*hub).runPage, nothing},
+		{"note", "[PAGE or #12] [TEXT]", "add a note to a page, or to the case notes of whom a ticket is with", (*hub).runNote, nothing},
+		{"login", "", "a link to read all of it on the web", (*hub).runLogin, nothing},
 		{"me", "", "how you sign: From name and signature", (*hub).runMe, nothing},
 		{"help", "", "this list", (*hub).runHelp, nothing},
 	}

@@ -213,6 +213,9 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 	for _, e := range k.Log[:min(len(k.Log), last)] {
 		m.Lines = append(m.Lines, Line{{Time: e.At}, {Text: " " + e.Words(k.Named)}})
 	}
+	if h.Web != nil {
+		m.Lines = append(m.Lines, Line{{Text: "Case notes, mail and tickets on the web", URL: h.Web.Contact(k.Group, k.ID)}})
+	}
 	m.Buttons = []Button{{ID: "editcontact", Label: "Edit…", Value: v, Opens: true}, watch, {Label: "More…", Menu: menu}}
 	return Answer{Whisper: m}
 }

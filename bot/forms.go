@@ -28,6 +28,7 @@ type formState struct {
 	Seq     int64                    `json:"s,omitempty"` // what the member had seen
 	Owner   ticketing.MemberID       `json:"o,omitempty"` // the colleague that they were told of
 	Contact ticketing.ContactID      `json:"k,omitempty"`
+	Page    ticketing.PageID         `json:"g,omitempty"`
 	Nonce   string                   `json:"n"` // used up by the action, not by a validation error
 	Until   int64                    `json:"u"` // Unix seconds
 }
@@ -123,6 +124,9 @@ func init() { // a reply that has become stale opens its form again
 		"floodspam": (*hub).submitFloodSpam,
 
 		"contact":     (*hub).submitContact,
+		"newpage":     (*hub).submitNewPage,
+		"editpage":    (*hub).submitEditPage,
+		"note":        (*hub).submitNote,
 		"editcontact": (*hub).submitEditContact,
 		"merge":       (*hub).submitMerge,
 		"search":      (*hub).submitSearch,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -503,6 +504,41 @@ func (d *Desk) Pages(ctx context.Context, q PageQuery) (list []ReadPage, err err
 		return nil
 	})
 	return list, err
+}
+
+// PagesLike finds pages whose titles are written nearly so, or have all words of the name, at most most. The
+// titles are read in pieces, last changed first, up to a bound: it is an aid, asked for by a person who found
+// nothing.
+func (d *Desk) PagesLike(ctx context.Context, group, name string, most int) (near []Page, err error) {
+	const atOnce, bound = 500, 20
+	words := strings.Fields(strings.ToLower(OneLine(name, maxPageTitle)))
+	err = d.store.Read(ctx, func(tx Tx) error {
+		near = nil
+		q := PageQuery{Group: group, Limit: atOnce}
+		for range bound {
+			some, err := tx.Pages(q)
+			if err != nil {
+				return err
+			}
+			for _, p := range some {
+				title := strings.ToLower(p.Title)
+				has := func(word string) bool { return strings.Contains(title, word) }
+				if len(near) < most && len(words) > 0 && (every(words, has) || alike(words, strings.Fields(title))) {
+					near = append(near, p)
+				}
+			}
+			if len(some) < atOnce || len(near) == most {
+				return nil
+			}
+			q.Before = some[len(some)-1].Place()
+		}
+		return nil
+	})
+	return near, err
+}
+
+func every(words []string, is func(string) bool) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !is(w) })
 }
 
 // Written is a revision and who wrote it.

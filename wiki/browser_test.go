@@ -132,7 +132,7 @@ func TestKeyboard(t *testing.T) {
 	ctx := testbed.Chromium(t)
 	token, err := o.desk.NewLogin(t.Context(), by(ann, "help"))
 	o.ok(err)
-	do(t, ctx, chromedp.Navigate(LoginLink(o.http.URL, token)), chromedp.WaitVisible("h1"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(".me"))
+	do(t, ctx, chromedp.Navigate(Links(o.http.URL).Login(token)), chromedp.WaitVisible("h1"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(".me"))
 	do(t, ctx, chromedp.Navigate(o.http.URL+paths["page"]), chromedp.WaitVisible("h1"), chromedp.KeyEvent(kb.Tab))
 	if got := eval[string](t, ctx, "document.activeElement.className + ' ' + (document.activeElement.getBoundingClientRect().top >= 0)"); got != "skip true" {
 		t.Errorf("first comes %q", got)

@@ -16,9 +16,23 @@ const (
 	oidcCookie    = "groupmail_oidc"
 )
 
-// LoginLink is the address of a login for its member's eyes alone.
-func LoginLink(public, token string) string {
-	return strings.TrimSuffix(public, "/") + to("-", "signin", token)
+// Links are the addresses of the web view, by the address at which browsers reach the HTTP server.
+type Links string
+
+func (l Links) to(parts ...string) string { return strings.TrimSuffix(string(l), "/") + to(parts...) }
+
+// Login is the address of a login, for its member's eyes alone.
+func (l Links) Login(token string) string { return l.to("-", "signin", token) }
+
+// Page is the address of a page.
+func (l Links) Page(group, slug string) string { return l.to(group, "page", slug) }
+
+// History is the address of a page's history.
+func (l Links) History(group, slug string) string { return l.to(group, "page", slug, "history") }
+
+// Contact is the address of a contact.
+func (l Links) Contact(group string, id ticketing.ContactID) string {
+	return l.to(group, "contact", number(int64(id)))
 }
 
 func (w *Wiki) cookie(name, value string, life time.Duration) *http.Cookie {

@@ -15,7 +15,7 @@ func TestLoginLink(t *testing.T) {
 	onBoth(t, func(t *testing.T, o *office) {
 		token, err := o.desk.NewLogin(t.Context(), by(ann, "help"))
 		o.ok(err)
-		link, ok := strings.CutPrefix(LoginLink(o.http.URL+"/", token), o.http.URL)
+		link, ok := strings.CutPrefix(Links(o.http.URL+"/").Login(token), o.http.URL)
 		if !ok {
 			t.Fatal(link)
 		}

@@ -28,6 +28,7 @@ import (
 	"groupmail/connectors/smtp"
 	"groupmail/store"
 	"groupmail/ticketing"
+	"groupmail/wiki"
 )
 
 // App is the running product, made of a typed configuration: serve, demo and the end-to-end tests
@@ -99,7 +100,7 @@ func Open(ctx context.Context, cfg Config, w Wiring, log *slog.Logger) (_ *App, 
 		return nil, err
 	}
 	a.bot = bot.New(bot.Config{
-		Desk: a.desk, Platforms: a.platforms, Secret: secret, OpenFile: a.openFile, Mail: a.mailPeople, Clock: w.Clock, Log: log,
+		Desk: a.desk, Platforms: a.platforms, Secret: secret, OpenFile: a.openFile, Mail: a.mailPeople, Web: a.web(), Clock: w.Clock, Log: log,
 	})
 	a.signIns = newSignIns(cfg, vault(cfg, a.store))
 	a.openMail(w.Clock)
@@ -383,6 +384,9 @@ func (a *App) newServer(w Wiring) *http.Server {
 		_, _ = io.WriteString(w, "ok\n")
 	})
 	mux.HandleFunc("GET /readyz", a.ready)
+	if a.public() != "" {
+		mux.Handle(wiki.Root, a.newWiki().Handler())
+	}
 	for pattern, page := range w.Pages {
 		mux.Handle(pattern, page)
 	}

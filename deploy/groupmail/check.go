@@ -170,6 +170,7 @@ func (k *checker) servers(ctx context.Context) [][]finding {
 	if k.cfg.Slack != nil {
 		asks = append(asks, k.slack)
 	}
+	asks = append(asks, k.web)
 	if k.cfg.Browser != nil {
 		asks = append(asks, func(context.Context) []finding {
 			return []finding{{good, "browser: a channel without login, on this machine only"}}

@@ -30,6 +30,7 @@ type Config struct {
 	Mattermost *MattermostConfig // nil: not used
 	Slack      *SlackConfig      // nil: not used
 	Browser    *BrowserConfig    // nil: not used
+	OIDC       *OIDCConfig       // nil: one signs in to the web view from the chat alone
 	Groups     []GroupConfig
 }
 
@@ -200,6 +201,9 @@ func (c Config) secrets() []Secret {
 	}
 	if c.Slack != nil {
 		all = append(all, c.Slack.BotToken, c.Slack.AppToken, c.Slack.SigningSecret)
+	}
+	if c.OIDC != nil {
+		all = append(all, c.OIDC.Secret)
 	}
 	for _, g := range c.Groups {
 		for _, a := range g.Accounts {

@@ -61,6 +61,7 @@ func (p *configParser) config(s *section) Config {
 	c.Mattermost = p.mattermost(s.one("mattermost"), c.Public)
 	c.Slack = p.slack(s.one("slack"))
 	c.Browser = p.browser(s.one("browser"), c.Listen)
+	c.OIDC = p.wiki(s.one("wiki"), c.Public)
 	groups := s.several("group")
 	s.missing("group", "A group is a team: its name, its mailboxes ([[group.mailbox]]) and its channels ([[group.board]]).")
 	for _, g := range groups {
