@@ -31,6 +31,8 @@ const (
 	callbackHome     = "home"
 	// ShortcutSend is the message shortcut "Send to the customer".
 	ShortcutSend = "send_to_customer"
+	// ShortcutNote is the message shortcut "Keep as a note".
+	ShortcutNote = "keep_as_note"
 )
 
 const (
@@ -736,11 +738,50 @@ func (k *keeping) values(v slack.View) map[string]string {
 	return all
 }
 
-// shortcut is "Send to the customer", used on a message: as if it had begun with the bot's name.
+// shortcut is one that was used on a message.
 func (r *run) shortcut(c slack.InteractionCallback) error {
-	if c.CallbackID != ShortcutSend {
-		return nil
+	switch c.CallbackID {
+	case ShortcutSend:
+		return r.shortcutSend(c)
+	case ShortcutNote:
+		return r.shortcutNote(c)
 	}
+	return nil
+}
+
+// shortcutNote is "Keep as a note": as if /mail note had been typed in the thread, with the message's words.
+func (r *run) shortcutNote(c slack.InteractionCallback) error {
+	at := place{channel: c.Channel.ID, about: c.Channel.ID, user: c.User.ID, trigger: c.TriggerID, response: c.ResponseURL}
+	m := c.Message
+	do := func(ctx context.Context) bot.Answer {
+		who, err := r.p.person(ctx, at.user)
+		if err != nil {
+			return r.failed("who keeps a note", err)
+		}
+		said, ok := bot.Said{}, m.ThreadTimestamp != "" && m.ThreadTimestamp != m.Timestamp && m.BotID == "" && m.User != "" && !r.own(m.Msg)
+		if ok {
+			if said, ok, err = r.worded(ctx, c.Channel.ID, r.utterance(c.Channel.ID, bot.Written, m.Msg), m.Msg); err != nil {
+				return r.failed("keep a note", err)
+			}
+		}
+		if !ok || strings.TrimSpace(said.Text) == "" {
+			const text = "Only what somebody of you has written in a card's thread can be kept as a note from here. For all else there is /mail note."
+			return bot.Answer{Whisper: &bot.Message{Notice: text, Lines: []bot.Line{{{Text: text}}}}}
+		}
+		return r.hub.Command(ctx, bot.Command{
+			Event: "note:" + inbound.Digest(c.TriggerID), Who: who.Person, Channel: c.Channel.ID, Root: m.ThreadTimestamp, Name: bot.CommandName,
+			Text: "note here " + said.Text,
+		})
+	}
+	answer, ok, err := within(r, ackTime, do, func(ctx context.Context, a bot.Answer) { r.answer(ctx, at, "Keep as a note", a) })
+	if ok {
+		r.after(func(ctx context.Context) { r.answer(ctx, at, "Keep as a note", answer) })
+	}
+	return err
+}
+
+// shortcutSend is "Send to the customer": as if the message had begun with the bot's name.
+func (r *run) shortcutSend(c slack.InteractionCallback) error {
 	at := place{channel: c.Channel.ID, about: c.Channel.ID, user: c.User.ID, response: c.ResponseURL}
 	m := c.Message
 	refuse := ""

@@ -21,7 +21,7 @@ type Scope struct {
 // Scopes are the bot's rights: all of what GroupMail does, and no more.
 var Scopes = []Scope{
 	{Name: "chat:write", Reason: "post cards, lines in their threads, whispers, and change them in place"},
-	{Name: "commands", Reason: "the command /mail, and the shortcut on messages"},
+	{Name: "commands", Reason: "the command /mail, and the shortcuts on messages"},
 	{Name: "channels:read", Reason: "know who is in a public channel, and whether it is archived", Public: true},
 	{Name: "channels:history", Reason: "hear what is written in the cards' threads in public channels", Public: true},
 	{Name: "groups:read", Reason: "the same in private channels", Private: true},
@@ -82,6 +82,10 @@ func Manifest(c ManifestConfig) string {
 	line("      type: message")
 	line("      callback_id: %s", ShortcutSend)
 	line("      description: Sends this message of the thread to the other side")
+	line("    - name: Keep as a note")
+	line("      type: message")
+	line("      callback_id: %s", ShortcutNote)
+	line("      description: Adds this message of the thread to the case notes")
 	line("  slash_commands:")
 	for _, command := range c.Commands {
 		line("    - command: %s", word("/"+command.Name))

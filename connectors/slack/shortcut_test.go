@@ -86,3 +86,53 @@ func TestShortcut(t *testing.T) {
 		})
 	}
 }
+
+// TestNoteShortcut: "Keep as a note" on a message of a card's thread is the command in that thread, whoever
+// wrote it; elsewhere it says what it is for.
+func TestNoteShortcut(t *testing.T) {
+	o := newOffice(t, false)
+	hub := &bottest.Hub{Channels: []string{o.channel}}
+	o.run(hub)
+	card, err := o.p.Post(t.Context(), o.channel, bot.Message{Key: "card:1", Version: 1, Notice: "New mail"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := o.ann.Post(o.channel, card, "#7 is *the* flat & more")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.ben.Shortcut(o.channel, message, ShortcutNote); err != nil {
+		t.Fatal(err)
+	}
+	typed := bottest.Eventually(t, "it is a command", func() (bot.Command, bool) {
+		all := hub.TypedCommands()
+		if len(all) == 0 {
+			return bot.Command{}, false
+		}
+		return all[0], true
+	})
+	if typed.Name != bot.CommandName || typed.Root != card || typed.Channel != o.channel || typed.Who.ID != o.ben.ID || typed.Text != "note here #7 is the flat & more" || typed.Event == "" {
+		t.Errorf("%+v", typed)
+	}
+	outside, err := o.ann.Post(o.channel, "", "Lunch?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, message := range []string{outside, card} {
+		before := len(o.ben.All(o.channel))
+		if err := o.ben.Shortcut(o.channel, message, ShortcutNote); err != nil {
+			t.Fatal(err)
+		}
+		bottest.Eventually(t, "a word why not", func() (string, bool) {
+			for _, m := range o.ben.All(o.channel)[before:] {
+				if m.Ephemeral && strings.Contains(m.Text, "/mail note") {
+					return m.Text, true
+				}
+			}
+			return "", false
+		})
+	}
+	if n := len(hub.TypedCommands()); n != 1 {
+		t.Errorf("%d commands", n)
+	}
+}

@@ -28,7 +28,10 @@ func (p *configParser) wiki(s *section, public string) *OIDCConfig {
 	if o == nil {
 		return nil
 	}
-	c := &OIDCConfig{Issuer: o.web("issuer", "https://login.example.org"), ClientID: o.text("client_id", "", "groupmail"), Secret: o.secret("client_secret")}
+	c := &OIDCConfig{ClientID: o.text("client_id", "", "groupmail"), Secret: o.secret("client_secret")}
+	if o.web("issuer", "https://login.example.org") != "" {
+		c.Issuer = o.text("issuer", "", "") // to the letter: a / at its end belongs to its name
+	}
 	o.missing("issuer", "It is the provider's address, as its /.well-known/openid-configuration gives it.")
 	o.missing("client_id", "The provider gives it when GroupMail is registered there.")
 	o.missing("client_secret", "The provider gives it when GroupMail is registered there.")
