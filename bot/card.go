@@ -49,6 +49,10 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 		m = digestCard(dr)
 	case ticketing.DeskPost:
 		m = deskCard(dr)
+	case ticketing.WatchPost:
+		m = watchLine(dr, b.link(dr, dr.Card))
+	case ticketing.ForwardPost:
+		m = forwardLine(dr, b.link(dr, dr.Card))
 	case ticketing.OverduePost:
 		m = overdueLine(dr, b.link(dr, dr.Card))
 	default:

@@ -60,6 +60,8 @@ func init() { // help lists them all
 		{"close", "#12 [OUTCOME]", "close it, and say how it ended", (*hub).runClose, aTicket},
 		{"reopen", "#12", "open it again, for you", onTicket(moved("reopen", (*ticketing.Desk).Reopen)), aTicket},
 		{"spam", "#12", "mark it as spam; Undo is on its card", onTicket(moved("spam", (*ticketing.Desk).Spam)), aTicket},
+		{"new", "[ADDRESS SUBJECT]", "write to somebody who has not written first", (*hub).runNew, aContact},
+		{"forward", "#12 @ANN [NOTE]", "point a colleague to a ticket, by direct message", (*hub).runForward, aTicket},
 		{"contact", "[NAME]", "somebody you know, by name, address or number; all of them; or a new one: add NAME", (*hub).runContact, aContact},
 		{"watch", "NAME", "be told when a contact writes, or no longer", (*hub).runWatch, aContact},
 		{"search", "WORDS", "find mail, tickets, contacts and pages", (*hub).runSearch, nothing},
@@ -188,7 +190,7 @@ func (h *hub) second(ctx context.Context, who caller, name string) []Completion 
 		for _, o := range who.group.Outcomes {
 			all = append(all, Completion{Text: o})
 		}
-	case "assign":
+	case "assign", "forward":
 		team, err := h.Desk.Colleagues(ctx, who.group.Name)
 		if err != nil {
 			return nil
@@ -292,7 +294,7 @@ func (h *hub) done(in invoked, c ticketing.Conversation, err error, name string)
 }
 
 func (h *hub) runTicket(_ context.Context, in invoked) Answer {
-	return h.openTicket(in.caller, ticketing.OneLine(in.rest, 200))
+	return h.openTicket(in.caller, ticketing.OneLine(in.rest, 200), "")
 }
 
 func (h *hub) runMe(ctx context.Context, in invoked) Answer { return h.openMe(ctx, in.caller) }

@@ -189,7 +189,7 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 	if k.Watches(who.by.Member.ID) {
 		watch = Button{ID: "unwatch", Label: "Don’t watch", Value: v}
 	}
-	menu := []Button{{ID: "merge", Label: "Merge…", Value: v, Opens: true}}
+	menu := []Button{{ID: "newto", Label: "Write to them…", Value: v, Opens: true}, {ID: "ticketwith", Label: "New ticket…", Value: v, Opens: true}, {ID: "merge", Label: "Merge…", Value: v, Opens: true}}
 	for i, other := range k.Merged {
 		m.Lines = append(m.Lines, Line{{Text: "＋ " + ticketing.OneLine(other.Line(), 150) + ", merged"}})
 		line("   ✉ ", other.Addresses)
@@ -333,7 +333,7 @@ func (h *hub) submitContact(ctx context.Context, who caller, s formState, v map[
 			return Answer{}, err
 		}
 		if len(found) != 1 {
-			return Answer{}, ticketing.Refusal{Kind: ticketing.NotFound, Field: "existing", Text: whichContact(existing, found, near)}
+			return Answer{}, ticketing.Refusal{Kind: ticketing.NotFound, Field: "existing", Text: whichContact(existing, found, near, "Leave it empty to add a new one.")}
 		}
 		c, err := h.Desk.AttachContact(ctx, who.by, s.About, found[0].ID)
 		if err != nil {
@@ -349,7 +349,7 @@ func (h *hub) submitContact(ctx context.Context, who caller, s formState, v map[
 }
 
 // whichContact asks for a better name.
-func whichContact(text string, found, near []ticketing.Contact) string {
+func whichContact(text string, found, near []ticketing.Contact, otherwise string) string {
 	said := "“" + ticketing.OneLine(text, 40) + "”"
 	list := func(all []ticketing.Contact) string {
 		names := make([]string, len(all))
@@ -367,7 +367,7 @@ func whichContact(text string, found, near []ticketing.Contact) string {
 	case len(near) > 0:
 		return "There is no contact " + said + ". Did you mean: " + list(near) + "?"
 	}
-	return "There is no contact " + said + ". Leave it empty to add a new one."
+	return strings.TrimSpace("There is no contact " + said + ". " + otherwise)
 }
 
 // pressEditContact opens what is written down of somebody.
@@ -419,7 +419,7 @@ func (h *hub) submitMerge(ctx context.Context, who caller, s formState, v map[st
 		found = others // two of one name: the other is meant
 	}
 	if len(found) != 1 {
-		return Answer{}, ticketing.Refusal{Kind: ticketing.NotFound, Field: "into", Text: whichContact(into, found, near)}
+		return Answer{}, ticketing.Refusal{Kind: ticketing.NotFound, Field: "into", Text: whichContact(into, found, near, "")}
 	}
 	c, err := h.Desk.MergeContacts(ctx, who.by, s.Contact, found[0].ID)
 	if err != nil {

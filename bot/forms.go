@@ -130,6 +130,8 @@ func init() { // a reply that has become stale opens its form again
 		"editcontact": (*hub).submitEditContact,
 		"merge":       (*hub).submitMerge,
 		"search":      (*hub).submitSearch,
+		"new":         (*hub).submitNew,
+		"forward":     (*hub).submitForward,
 		"wrongperson": (*hub).submitWrongPerson,
 	}
 }
@@ -325,20 +327,13 @@ func (h *hub) openAssign(ctx context.Context, who caller, about ticketing.Conver
 	if err != nil {
 		return whisper(h.say(err, "assign", who))
 	}
-	team, err := h.Desk.Colleagues(ctx, who.group.Name)
+	options, err := h.others(ctx, who, s.Owner)
 	if err != nil {
 		return whisper(h.say(err, "assign", who))
-	}
-	options := []Option{}
-	for _, m := range team {
-		if m.ID != s.Owner {
-			options = append(options, Option{Value: string(m.ID), Label: m.Called()})
-		}
 	}
 	if len(options) == 0 {
 		return whisper("There is nobody else in this channel to give it to.")
 	}
-	slices.SortFunc(options, func(a, b Option) int { return strings.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)) })
 	title := "Assign"
 	if s.Owner != "" {
 		title = "Hand over"
@@ -355,30 +350,46 @@ func (h *hub) submitAssign(ctx context.Context, who caller, s formState, v map[s
 	return Answer{}, err
 }
 
-func (h *hub) openTicket(who caller, summary string) Answer {
+func (h *hub) openTicket(who caller, summary, with string) Answer {
+	options := []Option{{Value: "", Label: "It stays open"}}
+	for _, o := range who.group.Outcomes {
+		options = append(options, Option{Value: o, Label: "Close: " + o})
+	}
 	return Answer{Form: &Form{
 		Title: "New ticket", Submit: "Open", State: h.sign(h.state(who, "ticket", 0)),
 		Intro: []Line{{{Text: "For a phone call or a visit. You have it as soon as it is open."}}},
 		Fields: []FormField{
 			{Name: "summary", Label: "What is it about?", Kind: Short, Value: summary, Required: true, Max: 200},
-			{Name: "with", Label: "Who is it with?", Kind: Short, Help: "A name, or a mail address to answer to."},
+			{Name: "with", Label: "Who is it with?", Kind: Short, Value: with, Help: "A contact, any other name, or a mail address to answer to."},
 			{Name: "note", Label: "What was said?", Kind: Long},
+			{Name: "after", Label: "Afterwards", Kind: Select, Options: options},
 		},
 	}}
 }
 
 func (h *hub) submitTicket(ctx context.Context, who caller, _ formState, v map[string]string) (Answer, error) {
-	with := ticketing.Address{Name: ticketing.OneLine(v["with"], 100)}
-	if strings.Contains(with.Name, "@") {
-		list, err := typedAddresses("with", with.Name)
+	in := ticketing.TicketInput{Summary: v["summary"], With: ticketing.Address{Name: ticketing.OneLine(v["with"], 100)}, Note: v["note"], Outcome: v["after"]}
+	if strings.Contains(in.With.Name, "@") {
+		list, err := typedAddresses("with", in.With.Name)
 		if err != nil {
 			return Answer{}, err
 		}
-		with = list[0]
+		in.With = list[0]
+	} else if in.With.Name != "" {
+		found, _, err := h.Desk.FindContacts(ctx, who.group.Name, unquoted(in.With.Name))
+		if err != nil {
+			return Answer{}, err
+		}
+		if len(found) == 1 && strings.EqualFold(found[0].Name, unquoted(in.With.Name)) {
+			in.Contact = found[0].ID
+		}
 	}
-	c, err := h.Desk.OpenTicket(ctx, who.by, v["summary"], with, v["note"])
+	c, err := h.Desk.OpenTicket(ctx, who.by, in)
 	if err != nil {
 		return Answer{}, err
+	}
+	if c.State == ticketing.Closed {
+		return whisper("Kept as " + c.Name() + ", closed: " + c.Outcome + "."), nil
 	}
 	return whisper("Opened " + c.Name() + ". It is yours."), nil
 }

@@ -174,6 +174,8 @@ const (
 	HeldPost     PostKind = "held"     // how many mails of the group are held
 	DigestPost   PostKind = "digest"   // what came in a flood and has no card of its own
 	DeskPost     PostKind = "desk"     // how the group stands: pinned
+	WatchPost    PostKind = "watch"    // to one: a contact whom they watch has written
+	ForwardPost  PostKind = "forward"  // to one: a colleague points them to something
 	OverduePost  PostKind = "overdue"  // a line at the channel's bottom: something waits too long
 )
 

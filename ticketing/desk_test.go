@@ -927,7 +927,7 @@ func TestBadReplies(t *testing.T) {
 
 func TestTicketWithoutMail(t *testing.T) {
 	eachStore(t, func(t *testing.T, o *office) {
-		c, err := o.desk.OpenTicket(t.Context(), by(ann), "Rang about the bill", maria, "Call back")
+		c, err := o.desk.OpenTicket(t.Context(), by(ann), TicketInput{Summary: "Rang about the bill", With: maria, Note: "Call back"})
 		o.ok(err)
 		if c.State != Taken || c.Owner != ann.ID || c.Number != 1 || c.With != maria {
 			t.Errorf("opened %+v", c)

@@ -356,9 +356,14 @@ func (u *use) receive(a Arrival) (none Mail, _ error) {
 		return none, err
 	}
 	if id == 0 {
-		return m, u.show(&c, m, "")
+		err = u.show(&c, m, "")
+	} else {
+		err = u.followUp(c, m)
 	}
-	return m, u.followUp(c, m)
+	if err != nil {
+		return m, err
+	}
+	return m, u.tellWatchers(c, m)
 }
 
 // show begins a conversation in chat: by a card, by the digest of the flood that it is part of, or

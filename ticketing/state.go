@@ -42,6 +42,7 @@ const (
 	LogMerged      Move = "merged"         // another was merged into it
 	LogUnmerge     Move = "unmerge"        // that was undone
 	LogAttach      Move = "attach"         // a member said whom a conversation is with
+	LogForward     Move = "forward"        // a colleague was pointed to it
 	LogWrong       Move = "wrong person"   // a member said whom it is not with
 )
 

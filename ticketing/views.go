@@ -95,6 +95,8 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		if dr.Team, err = tx.Present(p.Group); err != nil {
 			return err
 		}
+	}
+	if p.Kind == CardPost || p.Kind == WatchPost {
 		for id, who := range map[ContactID]*Contact{dr.Conversation.Contact: &dr.Known, dr.Conversation.Perhaps: &dr.Perhaps} {
 			if id == 0 {
 				continue
@@ -134,7 +136,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			}
 		}
 	}
-	if p.Kind == PointerPost || p.Kind == OverduePost {
+	if (p.Kind == PointerPost || p.Kind == OverduePost || p.Kind == WatchPost || p.Kind == ForwardPost) && p.Conversation != 0 {
 		card, err := tx.FindPost(cardKey(p.Conversation, dr.Board), "", "")
 		if err != nil && !errors.Is(err, ErrNone) {
 			return err
@@ -482,15 +484,15 @@ func (d *Desk) Mail(ctx context.Context, group string, id MailID) (m Mail, err e
 	return m, err
 }
 
-// Number reads a conversation's group and ticket number.
-func (d *Desk) Number(ctx context.Context, id ConversationID) (g Group, number int, err error) {
+// Number reads a conversation's group and ticket number; begun: a mail came or went in it before.
+func (d *Desk) Number(ctx context.Context, id ConversationID) (g Group, number int, begun bool, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
 		c, err := tx.Conversation(id)
-		number = c.Number
+		number, begun = c.Number, c.First != 0
 		g, _ = d.Group(c.Group)
 		return err
 	})
-	return g, number, err
+	return g, number, begun, err
 }
 
 // ReplyByID reads a reply.

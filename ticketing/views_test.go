@@ -70,7 +70,7 @@ func TestTheCardHasTheNewestMailOfTheOtherSide(t *testing.T) {
 		newest(other, "from my other address")
 
 		// A matter without mail has none, even when we have written first.
-		c, err := o.desk.OpenTicket(t.Context(), by(ann), "Rang about the bill", maria, "Call back")
+		c, err := o.desk.OpenTicket(t.Context(), by(ann), TicketInput{Summary: "Rang about the bill", With: maria, Note: "Call back"})
 		o.ok(err)
 		newest(c.ID, "")
 		r := o.answered(ann, c.ID, "About your call")

@@ -24,12 +24,8 @@ func (d *Desk) Release(ctx context.Context, by By, id ConversationID) (Conversat
 // owner (who hands it over) or a lead.
 func (d *Desk) Assign(ctx context.Context, by By, id ConversationID, to MemberID) (Conversation, error) {
 	return d.moveTo(ctx, by, id, step{move: MoveAssign, to: to}, string(to), func(u *use, c *Conversation) error {
-		ok, err := u.present(to)
-		if err != nil {
+		if err := u.colleague(to); err != nil {
 			return err
-		}
-		if !ok {
-			return refuseField("member", "That person is not in %s.", u.group.Title)
 		}
 		return u.unfold(c)
 	})
@@ -198,44 +194,6 @@ func (u *use) endReplies(c *Conversation) error {
 		}
 	}
 	return nil
-}
-
-// OpenTicket opens a ticket for a matter without mail: a phone call, a visit. The acting member has it.
-func (d *Desk) OpenTicket(ctx context.Context, by By, summary string, with Address, note string) (c Conversation, err error) {
-	if summary = OneLine(summary, 200); summary == "" {
-		return c, refuseField("summary", "Say in a few words what it is about.")
-	}
-	err = d.change(ctx, by, func(u *use) error {
-		c = Conversation{
-			Group: u.group.Name, State: New, Subject: summary, With: with, Note: strings.TrimSpace(note),
-			Since: u.now, Opened: u.now, Touched: u.now, Waits: u.now,
-		}
-		if with.Addr != "" {
-			known, err := u.whose(Key{AddressKey, strings.ToLower(with.Addr)})
-			if err != nil {
-				return err
-			}
-			if known.ID != 0 {
-				c.Contact, c.Match, c.Matched = known.ID, AddressMatch, with.Addr
-			}
-		}
-		if err := u.AddConversation(&c); err != nil {
-			return err
-		}
-		if with.Addr != "" {
-			if err := u.AddParticipants(c.ID, []Address{with}); err != nil {
-				return err
-			}
-		}
-		if err := u.post(Post{Kind: CardPost, Conversation: c.ID}, c.ID); err != nil {
-			return err
-		}
-		if err := u.logged(c, Event{Move: MoveOpen}); err != nil {
-			return err
-		}
-		return u.move(&c, step{move: MoveTake}, "")
-	})
-	return c, err
 }
 
 // SweepOverdue marks what has waited, or lain idle, too long, and draws it. It returns how many.

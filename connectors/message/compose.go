@@ -331,9 +331,9 @@ var ownForm = regexp.MustCompile(`^[0-9a-f]{32}\.groupmail@`)
 // ReplySubject gives the subject of an answer: one "Re: " in front, whatever chain of "AW: Re[2]:"
 // was there, and the tag once, at the end.
 func ReplySubject(subject, tag string) string {
-	s, tag := oneLine(subject), oneLine(tag)
+	s := TaggedSubject(subject, "")
 	if tag != "" {
-		s = strings.ReplaceAll(s, tag, " ")
+		s = strings.ReplaceAll(s, oneLine(tag), " ")
 	}
 	s = strings.Join(strings.Fields(s), " ")
 	for {
@@ -343,11 +343,12 @@ func ReplySubject(subject, tag string) string {
 		}
 		s = s[len(cut):]
 	}
-	s = "Re: " + strings.TrimSpace(s)
-	if tag != "" {
-		s = strings.TrimSpace(s) + " " + tag
-	}
-	return strings.TrimSpace(s)
+	return TaggedSubject("Re: "+strings.TrimSpace(s), tag)
+}
+
+// TaggedSubject is a subject with the tag at its end.
+func TaggedSubject(subject, tag string) string {
+	return strings.TrimSpace(strings.TrimSpace(oneLine(subject)) + " " + oneLine(tag))
 }
 
 // rePrefix matches one mark of a reply, in the words of today's mail programs.

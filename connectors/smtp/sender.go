@@ -18,7 +18,7 @@ type Desk interface {
 	Composed(ctx context.Context, claimed ticketing.Reply, raw ticketing.BlobID) (ticketing.Reply, error)
 	HoldReply(ctx context.Context, claimed ticketing.Reply) error
 	FinishReply(ctx context.Context, claimed ticketing.Reply, a ticketing.Attempt) error
-	Number(ctx context.Context, id ticketing.ConversationID) (group ticketing.Group, number int, err error)
+	Number(ctx context.Context, id ticketing.ConversationID) (group ticketing.Group, number int, begun bool, err error)
 	Spool(ctx context.Context, r io.Reader) (ticketing.BlobID, int64, error)
 	OpenBlob(ctx context.Context, id ticketing.BlobID) (io.ReadCloser, error)
 }
@@ -175,14 +175,17 @@ func (s *Sender) read(ctx context.Context, r ticketing.Reply) ticketing.Mail {
 
 // compose writes the mail once and for all: every attempt sends the same bytes.
 func (s *Sender) compose(ctx context.Context, r ticketing.Reply) (ticketing.Reply, error) {
-	group, number, err := s.cfg.Desk.Number(ctx, r.Conversation)
+	group, number, begun, err := s.cfg.Desk.Number(ctx, r.Conversation)
 	if err != nil {
 		return r, err
 	}
 	out := message.Outgoing{
 		MessageID: r.MessageID, Mark: r.Mark, Date: s.cfg.Clock(), From: r.From, To: r.To, Cc: r.Cc,
-		Subject:   message.ReplySubject(r.Subject, group.TicketTag(number)),
+		Subject:   message.TaggedSubject(r.Subject, group.TicketTag(number)),
 		InReplyTo: r.InReplyTo, References: r.References, Text: r.Text, Signature: r.Signature,
+	}
+	if begun {
+		out.Subject = message.ReplySubject(r.Subject, group.TicketTag(number))
 	}
 	if group.Zone != nil {
 		out.Date = out.Date.In(group.Zone)

@@ -36,6 +36,7 @@ func submission(t *testing.T, s *testbed.SMTP) Config {
 
 // desk is what a Sender sees of the product.
 type desk struct {
+	begun    bool
 	reply    ticketing.Reply
 	blobs    map[ticketing.BlobID][]byte
 	finished []ticketing.Attempt
@@ -57,8 +58,8 @@ func (d *desk) FinishReply(_ context.Context, _ ticketing.Reply, a ticketing.Att
 	return nil
 }
 
-func (d *desk) Number(context.Context, ticketing.ConversationID) (ticketing.Group, int, error) {
-	return ticketing.Group{Tag: "[#%d]"}, 12, nil
+func (d *desk) Number(context.Context, ticketing.ConversationID) (ticketing.Group, int, bool, error) {
+	return ticketing.Group{Tag: "[#%d]"}, 12, d.begun, nil
 }
 
 func (d *desk) Spool(_ context.Context, r io.Reader) (ticketing.BlobID, int64, error) {
@@ -75,7 +76,7 @@ func (d *desk) OpenBlob(_ context.Context, id ticketing.BlobID) (io.ReadCloser, 
 func TestSenderSendsTheSameBytesAgain(t *testing.T) {
 	s := testbed.NewSMTP(t, testbed.STARTTLS)
 	cfg := submission(t, s)
-	d := &desk{blobs: map[ticketing.BlobID][]byte{1: []byte("a file")}, reply: ticketing.Reply{
+	d := &desk{begun: true, blobs: map[ticketing.BlobID][]byte{1: []byte("a file")}, reply: ticketing.Reply{
 		ID: 1, From: ticketing.Address{Name: "Hélp", Addr: from}, To: []ticketing.Address{{Addr: "maria@example.net"}}, Subject: "Heating",
 		Text: "We are coming.", Signature: "Your help desk", MessageID: "abc@example.org", Mark: "mark", InReplyTo: []string{"1@x"},
 		References: []string{"0@x", "1@x"}, Files: []ticketing.Attachment{{Name: "plan.pdf", Type: "application/pdf", Blob: 1}},
@@ -98,5 +99,19 @@ func TestSenderSendsTheSameBytesAgain(t *testing.T) {
 	if sent.MessageID != "abc@example.org" || sent.Subject != "Re: Heating [#12]" || sent.Ours != "mark" || sent.From.Name != "Hélp" ||
 		len(sent.Attachments) != 1 || sent.Attachments[0].Name != "plan.pdf" || !strings.Contains(sent.Text, "We are coming.") {
 		t.Errorf("what was sent reads as %+v", sent)
+	}
+}
+
+// The first mail of a conversation answers nothing, and does not say that it does.
+func TestSenderOfTheFirstMail(t *testing.T) {
+	s := testbed.NewSMTP(t, testbed.STARTTLS)
+	cfg := submission(t, s)
+	d := &desk{blobs: map[ticketing.BlobID][]byte{}, reply: ticketing.Reply{ID: 1, From: ticketing.Address{Addr: from}, To: []ticketing.Address{{Addr: "maria@example.net"}}, Subject: "Your order", Text: "It is here.", MessageID: "abc@example.org", Mark: "mark"}}
+	sender := NewSender(SenderConfig{Desk: d, Account: func(string) (Config, error) { return cfg, nil }, Log: slog.New(slog.DiscardHandler)})
+	if err := sender.Send(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.finished) != 1 || d.finished[0].Sent.Subject != "Your order [#12]" {
+		t.Errorf("%+v", d.finished)
 	}
 }
