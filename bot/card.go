@@ -87,6 +87,10 @@ func card(dr ticketing.Drawing, show ticketing.Show, link func(message string) s
 	if c.State == ticketing.Spam {
 		return spamCard(dr)
 	}
+	if to := c.MovedTo(); to != "" {
+		to = ticketing.OneLine(to, 100)
+		return Message{Tone: Grey, Notice: "Moved to " + to, Status: append(Line{{Text: "➜ Moved to " + to, Strong: true}, {Text: " by " + dr.Named(c.ClosedBy).Called() + " · "}}, Span{Time: c.Closed})}
+	}
 	m := Message{Status: append(state(dr), sender(dr)...), Tone: tone(c), Buttons: buttons(dr)}
 	who, what := c.With.Called(), c.Subject
 	if begun(dr) {
@@ -377,6 +381,9 @@ func buttons(dr ticketing.Drawing) []Button {
 	handOver := Button{ID: "assign", Label: "Hand over…", Value: v, Opens: true}
 	more := func(all ...Button) Button {
 		all = append(all, contactItems(dr)...)
+		if len(dr.Others) > 0 {
+			all = append(all, Button{ID: "movegroup", Label: "Move to another team…", Value: v, Opens: true})
+		}
 		if c.Mentions != 0 && c.Open() {
 			all = append(all, Button{ID: "join", Label: fmt.Sprintf("Join #%d", c.Mentions), Value: v})
 		}

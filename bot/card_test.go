@@ -123,6 +123,17 @@ func TestCards(t *testing.T) {
 			want:  []string{"· with Maria Kovács", "✉ Maria Kovács wrote · 14:00\n> Even colder!"},
 			never: []string{"wrote again"},
 		},
+		"moved to another team": {
+			dr: ticketing.Drawing{Conversation: with(taken, func(c *ticketing.Conversation) {
+				c.State, c.Owner, c.Outcome, c.ClosedBy, c.Closed, c.Erased, c.First = ticketing.Closed, "", "moved to Accounts", "x:ann", noon, noon, 0
+			})},
+			want:  []string{"➜ Moved to Accounts by Ann · 12:00"},
+			never: []string{"[", "Heating", "Maria"},
+		},
+		"another team is there": {
+			dr:   ticketing.Drawing{Conversation: taken, First: first, Newest: first, Others: []ticketing.Group{{Name: "accounts"}}},
+			want: []string{"[Reply][Release][Close][More…]"},
+		},
 		"no answer needed, once a ticket": {
 			dr: ticketing.Drawing{Conversation: with(taken, func(c *ticketing.Conversation) {
 				c.State, c.Owner, c.Outcome = ticketing.Closed, "", ticketing.NoAnswerNeeded

@@ -95,6 +95,7 @@ func init() { // the forms that some of them open refer back to them
 		"newto":         {do: (*hub).pressNewTo},
 		"ticketwith":    {do: (*hub).pressTicketWith},
 		"forward":       {do: (*hub).pressForward},
+		"movegroup":     {do: (*hub).pressMoveGroup},
 		"olderfound":    {do: (*hub).pressOlderFound, named: true},
 		"contact":       {do: (*hub).pressContact},
 		"newcontact":    {do: (*hub).pressNewContact, named: true},

@@ -61,6 +61,7 @@ func init() { // help lists them all
 		{"reopen", "#12", "open it again, for you", onTicket(moved("reopen", (*ticketing.Desk).Reopen)), aTicket},
 		{"spam", "#12", "mark it as spam; Undo is on its card", onTicket(moved("spam", (*ticketing.Desk).Spam)), aTicket},
 		{"new", "[ADDRESS SUBJECT]", "write to somebody who has not written first", (*hub).runNew, aContact},
+		{"move", "#12 [TEAM]", "give a ticket to another team", (*hub).runMove, aTicket},
 		{"forward", "#12 @ANN [NOTE]", "point a colleague to a ticket, by direct message", (*hub).runForward, aTicket},
 		{"contact", "[NAME]", "somebody you know, by name, address or number; all of them; or a new one: add NAME", (*hub).runContact, aContact},
 		{"watch", "NAME", "be told when a contact writes, or no longer", (*hub).runWatch, aContact},
@@ -189,6 +190,10 @@ func (h *hub) second(ctx context.Context, who caller, name string) []Completion 
 	case "close":
 		for _, o := range who.group.Outcomes {
 			all = append(all, Completion{Text: o})
+		}
+	case "move":
+		for _, g := range h.Desk.OtherGroups(who.group.Name) {
+			all = append(all, Completion{Text: g.Name, Hint: g.Title})
 		}
 	case "assign", "forward":
 		team, err := h.Desk.Colleagues(ctx, who.group.Name)

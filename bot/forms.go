@@ -132,6 +132,7 @@ func init() { // a reply that has become stale opens its form again
 		"search":      (*hub).submitSearch,
 		"new":         (*hub).submitNew,
 		"forward":     (*hub).submitForward,
+		"movegroup":   (*hub).submitMoveGroup,
 		"wrongperson": (*hub).submitWrongPerson,
 	}
 }

@@ -225,3 +225,60 @@ func forwardLine(dr ticketing.Drawing, link string) Message {
 	}
 	return m
 }
+
+// runMove gives a ticket to another team: "move #12 accounts".
+func (h *hub) runMove(ctx context.Context, in invoked) Answer {
+	id, team, err := h.ticket(ctx, in)
+	if err != nil {
+		return whisper(h.say(err, in.name(), in.caller))
+	}
+	if team == "" {
+		return h.moveForm(ctx, in.caller, id)
+	}
+	for _, g := range h.Desk.OtherGroups(in.group.Name) {
+		if strings.EqualFold(g.Title, team) {
+			team = g.Name
+		}
+	}
+	c, err := h.Desk.MoveToGroup(ctx, in.by, id, strings.ToLower(team))
+	if err != nil {
+		return h.told(err, "move", in.caller)
+	}
+	return whisper("✓ " + c.Name() + " is " + h.titleOf(c.Group) + "’s now.")
+}
+
+func (h *hub) titleOf(group string) string {
+	g, _ := h.Desk.Group(group)
+	return g.Title
+}
+
+func (h *hub) pressMoveGroup(ctx context.Context, who caller, _ Click, id int64) Answer {
+	return h.moveForm(ctx, who, ticketing.ConversationID(id))
+}
+
+func (h *hub) moveForm(ctx context.Context, who caller, id ticketing.ConversationID) Answer {
+	s, err := h.Desk.Conversation(ctx, who.group.Name, who.board.Name, id)
+	if err != nil {
+		return whisper(h.say(err, "move", who))
+	}
+	var options []Option
+	for _, g := range h.Desk.OtherGroups(who.group.Name) {
+		options = append(options, Option{Value: g.Name, Label: g.Title})
+	}
+	if len(options) == 0 {
+		return whisper("There is no other team here.")
+	}
+	return Answer{Form: &Form{
+		Title: "Move to another team", Submit: "Move", State: h.sign(h.state(who, "movegroup", id)),
+		Intro: []Line{
+			{{Text: ticketing.OneLine(s.With.Called(), 80) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}},
+			{{Text: "Its mails, answers and number go with it; here a line is left that says where it went. Files that were posted into its thread stay there."}},
+		},
+		Fields: []FormField{{Name: "group", Label: "To which team?", Kind: Select, Options: options, Required: true}},
+	}}
+}
+
+func (h *hub) submitMoveGroup(ctx context.Context, who caller, s formState, v map[string]string) (Answer, error) {
+	_, err := h.Desk.MoveToGroup(ctx, who.by, s.About, v["group"])
+	return Answer{}, err
+}

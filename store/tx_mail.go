@@ -61,11 +61,37 @@ func (t *tx) MoveMails(from, to ticketing.ConversationID, seq int64) error {
 	return errors.Join(
 		move(`UPDATE mails SET conversation = ?, seq = CASE WHEN seq > 0 THEN seq + ? ELSE 0 END WHERE conversation = ?`, int64(to), seq, int64(from)),
 		move(`UPDATE message_ids SET conversation = ? WHERE conversation = ?`, int64(to), int64(from)),
-		move(`INSERT INTO participants (conversation, addr_key, name, addr)
-			SELECT ?, addr_key, name, addr FROM participants WHERE conversation = ? ORDER BY id
-			ON CONFLICT DO NOTHING`, int64(to), int64(from)),
-		move(`DELETE FROM participants WHERE conversation = ?`, int64(from)),
+		t.moveParticipants(from, to),
 	)
+}
+
+func (t *tx) Rehome(from, to ticketing.ConversationID, group string) error {
+	move := func(sql string, args ...any) error {
+		return t.put("rehome", func(g *gorm.DB) *gorm.DB { return g.Exec(sql, args...) })
+	}
+	return errors.Join(
+		move(`UPDATE mails SET conversation = ?, group_name = ? WHERE conversation = ?`, int64(to), group, int64(from)),
+		move(`UPDATE replies SET conversation = ?, group_name = ? WHERE conversation = ?`, int64(to), group, int64(from)),
+		move(`INSERT INTO message_ids (group_name, message_id, conversation, own)
+			SELECT ?, message_id, ?, own FROM message_ids WHERE conversation = ? ORDER BY message_id ON CONFLICT DO NOTHING`, group, int64(to), int64(from)),
+		move(`DELETE FROM message_ids WHERE conversation = ?`, int64(from)),
+		t.moveParticipants(from, to),
+		move(`DELETE FROM search_words WHERE `+t.s.searchDoc()+` = ?`, int64(from)*4+1),
+		move(`DELETE FROM search_words WHERE `+t.s.searchDoc()+` IN (SELECT id * 4 FROM mails WHERE conversation = ?)`, int64(to)),
+		move(`INSERT INTO search_owed (doc) SELECT id * 4 FROM mails WHERE conversation = ? ORDER BY id`, int64(to)),
+	)
+}
+
+func (t *tx) moveParticipants(from, to ticketing.ConversationID) error {
+	return errors.Join(
+		t.put("move participants", func(g *gorm.DB) *gorm.DB {
+			return g.Exec(`INSERT INTO participants (conversation, addr_key, name, addr)
+				SELECT ?, addr_key, name, addr FROM participants WHERE conversation = ? ORDER BY id
+				ON CONFLICT DO NOTHING`, int64(to), int64(from))
+		}),
+		t.put("move participants", func(g *gorm.DB) *gorm.DB {
+			return g.Exec(`DELETE FROM participants WHERE conversation = ?`, int64(from))
+		}))
 }
 
 func (t *tx) Participants(id ticketing.ConversationID) ([]ticketing.Address, error) {

@@ -221,6 +221,9 @@ func (u *use) appear(c Conversation, was State, flood ConversationID) error {
 
 // erased refuses what needs the content of a conversation.
 func (u *use) erased(c Conversation) error {
+	if to := c.MovedTo(); to != "" {
+		return refuse(WrongState, "This conversation was moved to %s %s: go on there.", to, ago(u.now, c.Erased))
+	}
 	return refuse(WrongState, "The content of this conversation was erased %s, as this team's settings want: nothing is left to go on with. A new mail from the sender opens it again.", ago(u.now, c.Erased))
 }
 

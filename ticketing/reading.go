@@ -173,7 +173,7 @@ var inWords = map[Move]string{
 	LogNotice: "an automatic mail came", LogAgain: "it turned up again",
 	LogContact: "added as a contact", LogContactEdit: "the contact was changed", LogMerge: "merged into another",
 	LogMerged: "another was merged into it", LogUnmerge: "parted again", LogAttach: "found to be with", LogWrong: "found not to be with", LogForward: "a colleague was pointed to it",
-	MoveAdmit: "released from the held list", MoveDiscard: "discarded",
+	MoveAdmit: "released from the held list", MoveDiscard: "discarded", MoveAway: "moved to another team",
 }
 
 // Words say what a line of the action log records.

@@ -19,6 +19,7 @@ const (
 	MoveClose    Move = "close"
 	MoveReopen   Move = "reopen"
 	MoveJoin     Move = "join"    // to another ticket
+	MoveAway     Move = "move"    // to another group
 	MoveAdmit    Move = "admit"   // from the held list
 	MoveDiscard  Move = "discard" // from the held list
 
@@ -57,6 +58,7 @@ var targets = map[Move]map[State]State{
 	MoveClose:    {New: Closed, Taken: Closed, Waiting: Closed},
 	MoveReopen:   {Closed: Taken},
 	MoveJoin:     {New: Closed, Taken: Closed, Waiting: Closed},
+	MoveAway:     {New: Closed, Taken: Closed, Waiting: Closed, Closed: Closed},
 	MoveAdmit:    {Held: New},
 	MoveDiscard:  {Held: Closed},
 	MoveMailIn:   {New: New, Taken: Taken, Waiting: Taken, Closed: Taken, Spam: New, Held: New},
@@ -97,7 +99,7 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 		owner = s.to
 	case MoveRelease, MoveUndo, MoveSpam:
 		owner = ""
-	case MoveClose, MoveNoAnswer, MoveJoin, MoveDiscard:
+	case MoveClose, MoveNoAnswer, MoveJoin, MoveDiscard, MoveAway:
 		owner = ""
 		if from == New && s.move == MoveClose {
 			c.LastOwner = s.by.ID
@@ -126,7 +128,7 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 		c.Waits = s.now // who was hidden by mistake has waited all the time
 	}
 	switch {
-	case to == Closed && from != Closed:
+	case to == Closed && (from != Closed || s.move == MoveAway):
 		c.Outcome, c.Closed, c.ClosedBy = s.outcome, s.now, s.by.ID
 	case to != Closed:
 		c.Outcome, c.Closed, c.ClosedBy = "", time.Time{}, ""
@@ -150,7 +152,7 @@ func (s step) mayMove(c Conversation, called func(MemberID) string) error {
 		if c.Owner != "" {
 			return s.refuse(c, called)
 		}
-	case MoveRelease, MoveAssign, MoveSpam, MoveJoin:
+	case MoveRelease, MoveAssign, MoveSpam, MoveJoin, MoveAway:
 		if c.Owner != "" && c.Owner != s.by.ID && !s.lead {
 			return refuse(NotYours, "%s took %s %s: only %s or a lead can do that.",
 				called(c.Owner), c.Name(), ago(s.now, c.Since), called(c.Owner))

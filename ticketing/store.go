@@ -125,6 +125,10 @@ type Tx interface {
 	// added to the mails' Seq.
 	MoveMails(from, to ConversationID, seq int64) error
 
+	// Rehome gives all mails, references, participants and replies of one conversation to another, of another
+	// group. References that the group has already stay there.
+	Rehome(from, to ConversationID, group string) error
+
 	// Participants are the addresses that have a part in a conversation: senders, recipients and
 	// those that a participant named. They are compared without case.
 	Participants(id ConversationID) ([]Address, error)

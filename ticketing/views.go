@@ -34,6 +34,7 @@ type Drawing struct {
 	Troubles     []Trouble          // desk: those that last
 	Boxes        []BoxNews          // desk
 	Digest       Digest             // digest
+	Others       []Group            // card: the groups that it can be moved to
 	Team         []Member           // card: who is present, to name a colleague who wrote in
 	Now          time.Time
 	names        map[MemberID]Member
@@ -92,6 +93,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		}
 	}
 	if p.Kind == CardPost {
+		dr.Others = d.OtherGroups(p.Group)
 		if dr.Team, err = tx.Present(p.Group); err != nil {
 			return err
 		}
@@ -153,6 +155,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			return err
 		}
 	}
+	dr.elsewhere()
 	if p.Event != 0 {
 		if dr.Event, err = tx.Event(p.Event); err != nil {
 			return err
