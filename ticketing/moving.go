@@ -128,11 +128,11 @@ func (u *use) moveTo(c Conversation, target Group) (n Conversation, err error) {
 }
 
 // elsewhere takes out of a drawing what belongs to another group by now.
-func (dr *Drawing) elsewhere() {
-	if m := &dr.Mail; m.ID != 0 && m.Group != dr.Post.Group {
-		*m = Mail{ID: m.ID, Group: dr.Post.Group, Direction: m.Direction, Received: m.Received, Sent: m.Sent, By: m.By, Subject: ErasedText, Text: ErasedText, Reply: ErasedText}
+func (d *Drawing) elsewhere() {
+	if m := &d.Mail; m.ID != 0 && m.Group != d.Post.Group {
+		*m = Mail{ID: m.ID, Group: d.Post.Group, Direction: m.Direction, Received: m.Received, Sent: m.Sent, By: m.By, Subject: ErasedText, Text: ErasedText, Reply: ErasedText}
 	}
-	if r := &dr.Reply; r.ID != 0 && r.Group != dr.Post.Group {
-		*r = Reply{ID: r.ID, Group: dr.Post.Group, Conversation: dr.Post.Conversation, By: r.By, State: r.State, Created: r.Created, SentAt: r.SentAt, Subject: ErasedText, Text: ErasedText}
+	if r := &d.Reply; r.ID != 0 && r.Group != d.Post.Group {
+		*r = Reply{ID: r.ID, Group: d.Post.Group, Conversation: d.Post.Conversation, By: r.By, State: r.State, Created: r.Created, SentAt: r.SentAt, Subject: ErasedText, Text: ErasedText}
 	}
 }
