@@ -77,13 +77,21 @@ func init() { // help lists them all
 // Commands implements Hub.
 func (h *hub) Commands() []CommandInfo { return CommandList() }
 
-// CommandList is what is registered with a platform: the one slash command, with its sub-commands as a hint.
+// shorts are sub-commands that are commands of their own, too, where the platform has their names free.
+var shorts = []string{"ticket", "contact", "todo"}
+
+// CommandList is what is registered with a platform: the one slash command, with its sub-commands as a hint, and
+// the short forms.
 func CommandList() []CommandInfo {
 	names := make([]string, len(commands))
+	var short []CommandInfo
 	for i, c := range commands {
 		names[i] = c.name
+		if slices.Contains(shorts, c.name) {
+			short = append(short, CommandInfo{Name: c.name, Hint: c.args, Description: "/" + CommandName + " " + c.name + ": " + c.help, Short: true})
+		}
 	}
-	return []CommandInfo{{Name: CommandName, Hint: "[" + strings.Join(names, " | ") + "]", Description: "The team's mailbox: queue, tickets, answers"}}
+	return append([]CommandInfo{{Name: CommandName, Hint: "[" + strings.Join(names, " | ") + "]", Description: "The team's mailbox: queue, tickets, answers"}}, short...)
 }
 
 // Help lists the commands as plain text, one a line.
@@ -95,8 +103,17 @@ func Help() []string {
 	return lines
 }
 
+// whole is a command with its sub-command, also where that was typed as a command of its own.
+func (c Command) whole() Command {
+	if c.Name != CommandName && slices.Contains(shorts, c.Name) {
+		c.Name, c.Text = CommandName, c.Name+" "+c.Text
+	}
+	return c
+}
+
 // Command implements Hub.
 func (h *hub) Command(ctx context.Context, c Command) Answer {
+	c = c.whole()
 	who, err := h.caller(ctx, c.Channel, c.Who, c.Event)
 	if err != nil {
 		return whisper(h.say(err, "/"+c.Name, who))
@@ -146,6 +163,13 @@ func helpMessage(first string) *Message {
 
 // Complete implements Hub.
 func (h *hub) Complete(ctx context.Context, c Command) []Completion {
+	if own := c.whole(); own.Name != c.Name { // it is offered as it is typed, without the sub-command
+		all := h.Complete(ctx, own)
+		for i := range all {
+			all[i].Text = strings.TrimPrefix(all[i].Text, c.Name+" ")
+		}
+		return all
+	}
 	name, rest, typed := strings.Cut(strings.TrimLeft(c.Text, " "), " ")
 	if !typed {
 		var all []Completion
@@ -170,7 +194,11 @@ func (h *hub) Complete(ctx context.Context, c Command) []Completion {
 	}
 	switch commands[i].about {
 	case aContact:
-		return completed(name, rest, h.contacts(ctx, who, rest))
+		offers := h.contacts(ctx, who, rest) // by any word of the name
+		for i := range offers {
+			offers[i].Text = name + " " + offers[i].Text
+		}
+		return offers
 	case aMailbox:
 		return completed(name, rest, mailboxes(who.group))
 	case aTicket:

@@ -267,10 +267,10 @@ func (h *hub) contactForm(who caller, about ticketing.ConversationID, in ticketi
 	}
 	if about != 0 {
 		f.Title = "Who is this?"
-		f.Fields = append([]FormField{{
-			Name: "existing", Label: "Known already as", Kind: Short,
-			Help: "A contact's name, address or number: this address becomes one of theirs, and the rest of the form is left as it is. Empty: a new contact.",
-		}}, f.Fields...)
+		f.Fields = append(f.Fields, FormField{
+			Name: "existing", Label: "Or: known already as", Kind: Short,
+			Help: "A contact's name, address or number: then this address becomes one of theirs, and what stands above is not used.",
+		})
 	}
 	return Answer{Form: f}
 }
@@ -316,7 +316,7 @@ func (h *hub) pressAddContact(ctx context.Context, who caller, c Click, id int64
 	answer := h.contactForm(who, s.ID, in)
 	if s.Perhaps != 0 {
 		if k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, s.Perhaps); err == nil {
-			answer.Form.Fields[0].Value = k.Name
+			answer.Form.Fields[len(answer.Form.Fields)-1].Value = k.Name
 		}
 	}
 	answer.Form.Intro = []Line{{{Text: ticketing.OneLine(s.With.String(), 120) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}}}

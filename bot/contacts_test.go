@@ -101,6 +101,15 @@ func TestContactsInChat(t *testing.T) {
 		}
 	}
 
+	// As a command of its own.
+	short := Command{Event: "short", Who: people[0], Channel: "board", Name: "contact", Text: "maria"}
+	if got := said(w.chat.hub.Command(t.Context(), short)); !strings.Contains(got, "mk@office.example") {
+		t.Errorf("/contact maria: %s", got)
+	}
+	if offers := w.chat.hub.Complete(t.Context(), Command{Who: people[0], Channel: "board", Name: "contact", Text: "kov"}); len(offers) != 1 || offers[0].Text != "Maria Kovács" {
+		t.Errorf("/contact kov: %+v", offers)
+	}
+
 	// Edited by two at once: the second keeps what was typed.
 	shown := w.command(0, "contact maria")
 	first, second := w.whispered(0, shown, "editcontact").Form, w.whispered(1, shown, "editcontact").Form
@@ -140,7 +149,7 @@ func TestContactsInChat(t *testing.T) {
 	// Names from outside are data, and the form shows them as they are.
 	m.MessageID, m.Digest, m.From, m.Subject = "h@x", "h", ticketing.Address{Name: "<b>*x*</b>\u202e @channel", Addr: "h@office.example"}, "Hostile"
 	w.receives(m)
-	if form = w.click(0, w.card("Hostile"), "addcontact").Form; form.Fields[1].Value != m.From.Name {
+	if form = w.click(0, w.card("Hostile"), "addcontact").Form; form.Fields[0].Value != m.From.Name {
 		t.Errorf("%+v", form.Fields)
 	}
 }

@@ -267,7 +267,7 @@ func (h *hub) listLines(all []ticketing.Listed, owners bool) (lines []Line) {
 		} else {
 			line = append(line, Span{Text: text})
 		}
-		if owners {
+		if owners && l.Owner != "" {
 			line = append(line, Span{Text: " · " + l.Holder.Called()})
 		}
 		lines = append(lines, line)

@@ -349,4 +349,7 @@ type Completion struct {
 }
 
 // CommandInfo describes a command for registration: "/mail", its hint and description.
-type CommandInfo struct{ Name, Hint, Description string }
+type CommandInfo struct {
+	Name, Hint, Description string
+	Short                   bool // a convenience beside another: left out where its name is taken
+}

@@ -172,7 +172,7 @@ var inWords = map[Move]string{
 	LogReply: "an answer was written", LogStop: "an answer was stopped", LogFailed: "an answer could not be sent", LogErased: "its content was erased",
 	LogNotice: "an automatic mail came", LogAgain: "it turned up again",
 	LogContact: "added as a contact", LogContactEdit: "the contact was changed", LogMerge: "merged into another",
-	LogMerged: "another was merged into it", LogUnmerge: "parted again", LogAttach: "found to be with", LogWrong: "found not to be with", LogForward: "a colleague was pointed to it",
+	LogMerged: "another was merged into it", LogUnmerge: "parted again", LogAttach: "the contact was named", LogWrong: "the contact was taken off", LogForward: "a colleague was pointed to it",
 	MoveAdmit: "released from the held list", MoveDiscard: "discarded", MoveAway: "moved to another team",
 }
 

@@ -42,7 +42,7 @@ type Config struct {
 	URL      string                 // of the server, e.g. https://chat.example.org
 	Token    func() (string, error) // the bot's access token, read anew for each use
 	Callback string                 // base address at which the server reaches us, e.g. http://10.0.0.5:8420
-	// CommandTokens are the verification tokens of the slash commands, one a team, read anew
+	// CommandTokens are the verification tokens of the slash commands, one a team and command, read anew
 	// for each command.
 	CommandTokens func() []string
 	Secret        []byte         // key of the buttons' and dialogs' HMAC, at least 16 bytes; the same in all processes

@@ -34,7 +34,7 @@ type SetupConfig struct {
 type Result struct {
 	BotID         string
 	Token         string            // of the bot, only if it was made now
-	CommandTokens map[string]string // by the team's name, only those made now
+	CommandTokens map[string]string // by the team's name, and that with a short command ("team /contact"); only those made now
 	Channels      map[string]string // ids, by the name they were asked for under
 	Steps         []string          // what was done, a line each
 	Notes         []string          // what cannot be done here and should be looked at
@@ -362,15 +362,22 @@ func (s *setup) declare(ctx context.Context, team string, info bot.CommandInfo, 
 	if old == nil {
 		var made model.Command
 		err := s.api.post(ctx, "/commands", want, &made)
+		if because(err, "api.command.duplicate_trigger.app_error") && info.Short {
+			s.Notes = append(s.Notes, fmt.Sprintf("/%s is a command of Mattermost or of a plugin already: /%s %s does the same", info.Name, bot.CommandName, info.Name))
+			return nil
+		}
 		if because(err, "api.command.duplicate_trigger.app_error") {
 			return Remedy{fmt.Errorf("/%s is a command of Mattermost or of a plugin already", info.Name), "Remove the other one."}
 		}
 		if err != nil {
 			return err
 		}
-		s.CommandTokens[s.teams[team]] = made.Token
+		s.CommandTokens[s.tokenOf(team, info)] = made.Token
 		s.did("declared /%s in the team %s", info.Name, s.teams[team])
 		return nil
+	}
+	if !strings.HasSuffix(old.URL, Path+"commands") && info.Short {
+		return nil // another's: /mail does the same
 	}
 	if !strings.HasSuffix(old.URL, Path+"commands") {
 		return Remedy{fmt.Errorf("/%s in the team %s leads to %s, which is not GroupMail", info.Name, s.teams[team], old.URL), "Remove that command in Mattermost, Integrations, Slash Commands, and run this again."}
@@ -390,10 +397,18 @@ func (s *setup) declare(ctx context.Context, team string, info bot.CommandInfo, 
 		if err := s.api.put(ctx, "/commands/"+old.Id+"/regen_token", nil, &fresh); err != nil {
 			return err
 		}
-		s.CommandTokens[s.teams[team]] = fresh.Token
+		s.CommandTokens[s.tokenOf(team, info)] = fresh.Token
 		s.did("made a new token for /%s in the team %s; the old one is dead", info.Name, s.teams[team])
 	}
 	return nil
+}
+
+// tokenOf names the token of a command in Result.CommandTokens.
+func (s *setup) tokenOf(team string, info bot.CommandInfo) string {
+	if info.Short {
+		return s.teams[team] + " /" + info.Name
+	}
+	return s.teams[team]
 }
 
 // token makes the bot's token if it has none, or a new one. The old ones die after the new one is

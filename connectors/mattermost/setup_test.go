@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,15 @@ func TestSetup(t *testing.T) {
 	}
 	if status := o.as(o.ann, http.MethodPost, "/commands/execute", map[string]any{"channel_id": o.channel.ID, "team_id": o.team.ID, "command": "/mail queue"}, nil); status == http.StatusOK {
 		t.Error("the old command token is good still")
+	}
+
+	// Short forms have tokens of their own, and stand back where their name is taken.
+	short := cfg
+	short.Rotate = false
+	short.Commands = append(slices.Clone(mailCommand), bot.CommandInfo{Name: "contact", Description: "Somebody you know", Short: true}, bot.CommandInfo{Name: "shrug", Description: "Mattermost's own", Short: true})
+	shortened, err := Setup(ctx, short)
+	if err != nil || len(shortened.CommandTokens[o.team.Name+" /contact"]) != 26 || len(shortened.CommandTokens) != 1 || len(shortened.Notes) != 1 || !strings.Contains(shortened.Notes[0], "/mail shrug does the same") {
+		t.Errorf("short forms: %+v, %v", shortened, err)
 	}
 
 	// A command of the same name that is not ours stays.

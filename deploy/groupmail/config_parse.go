@@ -110,7 +110,7 @@ func (p *configParser) mattermost(s *section, public string) *MattermostConfig {
 	}
 	s.missing("url", `It is the address of your Mattermost server, like "https://chat.example.org".`)
 	s.missing("token", "It is the bot's access token; "+hint)
-	s.missing("command_tokens", "They are the tokens of the slash command /mail, one a team; "+hint)
+	s.missing("command_tokens", "They are the tokens of the slash command /mail and its short forms, in each team; "+hint)
 	if m.Callback == "" && public != "" {
 		m.Callback = public
 	} else {

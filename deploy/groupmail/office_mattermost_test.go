@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 
 	"groupmail/bot"
@@ -46,9 +49,11 @@ func onMattermost(o *office) chat {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	for _, token := range done.CommandTokens {
-		c.lines = fmt.Sprintf("[mattermost]\nurl = %q\ncallback = \"http://%s\"\ntoken = %q\ncommand_tokens = [%q]", gate, o.listen, done.Token, token)
+	tokens := slices.Collect(maps.Values(done.CommandTokens))
+	for i, token := range tokens {
+		tokens[i] = strconv.Quote(token)
 	}
+	c.lines = fmt.Sprintf("[mattermost]\nurl = %q\ncallback = \"http://%s\"\ntoken = %q\ncommand_tokens = [%s]", gate, o.listen, done.Token, strings.Join(tokens, ", "))
 	return c
 }
 
