@@ -1,0 +1,275 @@
+// Package when finds a time in what people write: "call Ann tomorrow 10:00", "morgen um 10 Uhr",
+// "until Thursday".
+//
+// It looks for the shapes of dates, and never takes other words for one ("May I ask Bob"). What day is
+// meant is github.com/markusmobius/go-dateparser's to say, in several languages; the time of day, and what
+// that library gets wrong, is read here. Who uses it shows what was understood before it counts.
+package when
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	dateparser "github.com/markusmobius/go-dateparser"
+	"github.com/markusmobius/go-dateparser/date"
+)
+
+// Found is a time that stands in a text.
+type Found struct {
+	At    time.Time // in the zone of the present that it was found for; it may lie in the past
+	Day   bool      // a day without a time of day: At is its morning
+	Words string    // what was understood
+	Rest  string    // the text without them
+}
+
+// Morning is the hour that stands for a day without a time.
+const Morning = 9
+
+const (
+	months = `jan(?:uary|uar|vier)?|jän(?:ner)?|feb(?:ruary|ruar)?|févr(?:ier)?|mar(?:ch|s|zo)?|märz|apr(?:il)?|avril|may|mai|mayo|maggio|june?|juni|juin|junio|giugno|july?|juli|juillet|julio|luglio|aug(?:ust)?|août|agosto|sept?(?:ember|embre)?|septiembre|settembre|oct(?:ober|obre)?|okt(?:ober)?|octubre|ottobre|nov(?:ember|embre)?|noviembre|dec(?:ember)?|dez(?:ember)?|déc(?:embre)?|diciembre|dicembre`
+	// weekdays are written in full: "sat" and "so" are words, too.
+	weekdays    = `monday|tuesday|wednesday|thursday|friday|saturday|sunday|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo|lunedì|martedì|mercoledì|giovedì|venerdì|sabato|domenica|maandag|dinsdag|woensdag|donderdag|vrijdag|zaterdag|zondag`
+	abbreviated = `mon|tues?|wed|thu(?:rs?)?|fri|sat|sun|mo|di|mi|do|fr|sa|so`
+	relative    = `day after tomorrow|tomorrow|today|yesterday|übermorgen|uebermorgen|heute|morgen|gestern|après-demain|demain|aujourd'hui|pasado mañana|mañana|hoy|dopodomani|domani|oggi|overmorgen|vandaag`
+	numbers     = `\d{1,3}|an?|one|two|three|four|five|six|ten|half an|eine[rmn]?|zwei|drei|vier|fünf|sechs|zehn|une?|una|deux|trois|dos|tres|due|tre|een|twee|drie`
+	units       = `min(?:ute)?s?|hours?|hrs?|days?|weeks?|months?|minuten?|stunden?|tag(?:en|e)?|wochen?|monat(?:en|e)?|minutes?|heures?|jours?|semaines?|mois|minutos?|horas?|días?|semanas?|minut[oi]|or[ae]|giorn[oi]|settiman[ae]|minuten|uur|dagen|dag|weken|week`
+	next        = `next|this|coming|nächste[nrsm]?|naechste[nrsm]?|kommende[nrsm]?|diese[nrsm]?`
+	parts       = `morning|noon|midday|afternoon|evening|night|morgens?|früh|vormittags?|mittags?|nachmittags?|abends?`
+	before      = `at|on|by|until|till|before|um|am|bis|vor|gegen|ab|den|der|zum|le|el|à|om|op|@`
+	clock       = `\d{1,2}[:h]\d{2}(?:\s?(?:uhr|h|[ap]\.?m\.?))?|\d{1,2}\.\d{2}\s?(?:uhr|h|[ap]\.?m\.?)|\d{1,2}\s?(?:uhr|o'clock|h|[ap]\.?m\.?)`
+	named       = `\d{1,2}(?:st|nd|rd|th|\.|er)?\s+(?:of\s+|de\s+)?(?:` + months + `)\.?(?:,?\s+\d{4})?|(?:` + months + `)\.?\s+\d{1,2}(?:st|nd|rd|th)?(?:,?\s+\d{4})?`
+	dated       = `\d{4}-\d{1,2}-\d{1,2}|\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{4}|\d{2})?|\d{1,2}/\d{1,2}(?:/\d{4}|/\d{2})?|` + named
+	day         = `(?:(?:` + weekdays + `|` + abbreviated + `)\.?,?\s+(?:` + before + `\s+)?)?(?P<dated>` + dated + `)` +
+		`|(?:(?P<next>` + next + `)\s+)?(?P<weekday>` + weekdays + `)|(?P<relative>` + relative + `)|(?P<tonight>tonight|this\s+(?:morning|afternoon|evening))|(?P<week>(?:next week|nächste woche|kommende woche))` +
+		`|(?P<in>(?:in|dans|en|tra|fra|over)\s+(?:` + numbers + `)\s+(?:` + units + `))`
+	sep = `,?\s+(?:(?:` + before + `)\s+)*`
+)
+
+// whole is a day with or without a time, a time and its day, or a time alone.
+var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + clock + `)` + sep + `)?(?:` + day + `)(?:,?\s+(?P<part>` + parts + `))?(?:` + sep + `(?P<clock>` + clock + `)|,?\s+(?:at|um|@)\s*(?P<hour>\d{1,2}))?` +
+	`|(?:(?:` + before + `)\s+)*(?P<alone>` + clock + `)`)
+
+// Find finds the time in a text, as it is meant at now, in now's zone. Of several it is the last with a time of
+// day, or else the last day.
+func Find(text string, now time.Time) (Found, bool) {
+	var best Found
+	ok := false
+	for from := 0; from < len(text); {
+		at := whole.FindStringSubmatchIndex(text[from:])
+		if at == nil {
+			break
+		}
+		start, end := from+at[0], from+at[1]
+		if !apart(text, start, end) {
+			_, size := utf8.DecodeRuneInString(text[start:])
+			from = start + size
+			continue
+		}
+		f, good := understand(groups(text[from:], at), now)
+		if good && !greeting(text[:start]) && (!ok || best.Day || !f.Day) {
+			f.Words = strings.TrimSpace(text[start:end])
+			f.Rest = without(text, start, end)
+			best, ok = f, true
+		}
+		from = end
+	}
+	return best, ok
+}
+
+// apart tells whether text[start:end] is no part of a longer word or number.
+func apart(text string, start, end int) bool {
+	joins := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '#' || r == '_' || r == '/'
+	}
+	b, _ := utf8.DecodeLastRuneInString(text[:start])
+	a, _ := utf8.DecodeRuneInString(text[end:])
+	last, _ := utf8.DecodeLastRuneInString(text[:end])
+	return (start == 0 || !joins(b)) && (end == len(text) || !joins(a) || last == '.' && !unicode.IsDigit(a)) && text[start:end] != "24/7"
+}
+
+func greeting(before string) bool {
+	before = strings.ToLower(strings.TrimSpace(before))
+	return strings.HasSuffix(before, "guten") || strings.HasSuffix(before, "good")
+}
+
+// without is the text without what stands there, with its blanks and commas put right.
+func without(text string, start, end int) string {
+	left, right := strings.TrimRight(text[:start], " ,;\t\n"), strings.TrimLeft(text[end:], " ,;\t\n")
+	return strings.TrimSpace(left + " " + right)
+}
+
+func groups(text string, at []int) map[string]string {
+	all := map[string]string{}
+	for i, name := range whole.SubexpNames() {
+		if name != "" && at[2*i] >= 0 {
+			all[name] = text[at[2*i]:at[2*i+1]]
+		}
+	}
+	return all
+}
+
+// understand makes a time of the pieces.
+func understand(g map[string]string, now time.Time) (f Found, ok bool) {
+	if in := g["in"]; in != "" {
+		return later(in, g, now)
+	}
+	h, m, timed := 0, 0, false
+	for _, c := range []string{g["first"], g["clock"], g["alone"]} {
+		if c != "" {
+			if h, m, ok = readClock(c); !ok {
+				return f, false
+			}
+			timed = true
+		}
+	}
+	if hour := g["hour"]; hour != "" {
+		if h, _ = strconv.Atoi(hour); h > 23 {
+			return f, false
+		}
+		if h > 0 && h < 7 {
+			h += 12 // nobody means the night
+		}
+		timed = true
+	}
+	part := strings.ToLower(g["part"])
+	if t := strings.ToLower(g["tonight"]); t != "" {
+		part = strings.TrimPrefix(strings.Join(strings.Fields(t), " "), "this ")
+	}
+	if part != "" && !timed {
+		h, timed = hourOf(part), true
+	} else if h > 0 && h < 12 && strings.Contains("tonight afternoon evening night nachmittag nachmittags abend abends", part) && part != "" {
+		h += 12
+	}
+	d, ok := dayOf(g, now, h, m, timed)
+	if !ok {
+		return f, false
+	}
+	if !timed {
+		h, m = Morning, 0
+	}
+	f = Found{At: time.Date(d.Year(), d.Month(), d.Day(), h, m, 0, 0, now.Location()), Day: !timed}
+	if f.Day && sameDay(f.At, now) { // today, and perhaps no longer in the morning
+		for _, hour := range []int{Morning, 17, 23} {
+			if f.At = time.Date(d.Year(), d.Month(), d.Day(), hour, 0, 0, 0, now.Location()); f.At.After(now) {
+				break
+			}
+		}
+	}
+	return f, true
+}
+
+// later is a span of time from now.
+func later(in string, g map[string]string, now time.Time) (f Found, ok bool) {
+	words := strings.Fields(strings.ToLower(in))
+	if strings.Contains(in, "half an") || strings.Contains(in, "half a") {
+		return Found{At: now.Add(30 * time.Minute)}, strings.HasPrefix(words[len(words)-1], "h")
+	}
+	d, ok := parse(strings.Join(words, " "), now)
+	if !ok {
+		return f, false
+	}
+	f.At = d.Time
+	days := d.Time.Sub(now) >= 23*time.Hour
+	if c := g["clock"]; c != "" && days {
+		h, m, ok := readClock(c)
+		f.At = time.Date(d.Time.Year(), d.Time.Month(), d.Time.Day(), h, m, 0, 0, now.Location())
+		return f, ok
+	}
+	if days {
+		f.At, f.Day = time.Date(d.Time.Year(), d.Time.Month(), d.Time.Day(), Morning, 0, 0, 0, now.Location()), true
+	}
+	return f, g["clock"] == "" || days
+}
+
+var clockDigits = regexp.MustCompile(`^(\d{1,2})(?:[:.h](\d{2}))?\s?(.*)$`)
+
+func readClock(s string) (h, m int, ok bool) {
+	at := clockDigits.FindStringSubmatch(strings.ToLower(s))
+	if at == nil {
+		return 0, 0, false
+	}
+	h, _ = strconv.Atoi(at[1])
+	if at[2] != "" {
+		m, _ = strconv.Atoi(at[2])
+	}
+	switch half := strings.ReplaceAll(at[3], ".", ""); {
+	case (half == "am" || half == "pm") && (h < 1 || h > 12):
+		return 0, 0, false
+	case half == "am":
+		h %= 12
+	case half == "pm":
+		h = h%12 + 12
+	}
+	return h, m, h < 24 && m < 60
+}
+
+// hourOf is when a part of the day is.
+func hourOf(part string) int {
+	switch strings.TrimSuffix(part, "s") {
+	case "noon", "midday", "mittag":
+		return 12
+	case "afternoon", "nachmittag":
+		return 15
+	case "evening", "abend":
+		return 18
+	case "night", "tonight":
+		return 20
+	case "früh":
+		return 8
+	}
+	return Morning
+}
+
+func sameDay(a, b time.Time) bool { return a.Format(time.DateOnly) == b.Format(time.DateOnly) }
+
+// dayOf is the day that is meant.
+func dayOf(g map[string]string, now time.Time, h, m int, timed bool) (time.Time, bool) {
+	today := func() time.Time { return time.Date(now.Year(), now.Month(), now.Day(), h, m, 0, 0, now.Location()) }
+	switch {
+	case g["alone"] != "":
+		if t := today(); t.After(now) {
+			return t, true
+		}
+		return now.AddDate(0, 0, 1), true
+	case g["tonight"] != "":
+		return now, true
+	case g["week"] != "":
+		return now.AddDate(0, 0, 7-(int(now.Weekday())+6)%7), true // its Monday
+	case g["weekday"] != "":
+		d, ok := parse(g["weekday"], now)
+		if ok && g["next"] == "" && timed && d.Time.Weekday() == now.Weekday() && today().After(now) {
+			return now, true
+		}
+		return d.Time, ok
+	case g["relative"] != "":
+		d, ok := parse(g["relative"], now)
+		return d.Time, ok
+	}
+	text := strings.Join(strings.Fields(g["dated"]), " ")
+	if t, err := time.ParseInLocation("2006-1-2", text, now.Location()); err == nil {
+		return t, true
+	}
+	d, ok := parse(text, now)
+	return d.Time, ok
+}
+
+// languages are tried one after the other.
+var languages = [][]string{{"en", "de"}, {"fr", "es", "it", "nl"}}
+
+// parse asks the library for a day, or a span from now.
+func parse(text string, now time.Time) (date.Date, bool) {
+	for _, l := range languages {
+		d, err := dateparser.Parse(&dateparser.Configuration{
+			Languages: l, CurrentTime: now, DefaultTimezone: now.Location(), PreferredDateSource: dateparser.Future, DateOrder: dateparser.DMY,
+		}, text)
+		if err == nil && (d.Period == date.Day || strings.Contains(text, "mon") || strings.Contains(text, "mois")) {
+			d.Time = d.Time.In(now.Location())
+			return d, true
+		}
+	}
+	return date.Date{}, false
+}

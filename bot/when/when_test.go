@@ -1,0 +1,100 @@
+package when
+
+import (
+	"testing"
+	"time"
+)
+
+func TestFind(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 25, 14, 30, 0, 0, zone) // a Wednesday
+	for _, c := range []struct{ text, at, rest string }{
+		{"call Ann tomorrow 10:00", "Thu 2026-11-26 10:00", "call Ann"},
+		{"call Ann tomorrow at 10:00 about the heating", "Thu 2026-11-26 10:00", "call Ann about the heating"},
+		{"tomorrow 10:00 call Ann", "Thu 2026-11-26 10:00", "call Ann"},
+		{"call Ann at 10:00 tomorrow", "Thu 2026-11-26 10:00", "call Ann"},
+		{"call Ann tomorrow at 3", "Thu 2026-11-26 15:00", "call Ann"},
+		{"call Ann tomorrow", "Thu 2026-11-26 day", "call Ann"},
+		{"morgen um 10 Uhr Ann anrufen", "Thu 2026-11-26 10:00", "Ann anrufen"},
+		{"Ann anrufen, morgen um 10", "Thu 2026-11-26 10:00", "Ann anrufen"},
+		{"Ann anrufen morgen früh", "Thu 2026-11-26 08:00", "Ann anrufen"},
+		{"übermorgen 9.30 Uhr Besuch", "Fri 2026-11-27 09:30", "Besuch"},
+		{"next tuesday at 3pm: visit", "Tue 2026-12-01 15:00", ": visit"},
+		{"visit next Tuesday", "Tue 2026-12-01 day", "visit"},
+		{"nächsten Dienstag besuchen", "Tue 2026-12-01 day", "besuchen"},
+		{"in 2 hours", "Wed 2026-11-25 16:30", ""},
+		{"ring back in 30 min", "Wed 2026-11-25 15:00", "ring back"},
+		{"ring back in half an hour", "Wed 2026-11-25 15:00", "ring back"},
+		{"in einer Stunde zurückrufen", "Wed 2026-11-25 15:30", "zurückrufen"},
+		{"in 3 days", "Sat 2026-11-28 day", ""},
+		{"in 3 days at 11:00", "Sat 2026-11-28 11:00", ""},
+		{"in two weeks send the bill", "Wed 2026-12-09 day", "send the bill"},
+		{"in drei Tagen", "Sat 2026-11-28 day", ""},
+		{"31.12. 18:00 fireworks", "Thu 2026-12-31 18:00", "fireworks"},
+		{"heute abend anrufen", "Wed 2026-11-25 18:00", "anrufen"},
+		{"this evening", "Wed 2026-11-25 18:00", ""},
+		{"tonight", "Wed 2026-11-25 20:00", ""},
+		{"tomorrow evening at 7", "Thu 2026-11-26 19:00", ""},
+		{"on friday", "Fri 2026-11-27 day", ""},
+		{"by Friday noon", "Fri 2026-11-27 12:00", ""},
+		{"wednesday 16:00", "Wed 2026-11-25 16:00", ""}, // still to come
+		{"wednesday 10:00", "Wed 2026-12-02 10:00", ""},
+		{"next wednesday 16:00", "Wed 2026-12-02 16:00", ""},
+		{"1 April 9:00", "Thu 2027-04-01 09:00", ""},
+		{"April 1st", "Thu 2027-04-01 day", ""},
+		{"den 3. Dezember", "Thu 2026-12-03 day", ""},
+		{"Fri 27 Nov 10:00", "Fri 2026-11-27 10:00", ""},
+		{"Friday, 27 November 2026 at 10am", "Fri 2026-11-27 10:00", ""},
+		{"2026-12-01 09:00", "Tue 2026-12-01 09:00", ""},
+		{"2026-04-01 09:00", "Wed 2026-04-01 09:00", ""}, // over: who asks for it says so
+		{"3/12/2026", "Thu 2026-12-03 day", ""},
+		{"15:00", "Wed 2026-11-25 15:00", ""},
+		{"at 10am", "Thu 2026-11-26 10:00", ""},
+		{"um 15 Uhr", "Wed 2026-11-25 15:00", ""},
+		{"12am", "Thu 2026-11-26 00:00", ""},
+		{"today", "Wed 2026-11-25 day", ""},
+		{"next week", "Mon 2026-11-30 day", ""},
+		{"nächste Woche", "Mon 2026-11-30 day", ""},
+		{"demain 10h30 appeler Ann", "Thu 2026-11-26 10:30", "appeler Ann"},
+		{"llamar mañana", "Thu 2026-11-26 day", "llamar"},
+		{"ask about the party on 31.12. tomorrow 10:00", "Thu 2026-11-26 10:00", "ask about the party on 31.12."},
+		{"yesterday", "Tue 2026-11-24 day", ""},
+		{"until Thursday", "Thu 2026-11-26 day", ""},
+	} {
+		f, ok := Find(c.text, now)
+		layout := "Mon 2006-01-02 15:04"
+		if f.Day {
+			layout = "Mon 2006-01-02 day"
+		}
+		if got := f.At.Format(layout); !ok || got != c.at || f.Rest != c.rest {
+			t.Errorf("%q: %v %s, rest %q; want %s, rest %q", c.text, ok, got, f.Rest, c.at, c.rest)
+		}
+	}
+}
+
+func TestNoTimeIsGuessed(t *testing.T) {
+	now := time.Date(2026, 11, 25, 14, 30, 0, 0, time.UTC)
+	for _, text := range []string{
+		"", "May I ask Bob", "call Ann", "call Ann about May", "march on", "Ben sat down", "so do it", "order 3 pumps", "#12", "room 12",
+		"version 1.4", "pay 3.50", "24/7 support", "the second floor", "Guten Morgen sagen", "good morning", "call 0171 1234567", "2026", "12",
+		"in the house", "in 2 minds", "an hour", "25:00", "31.31.", "99/99", "file 2026-13-45", "a1.2.3b", "sun screen", "1.000 Euro", "at 7",
+	} {
+		if f, ok := Find(text, now); ok {
+			t.Errorf("%q was taken for %s (%q)", text, f.At, f.Words)
+		}
+	}
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add("tomorrow 10:00 call Ann")
+	f.Add("İ31.12. 18:00ß")
+	now := time.Date(2026, 11, 25, 14, 30, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, text string) {
+		if found, ok := Find(text, now); ok && (len(found.Rest) > len(text)+1 || found.Words == "") {
+			t.Errorf("%q: %+v", text, found)
+		}
+	})
+}
