@@ -27,10 +27,10 @@ func (t *tx) AddPost(p ticketing.Post, holder string, until time.Time) (ticketin
 		lease = t.s.until(until)
 	}
 	id, err := t.add("add post", func(g *gorm.DB) *gorm.DB {
-		return g.Exec(`INSERT INTO posts (key, kind, group_name, board, to_member, conversation, mail, reply, event, subject, root,
+		return g.Exec(`INSERT INTO posts (key, kind, group_name, board, to_member, conversation, mail, reply, event, todo, subject, root,
 			message, want, shown, gone, made, lease_by, lease_until)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING RETURNING id`,
-			p.Key, string(p.Kind), p.Group, p.Board, string(p.To), int64(p.Conversation), int64(p.Mail), int64(p.Reply), p.Event,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING RETURNING id`,
+			p.Key, string(p.Kind), p.Group, p.Board, string(p.To), int64(p.Conversation), int64(p.Mail), int64(p.Reply), p.Event, int64(p.Todo),
 			p.Subject, int64(p.Root), p.Message, p.Shown, p.Gone, at(p.Made), holder, lease)
 	})
 	return ticketing.PostID(id), err
@@ -72,6 +72,9 @@ func where(g *gorm.DB, w ticketing.PostsWhere) *gorm.DB {
 	}
 	if w.Reply != 0 {
 		g = g.Where("reply = ? AND reply <> 0", int64(w.Reply))
+	}
+	if w.Todo != 0 {
+		g = g.Where("todo = ? AND todo <> 0", int64(w.Todo))
 	}
 	if w.Board != "" {
 		g = g.Where("board = ?", w.Board)

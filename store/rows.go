@@ -313,6 +313,7 @@ type postRow struct {
 	Mail         int64
 	Reply        int64
 	Event        int64
+	Todo         int64
 	Subject      string
 	Root         int64
 	Message      string
@@ -331,7 +332,7 @@ func (r postRow) noun() ticketing.Post {
 	return ticketing.Post{
 		ID: ticketing.PostID(r.ID), Key: r.Key, Kind: ticketing.PostKind(r.Kind), Group: r.GroupName,
 		Board: r.Board, To: ticketing.MemberID(r.ToMember), Conversation: ticketing.ConversationID(r.Conversation),
-		Mail: ticketing.MailID(r.Mail), Reply: ticketing.ReplyID(r.Reply), Event: r.Event,
+		Mail: ticketing.MailID(r.Mail), Reply: ticketing.ReplyID(r.Reply), Event: r.Event, Todo: ticketing.TodoID(r.Todo),
 		Subject: r.Subject, Root: ticketing.PostID(r.Root), Message: r.Message, Want: r.Want,
 		Shown: r.Shown, Gone: r.Gone, Made: r.Made.time(),
 	}

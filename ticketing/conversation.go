@@ -177,6 +177,7 @@ const (
 	WatchPost    PostKind = "watch"    // to one: a contact whom they watch has written
 	ForwardPost  PostKind = "forward"  // to one: a colleague points them to something
 	OverduePost  PostKind = "overdue"  // a line at the channel's bottom: something waits too long
+	TodoPost     PostKind = "todo"     // a to-do is due: in its thread, and to its owner alone
 )
 
 // Post is anything that the bot has put on a board, or owes it. Want counts the changes that were
@@ -192,6 +193,7 @@ type Post struct {
 	Mail         MailID
 	Reply        ReplyID
 	Event        int64
+	Todo         TodoID
 	Subject      string // of a greeting: the mailbox
 	Root         PostID // the card in whose thread it stands; 0: the channel itself
 	Message      string // the platform's id; empty until posted

@@ -45,6 +45,13 @@ const (
 	LogAttach      Move = "attach"         // a member said whom a conversation is with
 	LogForward     Move = "forward"        // a colleague was pointed to it
 	LogWrong       Move = "wrong person"   // a member said whom it is not with
+
+	LogTodo       Move = "to-do"         // something was written down to be done
+	LogTodoEdit   Move = "to-do changed" // what, by whom, or when
+	LogTodoDone   Move = "to-do done"
+	LogTodoUndo   Move = "to-do undone" // it is open again
+	LogTodoPutOff Move = "to-do put off"
+	LogTodoDue    Move = "to-do due" // people were reminded
 )
 
 // targets says where each move leads from each state. What is not here is refused.

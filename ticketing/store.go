@@ -86,6 +86,7 @@ type Tx interface {
 	PageTx
 	SessionTx
 	ReadTx
+	TodoTx
 
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
 	Once(key string) error
@@ -353,6 +354,7 @@ type PostsWhere struct {
 	Conversation ConversationID
 	Kind         PostKind
 	Reply        ReplyID
+	Todo         TodoID
 	Board        string
 }
 
