@@ -67,6 +67,7 @@ const (
 	sweepEvery     = 2 * time.Second  // for posts that are owed a drawing though nobody told us
 	keepLinesEvery = 2 * time.Second  // for the leases of what waits to be posted
 	overdueEvery   = 10 * time.Second // for what has waited too long
+	todosEvery     = 5 * time.Second  // for to-dos that fall due
 	keepEvery      = time.Hour        // for what is not kept any longer
 	presenceEvery  = 5 * time.Minute  // for who is in the channels
 	connectedEvery = time.Minute      // for platforms that do not hear
@@ -92,6 +93,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	all.Go(func() { every(ctx, keepLinesEvery, nil, b.keepLines) })
 	all.Go(func() { every(ctx, sweepEvery, b.draw.poked, b.sweepPosts) })
 	all.Go(func() { every(ctx, overdueEvery, nil, b.sweepOverdue) })
+	all.Go(func() { every(ctx, todosEvery, nil, b.sweepTodos) })
 	all.Go(func() { every(ctx, keepEvery, nil, b.sweepKept) })
 	all.Go(func() { every(ctx, presenceEvery, b.people.doubted, b.people.refresh) })
 	all.Go(func() { every(ctx, connectedEvery, nil, b.watchPlatforms) })

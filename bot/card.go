@@ -55,6 +55,8 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 		m = forwardLine(dr, b.link(dr, dr.Card))
 	case ticketing.OverduePost:
 		m = overdueLine(dr, b.link(dr, dr.Card))
+	case ticketing.TodoPost:
+		m = todoDue(dr, b.link(dr, dr.Card))
 	default:
 		return m, fmt.Errorf("a post of unknown kind %q", dr.Post.Kind)
 	}
@@ -381,6 +383,9 @@ func buttons(dr ticketing.Drawing) []Button {
 	handOver := Button{ID: "assign", Label: "Hand over…", Value: v, Opens: true}
 	more := func(all ...Button) Button {
 		all = append(all, contactItems(dr)...)
+		if c.JoinedTo == 0 {
+			all = append(all, Button{ID: "todo", Label: "To-do…", Value: v, Opens: true})
+		}
 		if len(dr.Others) > 0 {
 			all = append(all, Button{ID: "movegroup", Label: "Move to another team…", Value: v, Opens: true})
 		}

@@ -118,8 +118,26 @@ func init() { // the forms that some of them open refer back to them
 		"pagee":         {do: (*hub).pressShowPage},
 		"contactsnext":  {do: (*hub).pressContacts, named: true},
 		"contactsfirst": {do: (*hub).pressContacts, named: true},
-		"showback":      {do: pressGreeting(7 * 24 * time.Hour), named: true},
-		"fromnow":       {do: pressGreeting(0), named: true},
+		"todo":          {do: (*hub).pressTodo},
+		"todofor":       {do: (*hub).pressTodoFor},
+		"todonew":       {do: (*hub).pressTodoNew},
+		"todook":        {do: (*hub).pressTodoOK, named: true},
+		"todochange":    {do: (*hub).pressTodoChange, named: true},
+		"todoedit":      {do: (*hub).pressTodoEdit},
+		"tododone": onTodo(func(h *hub, ctx context.Context, who caller, id ticketing.TodoID) (ticketing.Todo, error) {
+			return h.Desk.DoneTodo(ctx, who.by, id)
+		}),
+		"todoundo": onTodo(func(h *hub, ctx context.Context, who caller, id ticketing.TodoID) (ticketing.Todo, error) {
+			return h.Desk.UndoTodo(ctx, who.by, id)
+		}),
+		"todohour":     onTodo((*hub).inAnHour),
+		"todotomorrow": onTodo((*hub).tomorrow),
+		"todos":        {do: (*hub).pressTodos, named: true},
+		"todosfirst":   {do: (*hub).pressTodos, named: true},
+		"todosnext":    {do: (*hub).pressTodos, named: true},
+		"todoact":      {do: (*hub).pressTodoAct, named: true},
+		"showback":     {do: pressGreeting(7 * 24 * time.Hour), named: true},
+		"fromnow":      {do: pressGreeting(0), named: true},
 	}
 }
 

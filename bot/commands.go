@@ -69,6 +69,7 @@ func init() { // help lists them all
 		{"page", "[NAME]", "a page of the team's, to read and to edit; all of them", (*hub).runPage, nothing},
 		{"note", "[PAGE or #12] [TEXT]", "add a note to a page, or to the case notes of whom a ticket is with", (*hub).runNote, nothing},
 		{"login", "", "a link to read all of it on the web", (*hub).runLogin, nothing},
+		{"todo", "[WHAT WHEN @ANN #12]", "what is to be done: call Ann tomorrow 10:00 @ben #12; without words: what you have to do", (*hub).runTodo, nothing},
 		{"me", "", "how you sign: From name and signature", (*hub).runMe, nothing},
 		{"help", "", "this list", (*hub).runHelp, nothing},
 	}

@@ -25,10 +25,11 @@ type formState struct {
 	Member  ticketing.MemberID       `json:"m"`
 	Board   string                   `json:"b"`
 	About   ticketing.ConversationID `json:"c,omitempty"`
-	Seq     int64                    `json:"s,omitempty"` // what the member had seen
+	Seq     int64                    `json:"s,omitempty"` // what the member had seen; of a to-do: the time shown back, in Unix seconds
 	Owner   ticketing.MemberID       `json:"o,omitempty"` // the colleague that they were told of
 	Contact ticketing.ContactID      `json:"k,omitempty"`
 	Page    ticketing.PageID         `json:"g,omitempty"`
+	Todo    ticketing.TodoID         `json:"t,omitempty"`
 	Nonce   string                   `json:"n"` // used up by the action, not by a validation error
 	Until   int64                    `json:"u"` // Unix seconds
 }
@@ -123,6 +124,8 @@ func init() { // a reply that has become stale opens its form again
 		"me":        (*hub).submitMe,
 		"floodspam": (*hub).submitFloodSpam,
 
+		"todo":        (*hub).submitTodo,
+		"todoact":     (*hub).submitTodoAct,
 		"contact":     (*hub).submitContact,
 		"newpage":     (*hub).submitNewPage,
 		"editpage":    (*hub).submitEditPage,

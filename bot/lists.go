@@ -94,7 +94,21 @@ func (h *hub) runQueue(ctx context.Context, in invoked) Answer {
 }
 
 func (h *hub) runMine(ctx context.Context, in invoked) Answer {
-	return h.page(ctx, in.caller, "mine", list{listMine, ""}, ticketing.Place{}, false)
+	a := h.page(ctx, in.caller, "mine", list{listMine, ""}, ticketing.Place{}, false)
+	const atMost = 10
+	todos, more, err := h.todosShort(ctx, in.caller, atMost)
+	if err != nil {
+		return whisper(h.say(err, "mine", in.caller))
+	}
+	if len(todos) > 0 {
+		head := "To do: " + strconv.Itoa(len(todos))
+		if more {
+			head = "To do, the first " + strconv.Itoa(atMost)
+		}
+		a.Whisper.Lines = append(append(a.Whisper.Lines, Line{{Text: head, Strong: true}}), h.todoLines(in.caller, todos, false)...)
+		a.Whisper.Buttons = append(a.Whisper.Buttons, Button{ID: "todos", Label: "To-dos", Value: "0"})
+	}
+	return a
 }
 
 func (h *hub) pressQueue(ctx context.Context, who caller, _ Click, _ int64) Answer {

@@ -2,6 +2,8 @@ package bot
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
 	"groupmail/ticketing"
 )
@@ -58,7 +60,21 @@ func (h *hub) pageOf(ctx context.Context, c caller) []Section {
 	if err != nil {
 		return []Section{{Channel: c.board.Channel, Title: c.group.Title, Lines: []Line{{{Text: h.say(err, "page", c)}}}}}
 	}
-	return []Section{
+	todos := Section{Channel: c.board.Channel, Title: c.group.Title + ": to do"}
+	all, more, err := h.todosShort(ctx, c, pageMine)
+	switch {
+	case err != nil:
+		todos.Lines = []Line{{{Text: h.say(err, "page", c)}}}
+	case more:
+		todos.Lines = []Line{{{Text: "The first " + strconv.Itoa(pageMine) + "; all are listed by "}, {Text: "/" + CommandName + " todo", Code: true}, {Text: " in the channel."}}}
+	}
+	for _, t := range all {
+		v := strconv.FormatInt(int64(t.ID), 10)
+		todos.Items = append(todos.Items, Message{Notice: "To-do: " + t.Text, Lines: h.todoLines(c, []ticketing.ListedTodo{t}, false), Buttons: []Button{
+			{ID: "tododone", Label: "Done", Value: v}, {ID: "todotomorrow", Label: "Tomorrow", Value: v}, {ID: "todoedit", Label: "Change…", Value: v, Opens: true},
+		}})
+	}
+	sections := []Section{
 		h.pageSection(c, c.group.Title+": you have", "You have nothing.", "mine", mine, func(v string) []Button {
 			return []Button{{ID: "reply", Label: "Reply", Value: v, Opens: true}, {ID: "release", Label: "Release", Value: v}, {ID: "close", Label: "Close", Value: v, Opens: true}}
 		}),
@@ -66,6 +82,10 @@ func (h *hub) pageOf(ctx context.Context, c caller) []Section {
 			return []Button{{ID: "take", Label: "Take", Value: v}, {ID: "reply", Label: "Reply", Value: v, Opens: true}}
 		}),
 	}
+	if len(todos.Items) > 0 || err != nil {
+		sections = slices.Insert(sections, 1, todos)
+	}
+	return sections
 }
 
 func (h *hub) pageSection(c caller, title, none, command string, p ticketing.ListPage, buttons func(value string) []Button) Section {

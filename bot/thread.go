@@ -288,6 +288,9 @@ func eventLine(dr ticketing.Drawing) Message {
 	switch e.Move {
 	case ticketing.MoveClose:
 		text = "✓ Closed by " + who + ": " + ticketing.OneLine(e.Detail, 100)
+		if dr.TodosOpen > 0 {
+			text += " · " + plural(dr.TodosOpen, "to-do") + " about it still open"
+		}
 	case ticketing.MoveReopen:
 		text = "● Reopened by " + who
 	}

@@ -101,7 +101,7 @@ func TestPlans(t *testing.T) {
 		b.many(messageIDRow{}, map[string]string{"group_name": "'help'", "message_id": text("m"), "conversation": "i / 2"})
 		b.many(sightingRow{}, map[string]string{"mailbox": pick("help", "info"), "uid": text(""), "validity": "'1'", "mail": "CASE i % 3 WHEN 0 THEN 0 ELSE i END", "at": ago(), "due": "CASE i % 1000 WHEN 1 THEN 'done' ELSE '' END"})
 		b.many(postRow{}, map[string]string{
-			"key": text("k"), "kind": pick("card", "mail", "reply"), "board": pick("b", "c"), "made": ago(), "conversation": "i / 2", "reply": "CASE i % 10 WHEN 1 THEN i ELSE 0 END",
+			"key": text("k"), "kind": pick("card", "mail", "reply"), "board": pick("b", "c"), "made": ago(), "conversation": "i / 2", "todo": "CASE i % 10 WHEN 2 THEN i ELSE 0 END", "reply": "CASE i % 10 WHEN 1 THEN i ELSE 0 END",
 			"root": "CASE i % 2 WHEN 1 THEN 0 ELSE i - 1 END", "message": "CASE i % 1000 WHEN 1 THEN '' ELSE 'm' || i END", "want": "1", "shown": "CASE i % 1000 WHEN 1 THEN 0 ELSE 1 END",
 		})
 		b.many(replyRow{}, map[string]string{"conversation": "i", "group_name": "'help'", "state": pick("sent", "pending", "failed", "asking"), "mark": text("m"), "origin": text("o"), "raw": "i", "message_id": text("m")})
@@ -111,6 +111,7 @@ func TestPlans(t *testing.T) {
 		b.many(contactKeyRow{}, map[string]string{"group_name": "'help'", "kind": "'address'", "key": text("k"), "contact": "i"})
 		b.many(pageRow{}, map[string]string{"group_name": pick("help", "info"), "slug": text("s"), "title_key": text("t"), "contact": "CASE i % 2 WHEN 1 THEN 0 ELSE i END", "changed": ago()})
 		b.many(revisionRow{}, map[string]string{"page": "i / 10", "number": "i % 10"})
+		b.many(todoRow{}, map[string]string{"group_name": pick("help", "info"), "owner": "'mm:' || (i % 1000)", "due": ago(), "conversation": "CASE i % 2 WHEN 1 THEN i ELSE 0 END", "contact": "CASE i % 10 WHEN 1 THEN i % 1000 ELSE 0 END", "done": "CASE i % 500 WHEN 1 THEN NULL ELSE " + ago() + " END"})
 		b.many(sessionRow{}, map[string]string{"hash": text("h"), "used": ago()})
 		if b.config.URL != "" {
 			b.exec(`INSERT INTO search_words (doc, group_name, words) SELECT i, 'help', ('w' || i)::tsvector FROM generate_series(1, 50000) i`)
@@ -189,6 +190,15 @@ func TestPlans(t *testing.T) {
 				_, err = tx.CountConversations(q)
 				fatal(t, err)
 			}
+			for _, q := range []ticketing.TodoQuery{
+				{Unsaid: now, Limit: 100}, {Group: "help", Owner: "mm:1", Open: true, Limit: 11}, {Conversation: 5, Open: true, Limit: 100},
+				{Group: "help", Contacts: []ticketing.ContactID{7, 8}, Open: true, Limit: 20},
+			} {
+				_, err = tx.Todos(q)
+				fatal(t, err)
+			}
+			_, err = tx.Raise(ticketing.PostsWhere{Todo: 7}, "me", now)
+			fatal(t, err)
 			_, err = tx.Contact(7)
 			fatal(t, err)
 			kept := ticketing.Contact{Group: "help", Name: "Maria", Addresses: []string{"maria@example.net"}, Phones: []string{"+431"}}

@@ -472,13 +472,6 @@ func (t *tx) Present(group string) ([]ticketing.Member, error) {
 	return nouns(rows), err
 }
 
-func (t *tx) BoardsOf(group string, member ticketing.MemberID) (boards []string, err error) {
-	err = t.get("boards of a member", func(g *gorm.DB) *gorm.DB {
-		return g.Raw(`SELECT board FROM present WHERE group_name = ? AND member = ? ORDER BY board`, group, string(member)).Find(&boards)
-	})
-	return boards, err
-}
-
 func (t *tx) Enqueue(j ticketing.Job) error {
 	if t.err != nil {
 		return t.err

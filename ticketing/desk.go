@@ -292,12 +292,12 @@ func (u *use) postOrRaise(p Post, subject any) error {
 // where its buttons act. Nothing is posted to who is present on none. Its key is made of its kind, what
 // it shows, the board and the member.
 func (u *use) direct(to MemberID, p Post, subject any) error {
-	boards, err := u.BoardsOf(u.group.Name, to)
+	places, err := u.PresentOn(to)
 	if err != nil {
 		return err
 	}
 	for _, b := range u.group.Boards {
-		if slices.Contains(boards, b.Name) {
+		if slices.ContainsFunc(places, func(p Presence) bool { return p.Board == b.Name && p.Group == u.group.Name }) {
 			p.To = to
 			return u.postOn(b, p, subject)
 		}

@@ -173,6 +173,8 @@ var inWords = map[Move]string{
 	LogNotice: "an automatic mail came", LogAgain: "it turned up again",
 	LogContact: "added as a contact", LogContactEdit: "the contact was changed", LogMerge: "merged into another",
 	LogMerged: "another was merged into it", LogUnmerge: "parted again", LogAttach: "the contact was named", LogWrong: "the contact was taken off", LogForward: "a colleague was pointed to it",
+	LogTodo: "a to-do was written down", LogTodoEdit: "a to-do was changed", LogTodoDone: "a to-do was done", LogTodoUndo: "a to-do was opened again",
+	LogTodoPutOff: "a to-do was put off", LogTodoDue: "a to-do fell due",
 	MoveAdmit: "released from the held list", MoveDiscard: "discarded", MoveAway: "moved to another team",
 }
 

@@ -215,9 +215,6 @@ type Tx interface {
 	// Present lists those who are on any board of the group.
 	Present(group string) ([]Member, error)
 
-	// BoardsOf tells on which boards of a group a member is present.
-	BoardsOf(group string, member MemberID) ([]string, error)
-
 	// Troubles lists what is wrong with a group's things; of all groups if group is empty.
 	Troubles(group string) ([]Trouble, error)
 	// Trouble reads one by its name and, in Change, locks it.

@@ -306,6 +306,22 @@ func (u *use) reminded(t Todo, thread bool) (to []MemberID, err error) {
 	return to, nil
 }
 
+// fillTodo reads what a to-do's post shows.
+func fillTodo(tx Tx, dr *Drawing) (err error) {
+	if dr.Todo, err = tx.Todo(dr.Post.Todo); err != nil {
+		return err
+	}
+	team, err := tx.Present(dr.Post.Group)
+	if err != nil {
+		return err
+	}
+	dr.OwnerLeft = !slices.ContainsFunc(team, func(m Member) bool { return m.ID == dr.Todo.Owner })
+	if dr.Todo.Contact != 0 {
+		dr.TodoContact, err = merged(tx, dr.Todo.Contact)
+	}
+	return err
+}
+
 // ListedTodo is a to-do in a list.
 type ListedTodo struct {
 	Todo

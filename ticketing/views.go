@@ -26,6 +26,10 @@ type Drawing struct {
 	Mail         Mail // mail and pointer posts
 	Reply        Reply
 	Event        Event
+	Todo         Todo               // to-do posts
+	TodoContact  Contact            // whom that is about; zero: nobody known
+	OwnerLeft    bool               // to-do posts: whose it is is no longer in the group
+	TodosOpen    int                // event posts: of a closing, how many to-dos of the conversation stay open
 	Events       []Event            // card, waiting or spam: what was done, oldest first
 	Replies      []Reply            // card: replies on their way
 	lines        map[ReplyID]string // card: the platform's ids of their lines in the thread
@@ -138,7 +142,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			}
 		}
 	}
-	if (p.Kind == PointerPost || p.Kind == OverduePost || p.Kind == WatchPost || p.Kind == ForwardPost) && p.Conversation != 0 {
+	if (p.Kind == PointerPost || p.Kind == OverduePost || p.Kind == WatchPost || p.Kind == ForwardPost || p.Kind == TodoPost) && p.Conversation != 0 {
 		card, err := tx.FindPost(cardKey(p.Conversation, dr.Board), "", "")
 		if err != nil && !errors.Is(err, ErrNone) {
 			return err
@@ -160,6 +164,19 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		if dr.Event, err = tx.Event(p.Event); err != nil {
 			return err
 		}
+	}
+	if p.Todo != 0 {
+		if err := fillTodo(tx, dr); err != nil {
+			return err
+		}
+		who = append(who, dr.Todo.Owner, dr.Todo.By, dr.Todo.DoneBy)
+	}
+	if dr.Event.Move == MoveClose {
+		open, err := tx.Todos(TodoQuery{Conversation: p.Conversation, Open: true, Limit: 100})
+		if err != nil {
+			return err
+		}
+		dr.TodosOpen = len(open)
 	}
 	switch p.Kind {
 	case HeldPost, OverduePost:

@@ -1,10 +1,10 @@
-// Package when finds a time in what people write: "call Ann tomorrow 10:00", "morgen um 10 Uhr",
+// Package dates finds a time in what people write: "call Ann tomorrow 10:00", "morgen um 10 Uhr",
 // "until Thursday".
 //
 // It looks for the shapes of dates, and never takes other words for one ("May I ask Bob"). What day is
 // meant is github.com/markusmobius/go-dateparser's to say, in several languages; the time of day, and what
 // that library gets wrong, is read here. Who uses it shows what was understood before it counts.
-package when
+package dates
 
 import (
 	"regexp"
