@@ -250,8 +250,8 @@ func (x searchQuery) narrowed(g *gorm.DB) *gorm.DB {
 	if q.Number != 0 {
 		g = g.Where("c.number = ?", int64(q.Number))
 	}
-	if q.Contact != 0 {
-		g = g.Where("m.contact = ?", int64(q.Contact))
+	if len(q.Contacts) > 0 {
+		g = g.Where("m.contact IN ? AND m.contact <> 0", q.Contacts)
 	}
 	if q.File {
 		g = g.Where("m.attachments <> '[]'")

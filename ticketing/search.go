@@ -22,9 +22,10 @@ type Search struct {
 	Open     bool     // of the conversation: new, taken or waiting
 	Before   time.Time
 	After    time.Time
-	File     bool // mail with an attachment
-	Number   int  // of the ticket
-	Contact  ContactID
+	File     bool        // mail with an attachment
+	Number   int         // of the ticket
+	Contact  ContactID   // whom it is with
+	Contacts []ContactID // set by the desk: Contact, and those that were merged into it
 }
 
 // onlyMail tells whether s says something that only mail has.
@@ -232,6 +233,18 @@ const (
 // Search finds what is looked for in a group. board is where the cards are that hits lead to. before is
 // Hits.Before of the page before; 0: the first.
 func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID) (h Hits, err error) {
+	if s.Contact != 0 {
+		if err := d.store.Read(ctx, func(tx Tx) error {
+			c, err := merged(tx, s.Contact)
+			if err != nil {
+				return err
+			}
+			s.Contacts, err = family(tx, c.ID)
+			return err
+		}); err != nil {
+			return h, err
+		}
+	}
 	kinds := []HitKind{MailHit}
 	if s.Text() && !s.onlyMail() && before == 0 {
 		kinds = append(kinds, ContactHit, PageHit, MatterHit)

@@ -51,11 +51,12 @@ func full(t *testing.T) (o *office, paths map[string]string) {
 	o.arrives("help", ticketing.Mail{From: ticketing.Address{Name: "Städtische Wasserversorgung – Kundendienst", Addr: "kundendienst@wasserversorgung.example"}, Subject: "Unterbrechung der Wasserversorgung in der Donaudampfschifffahrtsgesellschaftsstraße am Donnerstag von 8 bis 12 Uhr", Text: "Wir arbeiten."})
 	_, err = o.desk.SweepOverdue(ctx)
 	o.ok(err)
+	o.indexed("donaudampf")
 	return o, map[string]string{
 		"front": to("help", ""), "tickets": to("help", "tickets") + "?which=all", "contacts": to("help", "contacts"), "pages": to("help", "pages"),
 		"contact": to("help", "contact", number(int64(who.ID))), "conversation": to("help", "conversation", number(int64(first.ID))),
 		"page": to("help", "page", "boiler-room"), "history": to("help", "page", "boiler-room", "history"), "revision": to("help", "page", "boiler-room", "revision", "2"),
-		"missing": to("help", "page", "none"),
+		"missing": to("help", "page", "none"), "search": to("help", "search"), "found": to("help", "search") + "?q=heating", "refused": to("help", "search") + "?q=state:odd",
 	}
 }
 

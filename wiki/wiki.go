@@ -111,6 +111,7 @@ func (w *Wiki) Handler() http.Handler {
 	in("page/{slug}/history", w.history)
 	in("page/{slug}/revision/{number}", w.revision)
 	in("tickets", w.tickets)
+	in("search", w.search)
 	in("ticket/{number}", w.ticket)
 	in("conversation/{id}", w.conversation)
 	in("file/{mail}/{index}/{name}", w.file)
