@@ -60,7 +60,25 @@ func (t *tx) AddSession(s ticketing.Session, stale time.Time) error {
 	return t.addSession("sessions", s, stale)
 }
 
-func (t *tx) Session(hash string) (ticketing.Session, error) { return t.session("sessions", hash) }
+func (t *tx) Session(hash string) (s ticketing.Session, in []ticketing.Presence, err error) {
+	err = t.each("session", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`SELECT s.member, s.used, COALESCE(p.group_name, ''), COALESCE(p.board, '') FROM sessions s
+			LEFT JOIN present p ON p.member = s.member WHERE s.hash = ? ORDER BY p.group_name, p.board`, hash)
+	}, func(scan func(...any) error) error {
+		var used moment
+		var p ticketing.Presence
+		err := scan(&s.Member, &used, &p.Group, &p.Board)
+		s.Hash, s.Used = hash, used.time()
+		if p.Board != "" {
+			in = append(in, p)
+		}
+		return err
+	})
+	if err == nil && s.Hash == "" {
+		err = ticketing.ErrNone
+	}
+	return s, in, err
+}
 
 func (t *tx) UseSession(hash string, now time.Time) error {
 	return t.put("use session", func(g *gorm.DB) *gorm.DB {
@@ -70,16 +88,4 @@ func (t *tx) UseSession(hash string, now time.Time) error {
 
 func (t *tx) EndSession(hash string) error {
 	return t.put("end session", func(g *gorm.DB) *gorm.DB { return g.Exec(`DELETE FROM sessions WHERE hash = ?`, hash) })
-}
-
-func (t *tx) PresentOn(m ticketing.MemberID) (all []ticketing.Presence, err error) {
-	err = t.each("present on", func(g *gorm.DB) *gorm.DB {
-		return g.Exec(`SELECT group_name, board FROM present WHERE member = ? ORDER BY group_name, board`, string(m))
-	}, func(scan func(...any) error) error {
-		var p ticketing.Presence
-		err := scan(&p.Group, &p.Board)
-		all = append(all, p)
-		return err
-	})
-	return all, err
 }

@@ -66,6 +66,8 @@ type PageTx interface {
 	SetPage(p Page) error // keeps Title, Text, Revision, Changed and By
 	// PageOf finds the page of a contact.
 	PageOf(contact ContactID) (PageID, error)
+	// PagesOf reads the pages of contacts, in no order.
+	PagesOf(contacts []ContactID) ([]Page, error)
 	// PagesNamed finds the pages of a group that have one of these slugs, or one of these titles, which
 	// are compared without case. Their texts are left out.
 	PagesNamed(group string, slugs, titles []string) ([]Page, error)
@@ -400,19 +402,20 @@ func (d *Desk) NotesOf(ctx context.Context, group string, id ContactID) (all []R
 }
 
 func notesOf(tx Tx, group string, ids []ContactID) (all []ReadPage, err error) {
-	for _, id := range ids {
-		page, err := tx.PageOf(id)
-		if errors.Is(err, ErrNone) {
+	pages, err := tx.PagesOf(ids)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(pages, func(a, b Page) int { return slices.Index(ids, a.Contact) - slices.Index(ids, b.Contact) })
+	names := map[MemberID]Member{}
+	for _, p := range pages {
+		if p.Group != group {
 			continue
 		}
-		if err != nil {
+		if err := namesOf(tx, names, []MemberID{p.By}); err != nil {
 			return nil, err
 		}
-		p, err := readPage(tx, group, page)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
+		all = append(all, ReadPage{p, names[p.By]})
 	}
 	return all, nil
 }

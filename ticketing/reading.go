@@ -75,12 +75,12 @@ type ContactFile struct {
 	Notes       []ReadPage  // their own first
 	Mails       []FiledMail // newest first; without texts
 	MoreMails   bool
-	Tickets     []Listed // latest first
+	Tickets     []Listed // the latest, latest first
 	MoreTickets bool
 }
 
-// ContactFile reads what there is of a contact, or of the one that it was merged into: mails before one, if
-// it is given, and at most limit of each kind. Refused with NotFound where the group has none of this id.
+// ContactFile reads what there is of a contact, or of the one that it was merged into: at most limit mails, those
+// before one if it is given, and the latest ten conversations. Refused with NotFound where the group has none of this id.
 func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactID, before MailID, limit int) (f ContactFile, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
 		f = ContactFile{}
@@ -115,16 +115,24 @@ func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactI
 		if f.MoreMails = len(mails) > limit; f.MoreMails {
 			mails = mails[:limit]
 		}
-		tickets, err := tx.Conversations(Query{Group: group, Contacts: ids, Order: LatestFirst, Limit: limit + 1})
+		const latest = 10
+		tickets, err := tx.Conversations(Query{Group: group, Contacts: ids, Order: LatestFirst, Limit: latest + 1})
 		if err != nil {
 			return err
 		}
-		if f.MoreTickets = len(tickets) > limit; f.MoreTickets {
-			tickets = tickets[:limit]
+		if f.MoreTickets = len(tickets) > latest; f.MoreTickets {
+			tickets = tickets[:latest]
+		}
+		read := map[ConversationID]bool{}
+		for _, c := range tickets {
+			read[c.ID] = true
 		}
 		in := []ConversationID{}
 		for _, m := range mails {
-			in = append(in, m.Conversation)
+			if !read[m.Conversation] {
+				read[m.Conversation] = true
+				in = append(in, m.Conversation)
+			}
 		}
 		others, err := tx.ConversationsOf(in)
 		if err != nil {

@@ -39,11 +39,10 @@ type SessionTx interface {
 	TakeLogin(hash string) (Session, error)
 	// AddSession keeps a session, and forgets those last used before stale.
 	AddSession(s Session, stale time.Time) error
-	Session(hash string) (Session, error)
+	// Session reads one, and where its member is present.
+	Session(hash string) (Session, []Presence, error)
 	UseSession(hash string, now time.Time) error
 	EndSession(hash string) error
-	// PresentOn lists where a member is present.
-	PresentOn(m MemberID) ([]Presence, error)
 }
 
 // Visitor is a member who is signed in, and what they may see.
@@ -153,16 +152,14 @@ func (d *Desk) Visitor(ctx context.Context, token string) (v Visitor, err error)
 	var s Session
 	err = d.store.Read(ctx, func(tx Tx) error {
 		v = Visitor{Boards: map[string]string{}}
-		if s, err = tx.Session(hash); errors.Is(err, ErrNone) {
+		var places []Presence
+		if s, places, err = tx.Session(hash); errors.Is(err, ErrNone) {
 			return errSignedOut
 		}
 		if err != nil {
 			return err
 		}
-		if v.Member, err = memberOf(tx, s.Member); err != nil {
-			return err
-		}
-		places, err := tx.PresentOn(s.Member)
+		v.Member, err = memberOf(tx, s.Member)
 		for _, p := range places {
 			g, ok := d.Group(p.Group)
 			if _, there := g.Board(p.Board); !ok || !there {

@@ -29,15 +29,16 @@ var (
 // office is two teams, their desk, and the web view as a browser reaches it.
 type office struct {
 	testing.TB
-	desk  *ticketing.Desk
-	store *store.Store
-	wiki  *Wiki
-	http  *httptest.Server
-	mu    sync.Mutex
-	time  time.Time
-	uid   int
-	log   *strings.Builder
-	files map[string]string // contents by name
+	desk   *ticketing.Desk
+	config store.Config
+	store  *store.Store
+	wiki   *Wiki
+	http   *httptest.Server
+	mu     sync.Mutex
+	time   time.Time
+	uid    int
+	log    *strings.Builder
+	files  map[string]string // contents by name
 }
 
 func newOffice(t testing.TB, cfg store.Config) *office {
@@ -57,7 +58,7 @@ func newOffice(t testing.TB, cfg store.Config) *office {
 			Matchers:  []ticketing.Match{ticketing.AddressMatch},
 		}
 	}
-	o.store = s
+	o.store, o.config = s, cfg
 	o.desk = ticketing.NewDesk(s, []ticketing.Group{group("help", "Help desk"), group("shop", "Shop")}, o.now, slog.New(slog.DiscardHandler))
 	o.ok(o.desk.SetPresent(t.Context(), "x/help", []ticketing.Member{ann, ben}))
 	o.ok(o.desk.SetPresent(t.Context(), "x/shop", []ticketing.Member{eve, ben}))
