@@ -323,6 +323,8 @@ func TestPlans(t *testing.T) {
 			fatal(t, tx.UseSession("h5", now))
 			fatal(t, tx.AddSession(ticketing.Session{Hash: "new", Used: now}, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)))
 			fatal(t, tx.EndSession("h6"))
+			_, err = tx.PresentOn("mm:1")
+			fatal(t, err)
 			_, err = tx.ConversationsOf([]ticketing.ConversationID{5, 6, 7})
 			fatal(t, err)
 			_, err = tx.MailsBefore(5, 11, 20)

@@ -89,3 +89,15 @@ func (t *tx) UseSession(hash string, now time.Time) error {
 func (t *tx) EndSession(hash string) error {
 	return t.put("end session", func(g *gorm.DB) *gorm.DB { return g.Exec(`DELETE FROM sessions WHERE hash = ?`, hash) })
 }
+
+func (t *tx) PresentOn(m ticketing.MemberID) (all []ticketing.Presence, err error) {
+	err = t.each("present on", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`SELECT group_name, board FROM present WHERE member = ? ORDER BY group_name, board`, string(m))
+	}, func(scan func(...any) error) error {
+		var p ticketing.Presence
+		err := scan(&p.Group, &p.Board)
+		all = append(all, p)
+		return err
+	})
+	return all, err
+}

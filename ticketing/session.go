@@ -43,6 +43,8 @@ type SessionTx interface {
 	Session(hash string) (Session, []Presence, error)
 	UseSession(hash string, now time.Time) error
 	EndSession(hash string) error
+	// PresentOn lists where a member is present.
+	PresentOn(m MemberID) ([]Presence, error)
 }
 
 // Visitor is a member who is signed in, and what they may see.
