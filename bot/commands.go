@@ -35,7 +35,8 @@ const (
 type invoked struct {
 	caller
 	Command
-	rest string // what stands behind the sub-command
+	rest   string                   // what stands behind the sub-command
+	picked ticketing.ConversationID // chosen in a form instead of being named
 }
 
 // name is the sub-command alone: what else was typed may be words of an answer.
@@ -126,7 +127,13 @@ func (h *hub) Command(ctx context.Context, c Command) Answer {
 	}
 	for _, one := range commands {
 		if one.name == name {
-			return one.run(h, ctx, invoked{who, c, strings.TrimSpace(rest)})
+			in := invoked{caller: who, Command: c, rest: strings.TrimSpace(rest)}
+			if one.about == aTicket && in.rest == "" && c.Root == "" {
+				if answer, ok := h.pickTicket(ctx, who, one); ok {
+					return answer
+				}
+			}
+			return one.run(h, ctx, in)
 		}
 	}
 	none := "There is no “" + ticketing.OneLine(name, 40) + "”."
@@ -276,6 +283,9 @@ func completed(before, typed string, offers []Completion) []Completion {
 // ticket finds the conversation that a command is about: "#12" in front, or the thread that it was
 // typed in. rest is what follows the number.
 func (h *hub) ticket(ctx context.Context, in invoked) (id ticketing.ConversationID, rest string, err error) {
+	if in.picked != 0 {
+		return in.picked, in.rest, nil
+	}
 	first, rest, _ := strings.Cut(in.rest, " ")
 	if digits := strings.TrimPrefix(first, "#"); digits != "" && strings.Trim(digits, "0123456789") == "" {
 		id, err = h.Desk.Numbered(ctx, in.group.Name, first)

@@ -233,7 +233,11 @@ func watching(watches bool) func(h *hub, ctx context.Context, who caller, c Clic
 func (h *hub) runWatch(ctx context.Context, in invoked) Answer {
 	text := unquoted(in.rest)
 	if text == "" {
-		return whisper("Whom? /" + CommandName + " watch NAME: you are told by direct message when they write. The same again ends it.")
+		return Answer{Form: &Form{
+			Title: "Watch a contact", Submit: "Watch", State: h.sign(h.state(in.caller, "watch", 0)),
+			Intro:  says("You are told by direct message when they write. The same again ends it."),
+			Fields: []FormField{{Name: "name", Label: "Whom?", Kind: Short, Required: true, Help: "A name, an address or a number."}},
+		}}
 	}
 	c, answer := h.oneContact(ctx, in.caller, text)
 	if answer != nil {
@@ -250,6 +254,10 @@ func (h *hub) runWatch(ctx context.Context, in invoked) Answer {
 		return whisper("✓ You are no longer told when " + c.Name + " writes.")
 	}
 	return whisper("✓ You are told by direct message when " + c.Name + " writes.")
+}
+
+func (h *hub) submitWatch(ctx context.Context, who caller, _ formState, v map[string]string) (Answer, error) {
+	return h.runWatch(ctx, invoked{caller: who, rest: v["name"]}), nil
 }
 
 func (h *hub) pressUnmerge(ctx context.Context, who caller, c Click, id int64) Answer {

@@ -93,7 +93,8 @@ func (h *hub) Submit(ctx context.Context, s Submission) Answer {
 	}
 	who, err := h.caller(ctx, channel, s.Who, "form:"+state.Nonce)
 	if err == nil {
-		submit, ok := submits[state.Purpose]
+		purpose, _, _ := strings.Cut(state.Purpose, " ")
+		submit, ok := submits[purpose]
 		if !ok {
 			err = errForm
 		} else {
@@ -136,6 +137,8 @@ func init() { // a reply that has become stale opens its form again
 		"new":         (*hub).submitNew,
 		"forward":     (*hub).submitForward,
 		"movegroup":   (*hub).submitMoveGroup,
+		"pick":        (*hub).submitPick,
+		"watch":       (*hub).submitWatch,
 		"wrongperson": (*hub).submitWrongPerson,
 	}
 }
