@@ -52,7 +52,7 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 	case ticketing.WatchPost:
 		m = watchLine(dr, b.link(dr, dr.Card))
 	case ticketing.ForwardPost:
-		m = forwardLine(dr, b.link(dr, dr.Card))
+		m = forwardLine(dr, b.link(dr, dr.Card), b.Web)
 	case ticketing.OverduePost:
 		m = overdueLine(dr, b.link(dr, dr.Card))
 	case ticketing.TodoPost:

@@ -63,7 +63,7 @@ func init() { // help lists them all
 		{"spam", "#12", "mark it as spam; Undo is on its card", onTicket(moved("spam", (*ticketing.Desk).Spam)), aTicket},
 		{"new", "[ADDRESS SUBJECT]", "write to somebody who has not written first", (*hub).runNew, aContact},
 		{"move", "#12 [TEAM]", "give a ticket to another team", (*hub).runMove, aTicket},
-		{"forward", "#12 @ANN [NOTE]", "point a colleague to a ticket, by direct message", (*hub).runForward, aTicket},
+		{"forward", "#12 or PAGE @ANN [NOTE]", "point a colleague to a ticket or page, by direct message", (*hub).runForward, aTicket},
 		{"contact", "[NAME]", "somebody you know, by name, address or number; all of them; or a new one: add NAME", (*hub).runContact, aContact},
 		{"watch", "NAME", "be told when a contact writes, or no longer", (*hub).runWatch, aContact},
 		{"search", "WORDS", "find mail, tickets, contacts and pages", (*hub).runSearch, nothing},

@@ -116,8 +116,13 @@ func (h *hub) pressTicketWith(ctx context.Context, who caller, c Click, id int64
 	return h.openTicket(who, "", k.Name)
 }
 
-// runForward points a colleague to a ticket: "forward #12 @ann please look".
+// runForward points a colleague to a ticket, or a page: "forward #12 @ann please look", "forward Boiler @ann".
 func (h *hub) runForward(ctx context.Context, in invoked) Answer {
+	if name, rest, ok := strings.Cut(in.rest, " @"); ok && !strings.HasPrefix(name, "#") {
+		if p, err := h.Desk.PageNamed(ctx, in.group.Name, unquoted(name)); err == nil {
+			return h.forwardPage(ctx, in, p.Page, rest)
+		}
+	}
 	id, rest, err := h.ticket(ctx, in)
 	if err != nil {
 		return whisper(h.say(err, in.name(), in.caller))
@@ -135,6 +140,18 @@ func (h *hub) runForward(ctx context.Context, in invoked) Answer {
 		return h.told(err, "forward", in.caller)
 	}
 	return whisper("✓ " + to.Called() + " is pointed to " + c.Name() + " by direct message.")
+}
+
+func (h *hub) forwardPage(ctx context.Context, in invoked, p ticketing.Page, rest string) Answer {
+	name, note, _ := strings.Cut(rest, " ")
+	to, err := h.colleague(ctx, in.caller, name)
+	if err == nil {
+		_, err = h.Desk.ForwardPage(ctx, in.by, p.ID, to.ID, note)
+	}
+	if err != nil {
+		return h.told(err, "forward", in.caller)
+	}
+	return whisper("✓ " + to.Called() + " is pointed to “" + ticketing.OneLine(p.Title, 100) + "” by direct message.")
 }
 
 func (h *hub) pressForward(ctx context.Context, who caller, _ Click, id int64) Answer {
@@ -207,8 +224,11 @@ func watchLine(dr ticketing.Drawing, link string) Message {
 }
 
 // forwardLine points a member to a conversation or a page.
-func forwardLine(dr ticketing.Drawing, link string) Message {
-	by, what := dr.Named(dr.Event.Member).Called(), "the page "+ticketing.OneLine(dr.Post.Subject, 150)
+func forwardLine(dr ticketing.Drawing, link string, web Web) Message {
+	by, what := dr.Named(dr.Event.Member).Called(), "the page “"+ticketing.OneLine(dr.Page.Title, 150)+"”"
+	if web != nil && dr.Page.ID != 0 {
+		link = web.Page(dr.Page.Group, dr.Page.Slug)
+	}
 	if c := dr.Conversation; c.ID != 0 {
 		what = ticketing.OneLine(c.With.Called(), 80) + ": " + ticketing.OneLine(c.Subject, 150)
 		if c.Number > 0 {

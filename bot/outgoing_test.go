@@ -90,6 +90,13 @@ func TestWatchAndForwardInChat(t *testing.T) {
 	f := w.command(0, "forward #1").Form
 	w.submit(0, f, map[string]string{"member": "x:ben", "note": "by form"})
 	w.told("“by form”")
+	if _, err := w.desk.NewPage(t.Context(), ticketing.By{Group: "help", Member: ticketing.Member{ID: "x:ann", Name: "Ann"}}, "Boiler room", "First …", ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := said(w.command(0, "forward boiler room @ben for tomorrow")); !strings.Contains(got, "✓ Ben is pointed to “Boiler room”") {
+		t.Errorf("%s", got)
+	}
+	w.told("➜ Ann points you to the page “Boiler room”")
 	if got := said(w.command(0, "forward #1 @nobody x")); !strings.Contains(got, "I don't know whom you mean") {
 		t.Errorf("%s", got)
 	}

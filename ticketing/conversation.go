@@ -194,7 +194,7 @@ type Post struct {
 	Reply        ReplyID
 	Event        int64
 	Todo         TodoID
-	Subject      string // of a greeting: the mailbox
+	Subject      string // of a greeting: the mailbox; of a page that somebody is pointed to: its id
 	Root         PostID // the card in whose thread it stands; 0: the channel itself
 	Message      string // the platform's id; empty until posted
 	Want, Shown  int64

@@ -3,6 +3,7 @@ package ticketing
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -167,7 +168,7 @@ func (d *Desk) ForwardPage(ctx context.Context, by By, id PageID, to MemberID, n
 		if err := u.Log(&e); err != nil {
 			return err
 		}
-		return u.direct(to, Post{Kind: ForwardPost, Subject: p.Slug, Event: e.ID}, e.ID)
+		return u.direct(to, Post{Kind: ForwardPost, Subject: strconv.FormatInt(int64(p.ID), 10), Event: e.ID}, e.ID)
 	})
 	return p, err
 }

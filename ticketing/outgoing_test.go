@@ -148,7 +148,7 @@ func TestForward(t *testing.T) {
 		o.ok(err)
 		_, err = o.desk.ForwardPage(t.Context(), by(ann), p.ID, ben.ID, "read this")
 		o.ok(err)
-		if got = o.direct(ForwardPost); len(got) != 2 || got[1].Post.Subject != p.Slug {
+		if got = o.direct(ForwardPost); len(got) != 2 || got[1].Page.Title != p.Title {
 			t.Errorf("%+v", got)
 		}
 	})

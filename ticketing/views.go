@@ -38,6 +38,7 @@ type Drawing struct {
 	Troubles     []Trouble          // desk: those that last
 	Boxes        []BoxNews          // desk
 	Digest       Digest             // digest
+	Page         Page               // forward: the page that somebody is pointed to
 	Others       []Group            // card: the groups that it can be moved to
 	Team         []Member           // card: who is present, to name a colleague who wrote in
 	Now          time.Time
@@ -156,6 +157,15 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 	}
 	if p.Reply != 0 {
 		if dr.Reply, err = tx.Reply(p.Reply); err != nil {
+			return err
+		}
+	}
+	if p.Kind == ForwardPost && p.Conversation == 0 {
+		page, err := strconv.ParseInt(p.Subject, 10, 64)
+		if err != nil {
+			return err
+		}
+		if dr.Page, err = tx.Page(PageID(page)); err != nil {
 			return err
 		}
 	}
