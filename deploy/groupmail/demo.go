@@ -100,7 +100,12 @@ func OpenDemo(ctx context.Context, c DemoConfig, log *slog.Logger) (_ *Demo, err
 		},
 	}
 	handed = true
-	d.App, err = Open(ctx, cfg, w, log)
+	if d.App, err = Open(ctx, cfg, w, log); err != nil {
+		return d, err
+	}
+	if c.Mbox == "" && c.EML == "" {
+		err = seedKnowledge(ctx, d.desk)
+	}
 	return d, err
 }
 

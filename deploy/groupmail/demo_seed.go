@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-mbox"
+
+	"groupmail/ticketing"
 )
 
 //go:embed samples/*.eml
@@ -39,6 +42,38 @@ var sampleMails = []sample{
 	{"hours.eml", 21 * time.Minute, true},
 	{"heating-again.eml", 9 * time.Minute, true},
 	{"parcel.eml", 3 * time.Minute, true},
+}
+
+// seedKnowledge has Cleo know one of those who have written, and something about boilers: once, however often the
+// demonstration begins.
+func seedKnowledge(ctx context.Context, desk *ticketing.Desk) error {
+	by := func(what string) ticketing.By {
+		return ticketing.By{
+			Member: ticketing.Member{ID: platformBrowser + ":cleo", Name: "Cleo", Handle: "cleo"}, Group: demoConfig("", 0).Groups[0].Name, Event: "demonstration: " + what,
+		}
+	}
+	once := func(err error) error {
+		if errors.Is(err, ticketing.ErrRepeated) {
+			return nil
+		}
+		return err
+	}
+	const address = "maria.kovacs@example.com"
+	_, err := desk.AddContact(ctx, by("contact"), ticketing.ContactInput{
+		Name: "Maria Kovács", Organisation: "Flat 12", Addresses: []string{address}, Phones: []string{"+43 1 234 56 78"}, Numbers: []string{"2041"},
+	}, 0)
+	if err := once(err); err != nil {
+		return err
+	}
+	maria, _, err := desk.FindContacts(ctx, by("").Group, address)
+	if err == nil && len(maria) == 1 {
+		_, err = desk.NoteContact(ctx, by("note"), maria[0].ID, "Phoned about the heating last winter, too. The neighbour (flat 11) has a key. See [[Boiler room]].")
+	}
+	if err := once(err); err != nil {
+		return err
+	}
+	_, err = desk.NewPage(ctx, by("page"), "Boiler room", "The key hangs in the office, behind the door.\n\n1. Look at the **pressure**: it should be above 1 bar.\n2. Below that, open the blue tap until it is.\n3. If it falls again within a day, call the plumber.\n", "")
+	return once(err)
 }
 
 // seeded tells what came into the mailbox at the first start.

@@ -114,6 +114,9 @@ func TestDemoSamples(t *testing.T) {
 	if form := ann.card("Contact form: volunteering"); !strings.Contains(form.words(), "Tomás Oliveira") {
 		t.Errorf("the contact form's card does not name who wrote: %s", form.words())
 	}
+	if heating := ann.card("Heating broken since yesterday"); !strings.Contains(heating.words(), "Known: Maria Kovács, Flat 12") {
+		t.Errorf("nobody knows who wrote: %s", heating.words())
+	}
 	if cards := titles(ann.room()); len(cards) > 8 { // the follow-up stands in its thread
 		t.Errorf("%d cards for nine mails, of which one is a follow-up: %q", len(cards), cards)
 	}
