@@ -189,7 +189,7 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 	if k.Watches(who.by.Member.ID) {
 		watch = Button{ID: "unwatch", Label: "Don’t watch", Value: v}
 	}
-	menu := []Button{{ID: "newto", Label: "Write to them…", Value: v, Opens: true}, {ID: "ticketwith", Label: "New ticket…", Value: v, Opens: true}, {ID: "merge", Label: "Merge…", Value: v, Opens: true}}
+	menu := []Button{{ID: "newto", Label: "Write to them…", Value: v, Opens: true}, {ID: "todofor", Label: "To-do…", Value: v, Opens: true}, {ID: "ticketwith", Label: "New ticket…", Value: v, Opens: true}, {ID: "merge", Label: "Merge…", Value: v, Opens: true}}
 	for i, other := range k.Merged {
 		m.Lines = append(m.Lines, Line{{Text: "＋ " + ticketing.OneLine(other.Line(), 150) + ", merged"}})
 		line("   ✉ ", other.Addresses)
@@ -208,6 +208,13 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 	if len(k.Open) > 0 {
 		m.Lines = append(m.Lines, Line{{Text: "Open:", Strong: true}})
 		m.Lines = append(m.Lines, h.listLines(k.Open, true)...)
+	}
+	todos, err := h.Desk.TodosOf(ctx, who.group.Name, who.board.Name, k.ID)
+	if err != nil {
+		return whisper(h.say(err, "contact", who))
+	}
+	if len(todos) > 0 {
+		m.Lines = append(append(m.Lines, Line{{Text: "To do:", Strong: true}}), h.todoLines(who, todos, true)...)
 	}
 	const last = 5
 	for _, e := range k.Log[:min(len(k.Log), last)] {

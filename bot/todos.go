@@ -264,7 +264,7 @@ func (h *hub) pressTodoEdit(ctx context.Context, who caller, c Click, id int64) 
 
 // todoForm asks what is to be done. d.Due is what is understood already of the words for the time.
 func (h *hub) todoForm(ctx context.Context, who caller, d todoDraft, words, first string) Answer {
-	team, err := h.Desk.Colleagues(ctx, who.group.Name)
+	owners, err := h.others(ctx, who, "")
 	if err != nil {
 		return whisper(h.say(err, "todo", who))
 	}
@@ -283,14 +283,9 @@ func (h *hub) todoForm(ctx context.Context, who caller, d todoDraft, words, firs
 		}
 		f.Intro = append(f.Intro, Line{{Text: "About " + strings.TrimPrefix(strings.TrimPrefix(line[len(line)-1].Text, ", "), "about ") + "."}})
 	}
-	var owners []Option
-	for _, m := range team {
-		owners = append(owners, Option{Value: string(m.ID), Label: m.Called()})
-	}
 	if !slices.ContainsFunc(owners, func(o Option) bool { return o.Value == string(d.Owner) }) {
 		d.Owner = who.by.Member.ID // who had it has left
 	}
-	slices.SortFunc(owners, func(a, b Option) int { return strings.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)) })
 	f.Fields = []FormField{
 		{Name: "text", Label: "What is to be done?", Kind: Short, Value: d.Text, Required: true, Max: 300},
 		{Name: "when", Label: "When?", Kind: Short, Value: words, Help: whenHelp, Max: 100},

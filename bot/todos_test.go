@@ -244,3 +244,20 @@ func TestClosingSaysWhatIsStillToBeDone(t *testing.T) {
 	w.submit(0, w.click(0, card, "close").Form, map[string]string{"outcome": "phoned"})
 	w.line("Closed by Ann: phoned · 1 to-do about it still open")
 }
+
+func TestTodoAboutAContact(t *testing.T) {
+	w := newWorld(t, nil)
+	w.taken()
+	_, err := w.desk.AddContact(t.Context(), ticketing.By{Member: ticketing.Member{ID: "x:ann", Name: "Ann", Handle: "ann"}, Group: "help"}, ticketing.ContactInput{Name: "Maria Kovács"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := w.command(0, "contact Kovács")
+	a := w.submit(0, w.whispered(0, shown, "todofor").Form, map[string]string{"text": "visit", "owner": "x:ben"})
+	if got := said(a); !strings.Contains(got, "✓ visit · at no time, for Ben, about Maria Kovács") {
+		t.Errorf("kept: %s", got)
+	}
+	if got := said(w.command(0, "contact Kovács")); !strings.Contains(got, "To do: | ☐ visit · ☺ Maria Kovács · Ben") {
+		t.Errorf("contact: %s", got)
+	}
+}

@@ -119,7 +119,7 @@ func (d *Desk) DoneTodo(ctx context.Context, by By, id TodoID) (Todo, error) {
 
 // UndoTodo opens one again that was ticked off.
 func (d *Desk) UndoTodo(ctx context.Context, by By, id TodoID) (Todo, error) {
-	return d.todo(ctx, by, id, LogTodoUndo, func(u *use, t *Todo) (string, error) {
+	return d.todo(ctx, by, id, LogTodoUndo, func(_ *use, t *Todo) (string, error) {
 		if t.Open() {
 			return "", refuse(Already, "It is open: there is nothing to undo.")
 		}
