@@ -71,9 +71,10 @@ type FiledMail struct {
 // ContactFile is all that a group has of a contact: the newest of each kind.
 type ContactFile struct {
 	Contact
-	Merged      []Contact   // that were merged into it
-	Notes       []ReadPage  // their own first
-	Mails       []FiledMail // newest first; without texts
+	Merged      []Contact    // that were merged into it
+	Notes       []ReadPage   // their own first
+	Todos       []ListedTodo // open ones, first due first
+	Mails       []FiledMail  // newest first; without texts
 	MoreMails   bool
 	Tickets     []Listed // the latest, latest first
 	MoreTickets bool
@@ -106,6 +107,9 @@ func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactI
 			}
 		}
 		if f.Notes, err = notesOf(tx, group, ids); err != nil {
+			return err
+		}
+		if f.Todos, err = listedTodos(tx, board, TodoQuery{Group: group, Contacts: ids, Open: true, Limit: 20}); err != nil {
 			return err
 		}
 		mails, err := tx.ContactMails(ids, before, limit+1)

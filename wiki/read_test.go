@@ -326,12 +326,17 @@ func TestContactPage(t *testing.T) {
 		o.ok(err)
 		_, err = o.desk.Take(ctx, by(ann, "help"), first.ID)
 		o.ok(err)
+		for i, text := range []string{"Call <her>", "Plan a visit"} {
+			_, err = o.desk.AddTodo(ctx, by(ann, "help"), ticketing.TodoInput{Text: text, Owner: ann.ID, Contact: who.ID, Conversation: first.ID, Due: o.now().Add(time.Duration(i+1) * time.Hour)})
+			o.ok(err)
+		}
+		o.pass(90 * time.Minute)
 		closed, err := o.desk.Close(ctx, by(ann, "help"), first.ID, "phoned")
 		o.ok(err)
 		v := o.visitor(ann, "help")
 		path := to("help", "contact", number(int64(who.ID)))
 		body := v.reads(path)
-		has(t, body, "<h1>Maria Kovács</h1>", "Kovács Ltd", "<em>she</em> waits", "Mail 34", "Older mail")
+		has(t, body, "<h1>Maria Kovács</h1>", "Kovács Ltd", "<em>she</em> waits", "Mail 34", "Older mail", "Call &lt;her&gt;", "▲ was due</strong> <time", "Plan a visit", "due <time", ">#1</a>")
 		hasNot(t, body, "Of another", "Newest mail")
 		_, rest, _ := strings.Cut(body, `rel="next" href="`)
 		next, _, _ := strings.Cut(rest, `"`)

@@ -71,7 +71,9 @@ func New(cfg Config) *Wiki {
 	if err != nil {
 		panic(err) // of a constant pattern
 	}
-	frame := template.Must(template.New("frame.html").Funcs(functions).ParseFS(web, "web/frame.html", "web/parts.html"))
+	frame := template.Must(template.New("frame.html").Funcs(functions).Funcs(template.FuncMap{
+		"late": func(t ticketing.Todo) bool { return t.Late(w.Clock()) },
+	}).ParseFS(web, "web/frame.html", "web/parts.html"))
 	for _, name := range names {
 		if base := path.Base(name); base != "frame.html" && base != "parts.html" {
 			page := template.Must(frame.Clone())
