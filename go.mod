@@ -49,6 +49,7 @@ require (
 
 require (
 	github.com/markusmobius/go-dateutil/v2 v2.9.1 // indirect
+	github.com/rickar/cal/v2 v2.1.13 // indirect
 	github.com/tetratelabs/wazero v1.12.0 // indirect
 	github.com/wasilibs/go-re2 v1.12.0 // indirect
 	github.com/wasilibs/wazero-helpers v0.0.0-20250123031827-cd30c44769bb // indirect

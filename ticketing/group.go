@@ -18,8 +18,9 @@ type Group struct {
 	Leads     []string // handles or "platform:handle"; empty: any member may do what a lead may
 	Admins    []string
 	Tag       string        // the form of the ticket tag, with one %d: "[#%d]"
-	Overdue   time.Duration // a new conversation waits too long after this
-	Idle      time.Duration // a taken one lies idle too long after this
+	Hours     Hours         // when it is there
+	Overdue   time.Duration // a new conversation waits too long after this, counted in Hours
+	Idle      time.Duration // a taken one lies idle too long after this, counted in Hours
 	Flood     int           // more new cards than this in five minutes are collected in a digest; 0: never
 	Undo      time.Duration // a reply can be stopped for so long
 	Keep      Keep

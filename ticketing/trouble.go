@@ -259,7 +259,10 @@ func (d *Desk) Escalations(ctx context.Context) (all []Escalation, err error) {
 		if err != nil {
 			return nil, err
 		}
-		e := Escalation{Group: g, cutoff: d.clock().Add(-2 * g.Overdue)}
+		e := Escalation{Group: g, cutoff: g.Hours.Before(d.clock(), 2*g.Overdue)}
+		if e.cutoff.IsZero() {
+			continue
+		}
 		var since time.Time
 		if told != "" {
 			if since, err = time.Parse(time.RFC3339Nano, told); err != nil {

@@ -214,7 +214,10 @@ func (d *Desk) SweepOverdue(ctx context.Context) (marked int, err error) {
 }
 
 func (d *Desk) sweepOverdue(ctx context.Context, g Group, state State, limit time.Duration, atOnce int) (marked int, err error) {
-	before := d.clock().Add(-limit)
+	before := g.Hours.Before(d.clock(), limit)
+	if before.IsZero() {
+		return 0, nil
+	}
 	var late []Conversation
 	err = d.store.Read(ctx, func(tx Tx) error {
 		late, err = tx.Conversations(Query{Group: g.Name, States: []State{state}, NotOverdueSince: before, Limit: atOnce})

@@ -208,9 +208,12 @@ func (p *configParser) group(s *section, c Config) GroupConfig {
 			Spam: s.keep("keep_spam", 30*24*time.Hour), Untaken: s.keep("keep_untaken", 0), Closed: s.keep("keep_closed", 0),
 		},
 		Zone:     s.zone("timezone"),
+		Hours:    ticketing.Hours{Week: s.week("hours"), Closed: s.holidays("holidays")},
 		Matchers: s.matchers("known"),
 		Numbers:  s.patterns("numbers"),
 	}}
+	g.Hours.Zone = g.Zone
+	g.Overdue, g.Idle = s.openDays("overdue", g.Overdue, g.Hours), s.openDays("idle", g.Idle, g.Hours)
 	for i, m := range s.several("mailbox") {
 		a := p.mailbox(m, g, i)
 		g.Mailboxes = append(g.Mailboxes, a.Mailbox)

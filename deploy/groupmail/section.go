@@ -347,7 +347,7 @@ var otherWords = map[string]string{
 	"passwd": "password", "pwd": "password", "email": "address", "mail": "address", "ssl": "tls",
 	"security": "tls", "encryption": "tls", "id": "channel", "tz": "timezone", "zone": "timezone",
 	"sender": "from", "junk": "spam", "closed": "done", "interval": "poll", "bind": "listen",
-	"db": "database", "base_url": "public", "start": "since", "access_token": "token", "members": "people",
+	"open": "hours", "opening_hours": "hours", "closed_days": "holidays", "db": "database", "base_url": "public", "start": "since", "access_token": "token", "members": "people",
 }
 
 // end notes the settings that nobody asked for, and those that are missing.
