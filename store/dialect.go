@@ -38,7 +38,7 @@ type dialect interface {
 	blobsOfFiles() string
 	// nextNumber is a statement that returns the next ticket number.
 	nextNumber() string
-	// search finds things by words, newest first, and gives their ids.
+	// search finds docs by words, newest first.
 	search(t *tx, x searchQuery) ([]int64, error)
 	// putSearch replaces what is searched of a thing.
 	putSearch(t *tx, x searchText) error

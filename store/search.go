@@ -190,23 +190,37 @@ func terms(s ticketing.Search) (all []term) {
 	return all
 }
 
-// Search implements ticketing.Searcher.
-func (s *Store) Search(ctx context.Context, q ticketing.Search, kind ticketing.HitKind, before int64, limit int) (ids []int64, err error) {
-	x := searchQuery{terms: terms(q), kind: searchKinds[kind], q: q, before: before, limit: limit}
-	err = s.Read(ctx, func(use ticketing.Tx) (err error) {
-		t := use.(*tx)
-		switch {
-		case len(x.terms) > 0:
-			ids, err = s.search(t, x)
-		case x.kind == 0:
-			ids, err = t.docs(x.mails, "m.id")
-		}
-		return err
-	})
+func (t *tx) SearchMails(q ticketing.Search, before ticketing.MailID, limit int) (ids []ticketing.MailID, err error) {
+	x := searchQuery{terms: terms(q), mail: true, q: q, before: int64(before), limit: limit}
+	var docs []int64
+	if len(x.terms) > 0 {
+		docs, err = t.s.search(t, x)
+	} else {
+		docs, err = t.docs(x.mails, "m.id * 4")
+	}
+	for _, doc := range docs {
+		ids = append(ids, ticketing.MailID(doc/4))
+	}
 	return ids, err
 }
 
-// docs scans ids.
+func (t *tx) SearchOthers(q ticketing.Search, limit int) (all []ticketing.Found, err error) {
+	x := searchQuery{terms: terms(q), q: q, limit: limit}
+	if len(x.terms) == 0 {
+		return nil, t.err
+	}
+	docs, err := t.s.search(t, x)
+	for _, doc := range docs {
+		for kind, n := range searchKinds {
+			if n == doc%4 {
+				all = append(all, ticketing.Found{Kind: kind, ID: doc / 4})
+			}
+		}
+	}
+	return all, err
+}
+
+// docs scans what a search finds.
 func (t *tx) docs(build statement, column string) (ids []int64, err error) {
 	err = t.each("search", func(g *gorm.DB) *gorm.DB { return g.Exec("?", build(fresh(g)).Select(column)) }, func(scan func(...any) error) error {
 		var id int64
@@ -220,10 +234,10 @@ func (t *tx) docs(build statement, column string) (ids []int64, err error) {
 // fresh is a session for a statement of its own, inside of another.
 func fresh(g *gorm.DB) *gorm.DB { return g.Session(&gorm.Session{NewDB: true}) }
 
-// searchQuery is a search of one kind.
+// searchQuery is a search for mails, or for all else.
 type searchQuery struct {
 	terms  []term
-	kind   int64
+	mail   bool
 	q      ticketing.Search
 	before int64
 	limit  int
@@ -233,7 +247,7 @@ type searchQuery struct {
 // themselves. doc is the column that numbers what is found.
 func (x searchQuery) narrowed(g *gorm.DB) *gorm.DB {
 	q := x.q
-	if x.kind != 0 {
+	if !x.mail {
 		return g
 	}
 	if x.before != 0 {
@@ -271,8 +285,8 @@ func (x searchQuery) mails(g *gorm.DB) *gorm.DB {
 	return x.narrowed(g).Order("m.id DESC").Limit(x.limit)
 }
 
-// Pieces implements ticketing.Searcher.
-func (s *Store) Pieces(text string, q ticketing.Search, limit int) (pieces []ticketing.Piece, found int) {
+// Pieces implements ticketing.SearchTx.
+func (t *tx) Pieces(text string, q ticketing.Search, limit int) (pieces []ticketing.Piece, found int) {
 	if limit > 0 {
 		text = strings.Join(strings.Fields(text), " ")
 	}
@@ -280,8 +294,8 @@ func (s *Store) Pieces(text string, q ticketing.Search, limit int) (pieces []tic
 	var marks [][2]int // in bytes
 	words := cutWords(text)
 	for i := range words {
-		for _, t := range looked {
-			if n := t.stands(words[i:]); n > 0 && t.in == "" {
+		for _, one := range looked {
+			if n := one.stands(words[i:]); n > 0 && one.in == "" {
 				marks = append(marks, [2]int{words[i].from, words[i+n-1].to})
 			}
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"gorm.io/gorm"
@@ -40,7 +39,7 @@ const searchProbe = 1000
 // there is of common ones. How common they are, the newest tell. To read a match from the index costs
 // about twice as much as to look at one of the newest.
 func (p *postgres) search(t *tx, x searchQuery) ([]int64, error) {
-	if x.kind != 0 { // there are not many
+	if !x.mail { // there are not many
 		return p.searchIndex(t, x)
 	}
 	var matching, all int
@@ -62,7 +61,7 @@ func (p *postgres) searchIndex(t *tx, x searchQuery) ([]int64, error) {
 		found := x.ofKind(fresh(g).Table("search_words AS w").Select("w.doc")).Where("w.words @@ ?::tsquery", tsquery(x.terms))
 		// Sorted behind a fence, so that only as many are joined as are wanted.
 		return x.joined(g.Table("(WITH found AS MATERIALIZED (?) SELECT doc FROM found ORDER BY doc DESC OFFSET 0) AS w", found))
-	}, "w.doc / 4")
+	}, "w.doc")
 }
 
 func (p *postgres) searchNewest(t *tx, x searchQuery) ([]int64, error) {
@@ -73,14 +72,14 @@ func (p *postgres) searchNewest(t *tx, x searchQuery) ([]int64, error) {
 	}
 	return t.docs(func(g *gorm.DB) *gorm.DB {
 		return x.joined(x.ofKind(g.Table("search_words AS w")).Where("w.words @@ ?::tsquery", tsquery(x.terms)))
-	}, "w.doc / 4")
+	}, "w.doc")
 }
 
-// ofKind selects the docs of w that are of the kind and the group, as the indexes are cut.
+// ofKind selects the docs of w that are mails or not, and of the group, as the indexes are cut.
 func (x searchQuery) ofKind(g *gorm.DB) *gorm.DB {
-	kind := "w.doc % 4 = 0"
-	if x.kind != 0 {
-		kind = "w.doc % 4 <> 0 AND w.doc % 4 = " + strconv.FormatInt(x.kind, 10)
+	kind := "w.doc % 4 <> 0"
+	if x.mail {
+		kind = "w.doc % 4 = 0"
 	}
 	g = g.Where("w.group_name = ? AND "+kind, x.q.Group)
 	if x.before != 0 {
@@ -91,7 +90,7 @@ func (x searchQuery) ofKind(g *gorm.DB) *gorm.DB {
 
 // joined narrows what is found in w, newest first.
 func (x searchQuery) joined(g *gorm.DB) *gorm.DB {
-	if x.kind == 0 {
+	if x.mail {
 		g = g.Joins("JOIN mails AS m ON m.id = w.doc / 4").Joins("JOIN conversations AS c ON c.id = m.conversation")
 	}
 	return x.narrowed(g).Order("w.doc DESC").Limit(x.limit)

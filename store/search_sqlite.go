@@ -23,15 +23,15 @@ func (l *lite) putSearch(t *tx, x searchText) error {
 func (l *lite) search(t *tx, x searchQuery) ([]int64, error) {
 	return t.docs(func(g *gorm.DB) *gorm.DB {
 		g = g.Table("search_words AS w").Joins("JOIN search_groups AS o ON o.doc = w.rowid").
-			Where("search_words MATCH ? AND w.rowid % 4 = ? AND o.group_name = ?", match(x.terms), x.kind, x.q.Group)
-		if x.kind == 0 {
+			Where("search_words MATCH ? AND (w.rowid % 4 = 0) = ? AND o.group_name = ?", match(x.terms), x.mail, x.q.Group)
+		if x.mail {
 			g = g.Joins("JOIN mails AS m ON m.id = w.rowid / 4").Joins("JOIN conversations AS c ON c.id = m.conversation")
 			if x.before != 0 {
 				g = g.Where("w.rowid < ?", x.before*4)
 			}
 		}
 		return x.narrowed(g).Order("w.rowid DESC").Limit(x.limit)
-	}, "w.rowid / 4")
+	}, "w.rowid")
 }
 
 // match writes terms as FTS5 reads them (SQLite: "Full-text Query Syntax"). Plain words need no escaping.

@@ -27,6 +27,28 @@ func (b *bed) indexed() {
 	}
 }
 
+// search finds things of one kind.
+func (b *bed) search(q ticketing.Search, kind ticketing.HitKind, before int64, limit int) (ids []int64, err error) {
+	err = b.Read(context.WithoutCancel(b.t.Context()), func(tx ticketing.Tx) error {
+		ids = nil
+		if kind == ticketing.MailHit {
+			mails, err := tx.SearchMails(q, ticketing.MailID(before), limit)
+			for _, m := range mails {
+				ids = append(ids, int64(m))
+			}
+			return err
+		}
+		others, err := tx.SearchOthers(q, limit)
+		for _, f := range others {
+			if f.Kind == kind {
+				ids = append(ids, f.ID)
+			}
+		}
+		return err
+	})
+	return ids, err
+}
+
 func TestSearch(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bed) {
 		day := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -65,7 +87,7 @@ func TestSearch(t *testing.T) {
 			q, err := ticketing.ParseSearch(text, time.UTC)
 			fatal(t, err)
 			q.Group = "help"
-			ids, err := b.Search(t.Context(), q, kind, before, limit)
+			ids, err := b.search(q, kind, before, limit)
 			fatal(t, err)
 			return ids
 		}
@@ -94,7 +116,7 @@ func TestSearch(t *testing.T) {
 				continue
 			}
 			q.Group = "help"
-			got, err := b.Search(t.Context(), q, ticketing.MailHit, 0, 10)
+			got, err := b.search(q, ticketing.MailHit, 0, 10)
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("%s: %v, %v, want %v", text, got, err, want)
 			}
@@ -163,14 +185,14 @@ func TestSearchIsForgiving(t *testing.T) {
 			word := rapid.SampledFrom(words).Draw(rt, "word")
 			for _, q := range []ticketing.Search{{Words: []string{word}}, {Phrases: []string{word}}, {Words: []string{text}}} {
 				q.Group = "help"
-				got, err := b.Search(context.WithoutCancel(t.Context()), q, ticketing.MailHit, 0, 1000)
+				got, err := b.search(q, ticketing.MailHit, 0, 1000)
 				if err != nil {
 					rt.Fatalf("%+v: %v", q, err)
 				}
 				if q.Words != nil && q.Words[0] == word && !slices.Contains(got, int64(m.ID)) {
 					rt.Fatalf("%q is not found in %q", word, text)
 				}
-				b.Pieces(text, q, 40)
+				b.read(func(tx ticketing.Tx) error { tx.Pieces(text, q, 40); return nil })
 			}
 		})
 	})
@@ -197,7 +219,12 @@ func TestPieces(t *testing.T) {
 		} {
 			q, err := ticketing.ParseSearch(c.search, time.UTC)
 			fatal(t, err)
-			pieces, found := b.Pieces(c.text, q, c.limit)
+			var pieces []ticketing.Piece
+			var found int
+			b.read(func(tx ticketing.Tx) error {
+				pieces, found = tx.Pieces(c.text, q, c.limit)
+				return nil
+			})
 			got := ""
 			for _, p := range pieces {
 				if p.Hit {

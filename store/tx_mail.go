@@ -39,7 +39,7 @@ func (t *tx) MailsByID(ids []ticketing.MailID) ([]ticketing.Mail, error) {
 	if len(ids) == 0 {
 		return nil, t.err
 	}
-	err := t.get("mails by id", func(g *gorm.DB) *gorm.DB { return g.Where("id IN ?", ids).Find(&rows) })
+	err := t.get("mails by id", func(g *gorm.DB) *gorm.DB { return g.Omit("html").Where("id IN ?", ids).Find(&rows) })
 	return nouns(rows), err
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 )
@@ -197,11 +196,12 @@ type Found struct {
 	score   float64
 }
 
-// Searcher is the store's search. What was changed is found within seconds.
-type Searcher interface {
-	// Search finds things of one kind. Mails come newest first: those before one if its id is given. At
-	// most limit.
-	Search(ctx context.Context, s Search, kind HitKind, before int64, limit int) ([]int64, error)
+// SearchTx is the store's search. What was changed is found within seconds.
+type SearchTx interface {
+	// SearchMails finds mails, newest first, those before one if its id is given.
+	SearchMails(s Search, before MailID, limit int) ([]MailID, error)
+	// SearchOthers finds contacts, pages and matters by words: their Kind and ID, newest first.
+	SearchOthers(s Search, limit int) ([]Found, error)
 	// Pieces cuts a text where it has what s looks for; with limit, to about so many characters around the
 	// first place, in one line.
 	Pieces(text string, s Search, limit int) (pieces []Piece, found int)
@@ -233,59 +233,53 @@ const (
 // Search finds what is looked for in a group. board is where the cards are that hits lead to. before is
 // Hits.Before of the page before; 0: the first.
 func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID) (h Hits, err error) {
-	if s.Contact != 0 {
-		if err := d.store.Read(ctx, func(tx Tx) error {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		h = Hits{}
+		if s.Contact != 0 {
 			c, err := merged(tx, s.Contact)
 			if err != nil {
 				return err
 			}
-			s.Contacts, err = family(tx, c.ID)
-			return err
-		}); err != nil {
-			return h, err
-		}
-	}
-	kinds := []HitKind{MailHit}
-	if s.Text() && !s.onlyMail() && before == 0 {
-		kinds = append(kinds, ContactHit, PageHit, MatterHit)
-	}
-	ids, errs := make([][]int64, len(kinds)), make([]error, len(kinds))
-	var all sync.WaitGroup
-	for i, kind := range kinds {
-		all.Go(func() { ids[i], errs[i] = d.store.Search(ctx, s, kind, int64(before), hitsLook) })
-	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return h, err
-	}
-	err = d.store.Read(ctx, func(tx Tx) error {
-		h = Hits{}
-		for i, kind := range kinds[1:] {
-			for _, id := range ids[i+1] {
-				hit, err := d.knownHit(tx, board, s, kind, id)
-				if errors.Is(err, ErrNone) {
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				h.Known = append(h.Known, hit)
+			if s.Contacts, err = family(tx, c.ID); err != nil {
+				return err
 			}
 		}
-		slices.SortStableFunc(h.Known, byScore)
-		h.Known = h.Known[:min(len(h.Known), hitsKnown)]
-		return d.mailHits(tx, board, s, ids[0], &h)
+		mails, err := tx.SearchMails(s, before, hitsLook)
+		if err != nil {
+			return err
+		}
+		if s.Text() && !s.onlyMail() && before == 0 {
+			if h.Known, err = knownHits(tx, board, s); err != nil {
+				return err
+			}
+		}
+		return mailHits(tx, board, s, mails, &h)
 	})
 	return h, err
 }
 
-// mailHits shows the newest mail of each conversation.
-func (d *Desk) mailHits(tx Tx, board string, s Search, ids []int64, h *Hits) error {
-	wanted := make([]MailID, len(ids))
-	for i, id := range ids {
-		wanted[i] = MailID(id)
+func knownHits(tx Tx, board string, s Search) (hits []Hit, err error) {
+	found, err := tx.SearchOthers(s, hitsLook)
+	if err != nil {
+		return nil, err
 	}
-	mails, err := tx.MailsByID(wanted)
+	for _, f := range found {
+		hit, err := knownHit(tx, board, s, f)
+		if errors.Is(err, ErrNone) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		hits = append(hits, hit)
+	}
+	slices.SortStableFunc(hits, byScore)
+	return hits[:min(len(hits), hitsKnown)], nil
+}
+
+// mailHits shows the newest mail of each conversation.
+func mailHits(tx Tx, board string, s Search, ids []MailID, h *Hits) error {
+	mails, err := tx.MailsByID(ids)
 	if err != nil {
 		return err
 	}
@@ -305,10 +299,10 @@ func (d *Desk) mailHits(tx Tx, board string, s Search, ids []int64, h *Hits) err
 		hit := Hit{Found: Found{Kind: MailHit, ID: int64(m.ID)}, Mail: m}
 		hit.Mail.Text, hit.Mail.HTML = "", ""
 		text := m.Reply
-		if _, found := d.store.Pieces(text, s, excerptRoom); found == 0 {
+		if _, found := tx.Pieces(text, s, excerptRoom); found == 0 {
 			text = m.Text
 		}
-		d.mark(&hit, m.Subject, text, s)
+		mark(tx, &hit, m.Subject, text, s)
 		h.Mails = append(h.Mails, hit)
 	}
 	with, err := tx.ConversationsByID(convs)
@@ -333,18 +327,19 @@ func byScore(a, b Hit) int { return cmp.Compare(b.score, a.score) }
 const excerptRoom = 160 // characters
 
 // mark fills in where a hit has what is looked for, and how well.
-func (d *Desk) mark(h *Hit, title, text string, s Search) {
+func mark(tx Tx, h *Hit, title, text string, s Search) {
 	inTitle, inText := 0, 0
-	h.Title, inTitle = d.store.Pieces(OneLine(title, 300), s, 0)
-	h.Excerpt, inText = d.store.Pieces(text, s, excerptRoom)
+	h.Title, inTitle = tx.Pieces(OneLine(title, 300), s, 0)
+	h.Excerpt, inText = tx.Pieces(text, s, excerptRoom)
 	h.score = 3*float64(inTitle) + float64(min(inText, 5))
 }
 
 // knownHit reads a contact, page or matter.
-func (d *Desk) knownHit(tx Tx, board string, s Search, kind HitKind, id int64) (h Hit, err error) {
-	h.Kind, h.ID = kind, id
+func knownHit(tx Tx, board string, s Search, f Found) (h Hit, err error) {
+	h.Found = f
+	id := f.ID
 	title, text := "", ""
-	switch kind {
+	switch f.Kind {
 	case MatterHit:
 		c, err := tx.Conversation(ConversationID(id))
 		if err != nil {
@@ -367,6 +362,6 @@ func (d *Desk) knownHit(tx Tx, board string, s Search, kind HitKind, id int64) (
 		title = h.Contact.Line()
 		text = strings.Join(slices.Concat(h.Contact.Addresses, h.Contact.Phones, h.Contact.Numbers), ", ")
 	}
-	d.mark(&h, title, text, s)
+	mark(tx, &h, title, text, s)
 	return h, nil
 }

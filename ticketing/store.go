@@ -24,8 +24,6 @@ var (
 
 // Store keeps everything. Package store implements it on Postgres and on SQLite.
 type Store interface {
-	Searcher
-
 	// Change runs f in one read-write transaction. When f loses a race (a row that must be unique
 	// was inserted by somebody else, a serialisation failure, a deadlock) it is rolled back and run
 	// again, a few times. The commit is not cancelled by ctx. An error of f rolls back and is
@@ -83,6 +81,7 @@ const (
 // that keeps it. Methods that read one row return ErrNone where there is none.
 type Tx interface {
 	ContactTx
+	SearchTx
 	PageTx
 	SessionTx
 	ReadTx
@@ -116,7 +115,7 @@ type Tx interface {
 
 	AddMail(m *Mail) error // sets ID
 	Mail(id MailID) (Mail, error)
-	// MailsByID reads some, in any order, without those that are not there; ConversationsByID likewise,
+	// MailsByID reads some, in any order, without HTML and without those that are not there; ConversationsByID likewise,
 	// without locking them.
 	MailsByID(ids []MailID) ([]Mail, error)
 	ConversationsByID(ids []ConversationID) ([]Conversation, error)
