@@ -42,8 +42,8 @@ type dialect interface {
 	search(t *tx, x searchQuery) ([]int64, error)
 	// putSearch replaces what is searched of a thing.
 	putSearch(t *tx, x searchText) error
-	// searchDoc is the column that numbers search_words.
-	searchDoc() string
+	// searchDoc is the table of what is searched of mail, or of all else, and its column that numbers it.
+	searchDoc(mail bool) (table, column string)
 	// takeOver frees, where there is but one process, what the one before had in hand.
 	takeOver(ctx context.Context) error
 	// abandoned frees the jobs of workers that hold no lease any more.

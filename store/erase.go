@@ -44,7 +44,9 @@ func (t *tx) Erase(id ticketing.ConversationID, now time.Time) (joined []ticketi
 		WHERE conversation IN ?`, words, words, words, all)
 	erase(`UPDATE replies SET to_addrs = '[]', cc_addrs = '[]', subject = ?, text = ?, signature = '', files = '[]', error = '', raw = 0
 		WHERE conversation IN ?`, words, words, all)
-	erase(`DELETE FROM search_words WHERE `+t.s.searchDoc()+` IN (SELECT id * 4 FROM mails WHERE conversation IN ?)`, all)
+	if err == nil {
+		err = t.unsearch(true, `SELECT id * 4 FROM mails WHERE conversation IN ?`, all)
+	}
 	erase(`DELETE FROM participants WHERE conversation IN ?`, all)
 	if len(joined) > 0 {
 		erase(`UPDATE conversations SET subject = ?, with_name = '', with_addr = '', note = '', new_name = '', new_addr = '', files = 0, contact = 0, perhaps = 0, matched = '',

@@ -23,6 +23,14 @@ func (t *tx) searchOwed(kind ticketing.HitKind, id int64) error {
 	})
 }
 
+// unsearch makes docs no longer found. which selects them.
+func (t *tx) unsearch(mail bool, which string, args ...any) error {
+	table, column := t.s.searchDoc(mail)
+	return t.put("unsearch", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`DELETE FROM `+table+` WHERE `+column+` IN (`+which+`)`, args...)
+	})
+}
+
 // searchText is what of a thing is searched, as words are compared.
 type searchText struct {
 	doc                              int64

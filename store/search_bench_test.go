@@ -55,7 +55,7 @@ func BenchmarkSearch(b *testing.B) {
 func manyMails(b *testing.B, db *pgxpool.Pool, from, to int) {
 	b.Helper()
 	for _, sql := range []string{
-		`DROP INDEX search_words_mails`,
+		`DROP INDEX search_words_words`,
 		fmt.Sprintf(`INSERT INTO conversations (group_name, number, state, outcome, subject, with_name, with_addr, mailbox, note, owner, last_owner, since, opened, touched,
 			closed_by, overdue, mentions, joined_to, first_mail, last_mail, mails, seq, files, new_name, new_addr)
 			SELECT 'help', 0, 'closed', '', 'Subject', 'Somebody', 'a' || i || '@x.example', 'help', '', '', '', now(), now(), now(), '', FALSE, 0, 0, 0, 0, 3, 3, 0, '', ''
@@ -69,7 +69,7 @@ func manyMails(b *testing.B, db *pgxpool.Pool, from, to int) {
 			FROM generate_series(1, 40) WHERE i > 0) x`, from, to, to),
 		`INSERT INTO search_words (doc, group_name, words) SELECT id * 4, group_name, setweight(to_tsvector('simple', subject), 'A') || to_tsvector('simple', text)
 			FROM mails WHERE id * 4 NOT IN (SELECT doc FROM search_words)`,
-		`CREATE INDEX search_words_mails ON search_words USING gin (words) WHERE doc % 4 = 0`,
+		`CREATE INDEX search_words_words ON search_words USING gin (words)`,
 		`DELETE FROM search_owed`,
 		`VACUUM ANALYZE`,
 	} {
@@ -105,8 +105,8 @@ func measureSearch(b *testing.B, desk *ticketing.Desk, db *pgxpool.Pool, n int) 
 			fatally(found.Err())
 		}
 	}
-	const newest = `SELECT m.* FROM search_words w JOIN mails m ON m.id = w.doc / 4 WHERE w.words @@ $1::tsquery AND w.group_name = 'help' AND w.doc % 4 = 0 ORDER BY w.doc DESC LIMIT 20`
-	const byWords = `WITH found AS MATERIALIZED (SELECT doc FROM search_words WHERE words @@ $1::tsquery AND doc % 4 = 0)
+	const newest = `SELECT m.* FROM search_words w JOIN mails m ON m.id = w.doc / 4 WHERE w.words @@ $1::tsquery AND w.group_name = 'help' ORDER BY w.doc DESC LIMIT 20`
+	const byWords = `WITH found AS MATERIALIZED (SELECT doc FROM search_words WHERE words @@ $1::tsquery)
 		SELECT m.* FROM found JOIN mails m ON m.id = found.doc / 4 ORDER BY found.doc DESC LIMIT 20`
 	for name, q := range map[string]string{"two": "w40 w400", "rare": "needle", "common": "w1"} {
 		search, err := ticketing.ParseSearch(q, time.UTC)

@@ -7,11 +7,17 @@ import (
 	"gorm.io/gorm"
 )
 
-func (p *postgres) searchDoc() string { return "doc" }
+func (p *postgres) searchDoc(mail bool) (table, column string) {
+	if mail {
+		return "search_words", "doc"
+	}
+	return "search_others", "doc"
+}
 
 func (p *postgres) putSearch(t *tx, x searchText) error {
 	return t.put("put search", func(g *gorm.DB) *gorm.DB {
-		return g.Exec(`INSERT INTO search_words (doc, group_name, words) VALUES (?, ?, ?::tsvector)
+		table, _ := p.searchDoc(x.doc%4 == 0)
+		return g.Exec(`INSERT INTO `+table+` (doc, group_name, words) VALUES (?, ?, ?::tsvector)
 			ON CONFLICT (doc) DO UPDATE SET group_name = EXCLUDED.group_name, words = EXCLUDED.words`, x.doc, x.group, tsvector(x))
 	})
 }
@@ -42,9 +48,13 @@ func (p *postgres) search(t *tx, x searchQuery) ([]int64, error) {
 	if !x.mail { // there are not many
 		return p.searchIndex(t, x)
 	}
+	// To compile a plan takes longer than to carry it out.
+	if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL jit = off") }); err != nil {
+		return nil, err
+	}
 	var matching, all int
 	err := t.each("probe a search", func(g *gorm.DB) *gorm.DB {
-		newest := x.ofKind(fresh(g).Table("search_words AS w").Select("w.words")).Order("w.doc DESC").Limit(searchProbe)
+		newest := x.ofGroup(fresh(g).Table(x.table()).Select("w.words")).Order("w.doc DESC").Limit(searchProbe)
 		return g.Exec(`SELECT count(*), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words) FROM (?) AS w WHERE w.words @@ ?::tsquery`, newest, tsquery(x.terms))
 	}, func(scan func(...any) error) error { return scan(&matching, &all) })
 	if err != nil {
@@ -58,30 +68,34 @@ func (p *postgres) search(t *tx, x searchQuery) ([]int64, error) {
 
 func (p *postgres) searchIndex(t *tx, x searchQuery) ([]int64, error) {
 	return t.docs(func(g *gorm.DB) *gorm.DB {
-		found := x.ofKind(fresh(g).Table("search_words AS w").Select("w.doc")).Where("w.words @@ ?::tsquery", tsquery(x.terms))
+		found := x.ofGroup(fresh(g).Table(x.table()).Select("w.doc")).Where("w.words @@ ?::tsquery", tsquery(x.terms))
 		// Sorted behind a fence, so that only as many are joined as are wanted.
 		return x.joined(g.Table("(WITH found AS MATERIALIZED (?) SELECT doc FROM found ORDER BY doc DESC OFFSET 0) AS w", found))
 	}, "w.doc")
 }
 
 func (p *postgres) searchNewest(t *tx, x searchQuery) ([]int64, error) {
-	for _, off := range []string{"enable_bitmapscan", "enable_seqscan", "enable_sort"} {
-		if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL " + off + " = off") }); err != nil {
+	for _, off := range []string{"bitmapscan", "seqscan", "sort", "hashjoin", "mergejoin"} {
+		if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL enable_" + off + " = off") }); err != nil {
 			return nil, err
 		}
 	}
 	return t.docs(func(g *gorm.DB) *gorm.DB {
-		return x.joined(x.ofKind(g.Table("search_words AS w")).Where("w.words @@ ?::tsquery", tsquery(x.terms)))
+		return x.joined(x.ofGroup(g.Table(x.table())).Where("w.words @@ ?::tsquery", tsquery(x.terms)))
 	}, "w.doc")
 }
 
-// ofKind selects the docs of w that are mails or not, and of the group, as the indexes are cut.
-func (x searchQuery) ofKind(g *gorm.DB) *gorm.DB {
-	kind := "w.doc % 4 <> 0"
+// table is where the docs are, as w.
+func (x searchQuery) table() string {
 	if x.mail {
-		kind = "w.doc % 4 = 0"
+		return "search_words AS w"
 	}
-	g = g.Where("w.group_name = ? AND "+kind, x.q.Group)
+	return "search_others AS w"
+}
+
+// ofGroup selects the group's docs of w, as far as they are wanted.
+func (x searchQuery) ofGroup(g *gorm.DB) *gorm.DB {
+	g = g.Where("w.group_name = ?", x.q.Group)
 	if x.before != 0 {
 		g = g.Where("w.doc < ?", x.before*4)
 	}

@@ -6,7 +6,7 @@ import (
 	"gorm.io/gorm"
 )
 
-func (l *lite) searchDoc() string { return "rowid" }
+func (l *lite) searchDoc(bool) (table, column string) { return "search_words", "rowid" }
 
 func (l *lite) putSearch(t *tx, x searchText) error {
 	put := func(sql string, args ...any) error {

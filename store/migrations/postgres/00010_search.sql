@@ -7,9 +7,16 @@ CREATE TABLE search_words (
     group_name text NOT NULL,
     words      tsvector NOT NULL
 );
-CREATE INDEX search_words_mails ON search_words USING gin (words) WHERE doc % 4 = 0;
-CREATE INDEX search_words_others ON search_words USING gin (words) WHERE doc % 4 <> 0;
-CREATE INDEX search_words_newest ON search_words (group_name, (doc % 4), doc DESC);
+CREATE INDEX search_words_words ON search_words USING gin (words);
+CREATE INDEX search_words_newest ON search_words (group_name, doc DESC);
+
+-- The same of all but mail: there is little of it, and plans made for much would be bad ones.
+CREATE TABLE search_others (
+    doc        bigint PRIMARY KEY,
+    group_name text NOT NULL,
+    words      tsvector NOT NULL
+);
+CREATE INDEX search_others_words ON search_others USING gin (words);
 
 -- What is yet to be looked through. It may be here more than once: whoever works it deletes what it has read.
 CREATE TABLE search_owed (
