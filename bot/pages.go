@@ -312,11 +312,11 @@ func (h *hub) noteTicket(ctx context.Context, who caller, id ticketing.Conversat
 	if err != nil {
 		return whisper(h.say(err, "note", who))
 	}
-	if s.Conversation.Contact == 0 {
+	if s.Contact == 0 {
 		return Answer{Form: h.noteForm(who, "", text, ticketing.OneLine(s.With.Called(), 80)+" is no contact yet, and has no case notes. Add the contact in the card's menu, or choose a page for the note.")}
 	}
 	if text == "" {
-		k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, s.Conversation.Contact)
+		k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, s.Contact)
 		if err != nil {
 			return whisper(h.say(err, "note", who))
 		}
@@ -328,7 +328,7 @@ func (h *hub) noteTicket(ctx context.Context, who caller, id ticketing.Conversat
 		f.Intro = says("For the case notes of " + ticketing.OneLine(k.Line(), 120) + ".")
 		return Answer{Form: f}
 	}
-	p, err := h.Desk.NoteContact(ctx, who.by, s.Conversation.Contact, text)
+	p, err := h.Desk.NoteContact(ctx, who.by, s.Contact, text)
 	return h.noted(who, p, err)
 }
 

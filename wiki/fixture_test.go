@@ -74,7 +74,7 @@ func (o *office) serve(change func(*Config)) {
 	cfg := Config{
 		Desk: o.desk, Public: o.http.URL, Clock: o.now, Log: slog.New(slog.NewTextHandler(o.log, nil)),
 		Link: func(board, message string) string { return "https://chat.example.org/" + board + "/" + message },
-		OpenFile: func(_ context.Context, m ticketing.Mail, a ticketing.Attachment) (io.ReadCloser, error) {
+		OpenFile: func(_ context.Context, _ ticketing.Mail, a ticketing.Attachment) (io.ReadCloser, error) {
 			text, ok := o.files[a.Name]
 			if !ok {
 				return nil, ticketing.ErrNone

@@ -1,6 +1,7 @@
 package wiki
 
 import (
+	"errors"
 	"html/template"
 	"io"
 	"regexp"
@@ -49,7 +50,7 @@ func formatted(source string) (out template.HTML, pictures int) {
 			pictures++
 		}
 	}
-	if z.Err() != io.EOF {
+	if !errors.Is(z.Err(), io.EOF) {
 		return "", pictures
 	}
 	return template.HTML(unheaded.Replace(mailPolicy().Sanitize(source))), pictures //nolint:gosec // it was sanitised

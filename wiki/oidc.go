@@ -42,9 +42,9 @@ func (w *Wiki) provider(ctx context.Context) (*oidc.Provider, error) {
 	if w.oidc.known != nil {
 		return w.oidc.known, nil
 	}
-	p, err := oidc.NewProvider(ctx, w.Config.OIDC.Issuer)
+	p, err := oidc.NewProvider(ctx, w.OIDC.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("wiki: ask the issuer %s: %w", w.Config.OIDC.Issuer, err)
+		return nil, fmt.Errorf("wiki: ask the issuer %s: %w", w.OIDC.Issuer, err)
 	}
 	w.oidc.known = p
 	return p, nil
@@ -52,7 +52,7 @@ func (w *Wiki) provider(ctx context.Context) (*oidc.Provider, error) {
 
 // client gives ctx the HTTP client to ask with. The provider keeps it, with its keys, for longer than a request.
 func (w *Wiki) client(ctx context.Context) context.Context {
-	c := w.Config.OIDC.Client
+	c := w.OIDC.Client
 	if c == nil {
 		c = &http.Client{Timeout: askWithin}
 	}
@@ -64,9 +64,9 @@ func (w *Wiki) oauth(ctx context.Context) (oauth2.Config, *oidc.Provider, error)
 	if err != nil {
 		return oauth2.Config{}, nil, err
 	}
-	secret, err := w.Config.OIDC.Secret()
+	secret, err := w.OIDC.Secret()
 	return oauth2.Config{
-		ClientID: w.Config.OIDC.ClientID, ClientSecret: secret, Endpoint: p.Endpoint(),
+		ClientID: w.OIDC.ClientID, ClientSecret: secret, Endpoint: p.Endpoint(),
 		RedirectURL: strings.TrimSuffix(w.Public, "/") + own + "oidc/callback", Scopes: []string{oidc.ScopeOpenID, "email"},
 	}, p, err
 }
@@ -74,7 +74,7 @@ func (w *Wiki) oauth(ctx context.Context) (oauth2.Config, *oidc.Provider, error)
 // startOIDC sends somebody to the provider. State, nonce and the verifier of PKCE (RFC 7636) stay with the
 // browser that began, so that no other can end it.
 func (w *Wiki) startOIDC(rw http.ResponseWriter, r *http.Request) {
-	if w.Config.OIDC == nil {
+	if w.OIDC == nil {
 		http.NotFound(rw, r)
 		return
 	}
@@ -95,7 +95,7 @@ func random() string {
 }
 
 func (w *Wiki) endOIDC(rw http.ResponseWriter, r *http.Request) {
-	if w.Config.OIDC == nil {
+	if w.OIDC == nil {
 		http.NotFound(rw, r)
 		return
 	}

@@ -400,8 +400,8 @@ func (w *Wiki) conversation(v *visit) error {
 		First   bool
 		Older   string
 	}{ticketLine: w.ticketLine(v, s.Listed), Heading: cmp.Or(ticketing.OneLine(s.Subject, 300), "(no subject)"), First: before == 0}
-	if s.Conversation.Contact != 0 {
-		p.Contact = to(v.group.Name, "contact", number(int64(s.Conversation.Contact)))
+	if s.Contact != 0 {
+		p.Contact = to(v.group.Name, "contact", number(int64(s.Contact)))
 	}
 	if s.JoinedTo != 0 {
 		p.Joined = to(v.group.Name, "conversation", number(int64(s.JoinedTo)))

@@ -80,18 +80,18 @@ type signInPage struct {
 }
 
 func (w *Wiki) signIn(rw http.ResponseWriter, r *http.Request) {
-	w.render(outside(rw, r), http.StatusOK, "signin", "Sign in", signInPage{OIDC: w.Config.OIDC != nil})
+	w.render(outside(rw, r), http.StatusOK, "signin", "Sign in", signInPage{OIDC: w.OIDC != nil})
 }
 
 // refused shows the page to sign in with what went wrong.
 func (w *Wiki) refused(rw http.ResponseWriter, r *http.Request, doing string, err error) {
 	var no ticketing.Refusal
 	if errors.As(err, &no) {
-		w.render(outside(rw, r), http.StatusForbidden, "signin", "Sign in", signInPage{w.Config.OIDC != nil, no.Text})
+		w.render(outside(rw, r), http.StatusForbidden, "signin", "Sign in", signInPage{w.OIDC != nil, no.Text})
 		return
 	}
 	w.Log.Error("somebody cannot sign in", "doing", doing, "err", err)
-	w.render(outside(rw, r), http.StatusInternalServerError, "signin", "Sign in", signInPage{w.Config.OIDC != nil, "That did not work. Please try again in a moment."})
+	w.render(outside(rw, r), http.StatusInternalServerError, "signin", "Sign in", signInPage{w.OIDC != nil, "That did not work. Please try again in a moment."})
 }
 
 // offerLogin shows a button and uses nothing up: chats look at links to show a preview of them.
