@@ -158,6 +158,7 @@ type caller struct {
 	by    ticketing.By
 	group ticketing.Group
 	board ticketing.Board
+	zone  *time.Location // in which they read times
 }
 
 // notABoard refuses what is done in a channel that belongs to no group.
@@ -176,10 +177,13 @@ func (h *hub) caller(ctx context.Context, channel string, who Person, event stri
 	if !here {
 		return caller{}, ticketing.Refusal{Kind: ticketing.NotMember, Text: "Only members of this channel can do that, and guests cannot."}
 	}
-	c := caller{group: group, board: board}
+	c := caller{group: group, board: board, zone: group.Zone}
 	c.by = ticketing.By{Member: member(h.p.Name(), who), Group: group.Name}
 	if event != "" {
 		c.by.Event = h.p.Name() + ":" + event
+	}
+	if m, err := h.Desk.Member(ctx, c.by.Member.ID); err == nil {
+		c.zone = m.ZoneIn(group)
 	}
 	return c, nil
 }

@@ -71,7 +71,8 @@ func init() { // help lists them all
 		{"note", "[PAGE or #12] [TEXT]", "add a note to a page, or to the case notes of whom a ticket is with", (*hub).runNote, nothing},
 		{"login", "", "a link to read all of it on the web", (*hub).runLogin, nothing},
 		{"todo", "[WHAT WHEN @ANN #12]", "what is to be done: call Ann tomorrow 10:00 @ben #12; without words: what you have to do", (*hub).runTodo, nothing},
-		{"me", "", "how you sign: From name and signature", (*hub).runMe, nothing},
+		{"who", "", "who is in the team, online or away, and what they have", (*hub).runWho, nothing},
+		{"me", "", "about you: From name, signature, status and time zone", (*hub).runMe, nothing},
 		{"help", "", "this list", (*hub).runHelp, nothing},
 	}
 }
@@ -379,7 +380,7 @@ func (h *hub) runAssign(ctx context.Context, in invoked) Answer {
 	if err != nil {
 		return h.told(err, "assign", in.caller)
 	}
-	return whisper("✓ " + to.Called() + " has " + c.Name() + ".")
+	return whisper(strings.TrimSpace("✓ " + to.Called() + " has " + c.Name() + ". " + h.away(ctx, to.ID)))
 }
 
 // colleague finds who is meant by "@ann", "ann", "me" or a name.

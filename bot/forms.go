@@ -353,8 +353,14 @@ func (h *hub) openAssign(ctx context.Context, who caller, about ticketing.Conver
 }
 
 func (h *hub) submitAssign(ctx context.Context, who caller, s formState, v map[string]string) (Answer, error) {
-	_, err := h.Desk.Assign(ctx, who.by, s.About, ticketing.MemberID(v["member"]))
-	return Answer{}, err
+	to := ticketing.MemberID(v["member"])
+	if _, err := h.Desk.Assign(ctx, who.by, s.About, to); err != nil {
+		return Answer{}, err
+	}
+	if warning := h.away(ctx, to); warning != "" {
+		return whisper("⚠ " + warning), nil
+	}
+	return Answer{}, nil
 }
 
 func (h *hub) openTicket(who caller, summary, with string) Answer {
@@ -399,26 +405,4 @@ func (h *hub) submitTicket(ctx context.Context, who caller, _ formState, v map[s
 		return whisper("Kept as " + c.Name() + ", closed: " + c.Outcome + "."), nil
 	}
 	return whisper("Opened " + c.Name() + ". It is yours."), nil
-}
-
-func (h *hub) openMe(ctx context.Context, who caller) Answer {
-	m, err := h.Desk.Member(ctx, who.by.Member.ID)
-	if err != nil {
-		return whisper(h.say(err, "me", who))
-	}
-	return Answer{Form: &Form{
-		Title: "How you sign", Submit: "Save", State: h.sign(h.state(who, "me", 0)),
-		Intro: []Line{{{Text: "Empty: as " + who.group.Title + " signs."}}},
-		Fields: []FormField{
-			{Name: "from_name", Label: "Name in From", Kind: Short, Value: m.FromName, Max: 100, Help: "The address stays the team's."},
-			{Name: "signature", Label: "Signature", Kind: Long, Value: m.Signature, Max: 2000},
-		},
-	}}
-}
-
-func (h *hub) submitMe(ctx context.Context, who caller, _ formState, v map[string]string) (Answer, error) {
-	if err := h.Desk.SetMember(ctx, who.by, v["from_name"], v["signature"]); err != nil {
-		return Answer{}, err
-	}
-	return whisper("Saved."), nil
 }

@@ -189,7 +189,11 @@ func (h *hub) others(ctx context.Context, who caller, but ticketing.MemberID) ([
 	options := []Option{}
 	for _, m := range team {
 		if m.ID != but {
-			options = append(options, Option{Value: string(m.ID), Label: m.Called()})
+			label := m.Called()
+			if s := m.StatusAt(h.Clock()); s != "" {
+				label = ticketing.OneLine(label+" ("+s+")", 70)
+			}
+			options = append(options, Option{Value: string(m.ID), Label: label})
 		}
 	}
 	slices.SortFunc(options, func(a, b Option) int { return strings.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)) })

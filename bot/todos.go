@@ -43,7 +43,7 @@ func exactly(t time.Time, who caller) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.In(who.group.Zone).Format("Mon 2 Jan 2006 15:04")
+	return t.In(who.zone).Format("Mon 2 Jan 2006 15:04")
 }
 
 // runTodo lists what somebody is to do, or writes something down: "call Ann tomorrow 10:00 @ben #12".
@@ -87,7 +87,7 @@ func (h *hub) typedTodo(ctx context.Context, in invoked) (d todoDraft, err error
 		d.Conversation = p.Conversation
 	}
 	text = strings.Join(words, " ")
-	if f, ok := dates.Find(ticketing.OneLine(text, 500), h.Clock().In(in.group.Zone)); ok {
+	if f, ok := dates.Find(ticketing.OneLine(text, 500), h.Clock().In(in.zone)); ok {
 		text, d.Due = f.Rest, f.At.Truncate(time.Minute).Unix()
 	}
 	d.Text = ticketing.OneLine(strings.Trim(unquoted(text), " ,;:-–"), 300)
@@ -300,17 +300,17 @@ func (h *hub) todoForm(ctx context.Context, who caller, d todoDraft, words, firs
 const whenHelp = "tomorrow 10:00, next Tuesday, in 2 hours, 31.12. 18:00; empty: at no time"
 
 // time reads what was typed as a time; 0 if nothing was. A time that was not shown back yet is not sure.
-func (h *hub) typedTime(who caller, text string, shown int64) (unix int64, sure bool, err error) {
+func (h *hub) typedTime(who caller, field, text string, shown int64) (unix int64, sure bool, err error) {
 	if text = ticketing.OneLine(text, 100); text == "" {
 		return 0, true, nil
 	}
-	f, ok := dates.Find(text, h.Clock().In(who.group.Zone))
+	f, ok := dates.Find(text, h.Clock().In(who.zone))
 	unix = f.At.Truncate(time.Minute).Unix()
 	switch {
 	case !ok:
-		return 0, false, ticketing.Refusal{Kind: ticketing.BadInput, Field: "when", Text: "I do not understand “" + text + "” as a time. Write it like this: " + whenHelp + "."}
+		return 0, false, ticketing.Refusal{Kind: ticketing.BadInput, Field: field, Text: "I do not understand “" + text + "” as a time. Write it like this: " + whenHelp + "."}
 	case !f.At.After(h.Clock()) && unix != shown:
-		return 0, false, ticketing.Refusal{Kind: ticketing.BadInput, Field: "when", Text: exactly(f.At, who) + " is over. When is it to be done?"}
+		return 0, false, ticketing.Refusal{Kind: ticketing.BadInput, Field: field, Text: exactly(f.At, who) + " is over. Write a later time."}
 	}
 	return unix, unix == shown, nil
 }
@@ -328,7 +328,7 @@ func (h *hub) submitTodo(ctx context.Context, who caller, s formState, v map[str
 			return Answer{}, err
 		}
 	}
-	due, sure, err := h.typedTime(who, v["when"], s.Seq)
+	due, sure, err := h.typedTime(who, "when", v["when"], s.Seq)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -418,11 +418,11 @@ func (h *hub) tomorrow(ctx context.Context, who caller, id ticketing.TodoID) (ti
 	if err != nil {
 		return t, err
 	}
-	now, hour, minute := h.Clock().In(who.group.Zone), dates.Morning, 0
+	now, hour, minute := h.Clock().In(who.zone), dates.Morning, 0
 	if !t.Due.IsZero() {
-		hour, minute, _ = t.Due.In(who.group.Zone).Clock()
+		hour, minute, _ = t.Due.In(who.zone).Clock()
 	}
-	return h.Desk.PutOffTodo(ctx, who.by, id, time.Date(now.Year(), now.Month(), now.Day()+1, hour, minute, 0, 0, who.group.Zone))
+	return h.Desk.PutOffTodo(ctx, who.by, id, time.Date(now.Year(), now.Month(), now.Day()+1, hour, minute, 0, 0, who.zone))
 }
 
 // todoList whispers a page of open to-dos, those behind a place if one is named.
@@ -549,7 +549,7 @@ func (h *hub) todoActForm(who caller, all []ticketing.ListedTodo, v map[string]s
 	for _, t := range all {
 		label := t.Text
 		if !t.Due.IsZero() {
-			label = t.Due.In(who.group.Zone).Format("2 Jan 15:04") + " " + label
+			label = t.Due.In(who.zone).Format("2 Jan 15:04") + " " + label
 		}
 		which = append(which, Option{Value: strconv.FormatInt(int64(t.ID), 10), Label: ticketing.OneLine(label, 70)})
 	}
@@ -569,7 +569,7 @@ func (h *hub) submitTodoAct(ctx context.Context, who caller, s formState, v map[
 	if err != nil {
 		return Answer{}, ticketing.Refusal{Kind: ticketing.BadInput, Field: "todo", Text: "Choose one."}
 	}
-	due, sure, err := h.typedTime(who, v["when"], s.Seq)
+	due, sure, err := h.typedTime(who, "when", v["when"], s.Seq)
 	if err != nil {
 		return Answer{}, err
 	}

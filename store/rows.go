@@ -439,6 +439,10 @@ type memberRow struct {
 	FromName  string
 	Signature string
 	Replied   bool
+	Status    string
+	AwayUntil moment
+	Away      bool
+	Zone      string
 }
 
 func (memberRow) TableName() string { return "members" }
@@ -446,7 +450,7 @@ func (memberRow) TableName() string { return "members" }
 func rowOfMember(m ticketing.Member) memberRow {
 	return memberRow{
 		ID: string(m.ID), Name: m.Name, Handle: m.Handle, Email: m.Email, FromName: m.FromName,
-		Signature: m.Signature, Replied: m.Replied,
+		Signature: m.Signature, Replied: m.Replied, Status: m.Status, AwayUntil: at(m.Until), Away: m.Away, Zone: m.Zone,
 	}
 }
 
@@ -454,6 +458,7 @@ func (r memberRow) noun() ticketing.Member {
 	return ticketing.Member{
 		ID: ticketing.MemberID(r.ID), Name: r.Name, Handle: r.Handle, Email: r.Email,
 		FromName: r.FromName, Signature: r.Signature, Replied: r.Replied,
+		Status: r.Status, Until: r.AwayUntil.time(), Away: r.Away, Zone: r.Zone,
 	}
 }
 

@@ -343,7 +343,8 @@ func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
 	}
 	if !q.NotOverdueSince.IsZero() {
 		since := at(q.NotOverdueSince)
-		g = g.Where("NOT overdue AND (state = 'new' AND waits < ? OR state = 'taken' AND touched < ?)", since, since)
+		g = g.Where("NOT overdue AND (state = 'new' AND waits < ? OR state = 'taken' AND touched < ?"+
+			" AND NOT EXISTS (SELECT 1 FROM members WHERE members.id = owner AND away AND (away_until IS NULL OR away_until > ?)))", since, since, since)
 	}
 	if !q.UnerasedSince.IsZero() {
 		since := at(q.UnerasedSince)
@@ -429,7 +430,7 @@ func (t *tx) MeetMember(m ticketing.Member) error {
 func (t *tx) SetMember(m ticketing.Member) error {
 	row := rowOfMember(m)
 	return t.putOne("set member", m.ID, func(g *gorm.DB) *gorm.DB {
-		return g.Model(&row).Select("from_name", "signature", "replied").Updates(&row)
+		return g.Model(&row).Select("from_name", "signature", "replied", "status", "away_until", "away", "zone").Updates(&row)
 	})
 }
 
@@ -465,7 +466,8 @@ func (t *tx) Present(group string) ([]ticketing.Member, error) {
 	err := t.get("present", func(g *gorm.DB) *gorm.DB {
 		return g.Raw(`SELECT here.member AS id, COALESCE(m.name, '') AS name, COALESCE(m.handle, '') AS handle,
 			COALESCE(m.email, '') AS email, COALESCE(m.from_name, '') AS from_name,
-			COALESCE(m.signature, '') AS signature, COALESCE(m.replied, FALSE) AS replied
+			COALESCE(m.signature, '') AS signature, COALESCE(m.replied, FALSE) AS replied,
+			COALESCE(m.status, '') AS status, m.away_until, COALESCE(m.away, FALSE) AS away, COALESCE(m.zone, '') AS zone
 			FROM (SELECT DISTINCT member FROM present WHERE group_name = ?) here
 			LEFT JOIN members m ON m.id = here.member ORDER BY 2, 1`, group).Find(&rows)
 	})

@@ -73,6 +73,11 @@ type Member struct {
 	FromName  string // personal From name; empty: the group's
 	Signature string // personal signature; empty: the group's
 	Replied   bool   // has sent a reply before
+
+	Status string    // what they say of themselves: "not in until Thursday"; see StatusAt
+	Until  time.Time // it counts until then; zero: until it is changed
+	Away   bool      // it means that they are not in; see AwayAt
+	Zone   string    // of the IANA's list; empty: the group's
 }
 
 // Called is how others read them.

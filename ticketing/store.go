@@ -207,7 +207,7 @@ type Tx interface {
 	Member(id MemberID) (Member, error)
 	// MeetMember inserts a member or brings name, handle and e-mail up to date, and nothing else.
 	MeetMember(m Member) error
-	// SetMember keeps a member's own settings (FromName, Signature, Replied).
+	// SetMember keeps a member's own settings: every field but ID, Name, Handle and Email.
 	SetMember(m Member) error
 	// SetPresent replaces the list of those present on a board.
 	SetPresent(group, board string, members []MemberID) error
@@ -231,11 +231,13 @@ type Tx interface {
 
 // Query selects conversations. Zero fields do not select.
 type Query struct {
-	Group           string
-	Mailbox         string
-	Owner           MemberID
-	States          []State
-	NotOverdueSince time.Time // not yet overdue, and new with Waits before this, or taken with Touched before this
+	Group   string
+	Mailbox string
+	Owner   MemberID
+	States  []State
+	// NotOverdueSince: not yet overdue, and new with Waits before this, or taken with Touched before this by
+	// somebody who was not away then or later.
+	NotOverdueSince time.Time
 	UnerasedSince   time.Time // not erased, joined to none, new only without a number, and Since and Touched before this
 	With            string    // the address that the team talks to, without case
 	Collected       bool      // part of a flood

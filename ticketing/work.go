@@ -232,6 +232,15 @@ func (d *Desk) sweepOverdue(ctx context.Context, g Group, state State, limit tim
 			if err != nil || c.State != state || c.Overdue || state == New && !c.Waits.Before(before) || state == Taken && !c.Touched.Before(before) {
 				return err // somebody was quicker
 			}
+			if state == Taken {
+				owner, err := u.Member(c.Owner)
+				if errors.Is(err, ErrNone) {
+					err = nil
+				}
+				if err != nil || owner.AwayAt(before) {
+					return err // they have not been back for long enough
+				}
+			}
 			touched := c.Touched
 			if err := u.move(&c, step{move: MoveOverdue}, ""); err != nil {
 				return err
@@ -267,21 +276,6 @@ func (d *Desk) SetPresent(ctx context.Context, board string, members []Member) e
 			}
 		}
 		return tx.SetPresent(g.Name, board, ids)
-	})
-}
-
-// SetMember keeps how a member signs.
-func (d *Desk) SetMember(ctx context.Context, by By, fromName, signature string) error {
-	return d.change(ctx, by, func(u *use) error {
-		m, err := u.Member(by.Member.ID)
-		if err != nil {
-			return err
-		}
-		m.FromName, m.Signature = OneLine(fromName, 100), strings.TrimSpace(signature)
-		if err := u.SetMember(m); err != nil {
-			return err
-		}
-		return u.Log(&Event{At: u.now, Group: u.group.Name, Member: m.ID, Move: LogSetting})
 	})
 }
 

@@ -318,6 +318,14 @@ func (p *Platform) Channel(_ context.Context, channel string) (bot.Channel, erro
 		Guests: slices.ContainsFunc(p.members(c), func(w bot.Person) bool { return w.Guest })}, nil
 }
 
+// Online implements [bot.Onlooker]: who has a window open.
+func (p *Platform) Online(_ context.Context, members []string) ([]string, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	online := p.online()
+	return slices.DeleteFunc(slices.Clone(members), func(m string) bool { return !slices.Contains(online, m) }), nil
+}
+
 // Mention implements [bot.Platform].
 func (p *Platform) Mention(context.Context) string { return "@" + p.handle }
 

@@ -257,6 +257,21 @@ func (p *Platform) Members(ctx context.Context, channel string) ([]bot.Person, e
 	}
 }
 
+// Online implements [bot.Onlooker].
+func (p *Platform) Online(ctx context.Context, members []string) ([]string, error) {
+	var statuses []model.Status
+	if err := p.api.post(ctx, "/users/status/ids", members, &statuses); err != nil {
+		return nil, fmt.Errorf("mattermost: who is online: %w", err)
+	}
+	var online []string
+	for _, s := range statuses {
+		if s.Status == model.StatusOnline {
+			online = append(online, s.UserId)
+		}
+	}
+	return online, nil
+}
+
 // Tell implements [bot.Platform]. Bots may not whisper unasked (Server: create_post_ephemeral is in
 // no role that a bot has), so it is a direct message that leads back to the thread.
 func (p *Platform) Tell(ctx context.Context, channel, root, member string, m bot.Message) error {
