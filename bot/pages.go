@@ -64,6 +64,9 @@ func (h *hub) runPage(ctx context.Context, in invoked) Answer {
 	if err != nil {
 		return whisper(h.say(err, "page", in.caller))
 	}
+	if len(near) == 1 && strings.HasPrefix(strings.ToLower(near[0].Title), strings.ToLower(name)) {
+		return h.showPage(ctx, in.caller, near[0].ID) // the beginning of a title is enough
+	}
 	m := &Message{Notice: "There is no page “" + ticketing.OneLine(name, 60) + "”."}
 	m.Lines = says(m.Notice)
 	if len(near) > 0 {
@@ -269,6 +272,10 @@ func (h *hub) runNote(ctx context.Context, in invoked) Answer {
 	case err != nil:
 		return whisper(h.say(err, "note", in.caller))
 	case page.ID == 0:
+		// A contact that is named in passing may be another: a look at the form decides.
+		if found, _, err := h.Desk.FindContacts(ctx, in.group.Name, first); err == nil && len(found) == 1 && len([]rune(first)) > 2 {
+			return Answer{Form: h.noteForm(in.caller, found[0].Name, strings.TrimSpace(rest), "Is it for the case notes of "+ticketing.OneLine(found[0].Line(), 120)+"?")}
+		}
 		return Answer{Form: h.noteForm(in.caller, "", in.rest, "Which page is it for? Its name did not come first, or there is none of that name.")}
 	case text == "":
 		return Answer{Form: h.noteForm(in.caller, page.Title, "", "")}
