@@ -130,6 +130,9 @@ func (b *Bot) sweepOverdue(ctx context.Context) {
 	if _, err := b.Desk.SweepOverdue(ctx); err != nil && ctx.Err() == nil {
 		b.Log.Error("cannot look for what has waited too long", "err", err)
 	}
+	if err := b.Desk.SweepReminders(ctx); err != nil && ctx.Err() == nil {
+		b.Log.Error("cannot remind people of what they have", "err", err)
+	}
 	if _, err := b.Desk.SweepFloods(ctx); err != nil && ctx.Err() == nil {
 		b.Log.Error("cannot show what came in a flood", "err", err)
 	}

@@ -55,6 +55,10 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 		m = forwardLine(dr, b.link(dr, dr.Card), b.Web)
 	case ticketing.OverduePost:
 		m = overdueLine(dr, b.link(dr, dr.Card))
+	case ticketing.OpeningPost:
+		m = openingLine(dr, show, func(message string) string { return b.link(dr, message) })
+	case ticketing.AskPost:
+		m = ask(dr, b.link(dr, dr.Card))
 	case ticketing.TodoPost:
 		m = todoDue(dr, b.link(dr, dr.Card))
 	default:

@@ -64,6 +64,7 @@ func init() { // the forms that some of them open refer back to them
 	presses = map[string]press{
 		"take":          moving((*ticketing.Desk).Take),
 		"release":       moving((*ticketing.Desk).Release),
+		"keep":          moving((*ticketing.Desk).Keep),
 		"spam":          moving((*ticketing.Desk).Spam),
 		"noanswer":      moving((*ticketing.Desk).NoAnswer),
 		"undo":          moving((*ticketing.Desk).Undo),

@@ -293,6 +293,8 @@ func eventLine(dr ticketing.Drawing) Message {
 		}
 	case ticketing.MoveReopen:
 		text = "● Reopened by " + who
+	case ticketing.MoveLapse:
+		text = "● Released by itself: it lay idle with " + dr.Named(ticketing.MemberID(e.Detail)).Called()
 	}
 	return Message{Notice: text, Status: Line{{Text: text}, {Text: " · "}, {Time: e.At}}}
 }

@@ -353,7 +353,7 @@ func TestSelectingConversations(t *testing.T) {
 		add(ticketing.Conversation{Subject: "a", Mailbox: "help", Waits: hour(5), Since: hour(5)})
 		add(ticketing.Conversation{Subject: "b", Mailbox: "help", Waits: hour(1), Since: hour(6)})
 		add(ticketing.Conversation{Subject: "c", Mailbox: "info", Waits: hour(2), Since: hour(2), Overdue: true})
-		add(ticketing.Conversation{Subject: "d", Mailbox: "info", State: ticketing.Taken, Owner: "ann", Since: hour(3), Touched: hour(3)})
+		add(ticketing.Conversation{Subject: "d", Mailbox: "info", State: ticketing.Taken, Owner: "ann", Since: hour(3), Touched: hour(3), Reminded: hour(5)})
 		add(ticketing.Conversation{Subject: "e", Mailbox: "help", State: ticketing.Waiting, Owner: "ann", Waits: hour(3), Since: hour(4), Touched: hour(1)})
 		add(ticketing.Conversation{Subject: "f", State: ticketing.Closed, Waits: hour(4), Since: hour(9)})
 		add(ticketing.Conversation{Subject: "g", Group: "other", Waits: hour(0), Since: hour(0)})
@@ -382,6 +382,13 @@ func TestSelectingConversations(t *testing.T) {
 			{"before a place, by opening", "bc", ticketing.Query{Group: "help", Order: ticketing.ByOpening, Place: ticketing.Place{ID: 4}, Back: true, Limit: 2}},
 			{"the end, by opening", "f", ticketing.Query{Group: "help", Order: ticketing.ByOpening, Back: true, Limit: 1}},
 			{"since between", "de", ticketing.Query{Group: "help", SinceAfter: hour(2), SinceUntil: hour(4), Order: ticketing.BySince}},
+			{"waiting until", "bc", ticketing.Query{Group: "help", States: []ticketing.State{ticketing.New}, WaitsUntil: hour(5)}},
+			{"waiting from until", "c", ticketing.Query{Group: "help", States: []ticketing.State{ticketing.New}, Place: ticketing.Place{At: hour(2)}, WaitsUntil: hour(5)}},
+			{"not asked about", "e", ticketing.Query{Group: "help", States: []ticketing.State{ticketing.Waiting}, UnaskedSince: hour(2)}},
+			{"asked about long ago", "d", ticketing.Query{Group: "help", States: []ticketing.State{ticketing.Taken}, AskedSince: hour(6)}},
+			{"asked about, not long ago", "", ticketing.Query{Group: "help", AskedSince: hour(5)}},
+			{"asked about after", "d", ticketing.Query{Group: "help", AskedAfter: hour(4)}},
+			{"asked about before", "", ticketing.Query{Group: "help", AskedAfter: hour(5)}},
 			{"new and due", "b", ticketing.Query{NotOverdueSince: hour(2), Group: "help"}},
 			{"taken and idle", "d", ticketing.Query{NotOverdueSince: hour(4), States: []ticketing.State{ticketing.Taken}}},
 		} {

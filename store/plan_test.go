@@ -139,6 +139,10 @@ func TestPlans(t *testing.T) {
 				{Owner: "mm:1", States: []ticketing.State{ticketing.Taken}},
 				{Group: "help", States: []ticketing.State{ticketing.New}, NotOverdueSince: soonest, Limit: 20},
 				{Group: "help", States: []ticketing.State{ticketing.Taken}, NotOverdueSince: soonest, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.New}, Place: ticketing.Place{At: soonest}, WaitsUntil: now, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.Taken}, AskedSince: soonest, Order: ticketing.BySince, Limit: 20},
+				{Group: "help", States: []ticketing.State{ticketing.Waiting}, UnaskedSince: soonest, Order: ticketing.BySince, Limit: 20},
+				{Group: "help", Owner: "mm:1", States: []ticketing.State{ticketing.Waiting}, AskedAfter: soonest, Limit: 5},
 				{Group: "help", States: []ticketing.State{ticketing.Spam}, UnerasedSince: soonest, Limit: 20},
 			} {
 				_, err = tx.Conversations(q)

@@ -102,6 +102,7 @@ type conversationRow struct {
 	Touched   moment
 	Waits     moment
 	Overdue   bool
+	Reminded  moment
 	Mentions  int64
 	JoinedTo  int64
 	FirstMail int64
@@ -129,7 +130,7 @@ func rowOfConversation(c ticketing.Conversation) conversationRow {
 		Outcome: c.Outcome, Subject: c.Subject, WithName: c.With.Name, WithAddr: c.With.Addr,
 		Mailbox: c.Mailbox, Note: c.Note, Owner: string(c.Owner), LastOwner: string(c.LastOwner),
 		Since: at(c.Since), Opened: at(c.Opened), Closed: at(c.Closed), ClosedBy: string(c.ClosedBy),
-		Touched: at(c.Touched), Waits: at(c.Waits), Overdue: c.Overdue, Mentions: int64(c.Mentions),
+		Touched: at(c.Touched), Waits: at(c.Waits), Overdue: c.Overdue, Reminded: at(c.Reminded), Mentions: int64(c.Mentions),
 		JoinedTo: int64(c.JoinedTo), FirstMail: int64(c.First), LastMail: int64(c.Last),
 		Mails: int64(c.Mails), Seq: c.Seq, Files: int64(c.Files),
 		NewName: c.NewPerson.Name, NewAddr: c.NewPerson.Addr, HeldFor: string(c.HeldFor), Flood: int64(c.Flood), Erased: at(c.Erased),
@@ -145,7 +146,7 @@ func (r conversationRow) noun() ticketing.Conversation {
 		Owner: ticketing.MemberID(r.Owner), LastOwner: ticketing.MemberID(r.LastOwner),
 		Since: r.Since.time(), Opened: r.Opened.time(), Closed: r.Closed.time(),
 		ClosedBy: ticketing.MemberID(r.ClosedBy), Touched: r.Touched.time(), Waits: r.Waits.time(),
-		Overdue: r.Overdue, Mentions: int(r.Mentions), JoinedTo: ticketing.ConversationID(r.JoinedTo),
+		Overdue: r.Overdue, Reminded: r.Reminded.time(), Mentions: int(r.Mentions), JoinedTo: ticketing.ConversationID(r.JoinedTo),
 		First: ticketing.MailID(r.FirstMail), Last: ticketing.MailID(r.LastMail), Mails: int(r.Mails),
 		Seq: r.Seq, Files: int(r.Files), NewPerson: ticketing.Address{Name: r.NewName, Addr: r.NewAddr},
 		HeldFor: ticketing.Reason(r.HeldFor), Flood: ticketing.ConversationID(r.Flood),

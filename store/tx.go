@@ -346,6 +346,19 @@ func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
 		g = g.Where("NOT overdue AND (state = 'new' AND waits < ? OR state = 'taken' AND touched < ?"+
 			" AND NOT EXISTS (SELECT 1 FROM members WHERE members.id = owner AND away AND (away_until IS NULL OR away_until > ?)))", since, since, since)
 	}
+	if !q.WaitsUntil.IsZero() {
+		g = g.Where("waits < ?", at(q.WaitsUntil))
+	}
+	if !q.UnaskedSince.IsZero() {
+		g = g.Where("reminded IS NULL AND touched < ?", at(q.UnaskedSince))
+	}
+	if !q.AskedSince.IsZero() {
+		since := at(q.AskedSince)
+		g = g.Where("reminded < ? AND touched < ?", since, since)
+	}
+	if !q.AskedAfter.IsZero() {
+		g = g.Where("reminded > ?", at(q.AskedAfter))
+	}
 	if !q.UnerasedSince.IsZero() {
 		since := at(q.UnerasedSince)
 		g = g.Where("erased IS NULL AND joined_to = 0 AND (state <> 'new' OR number = 0) AND since < ? AND touched < ?", since, since)

@@ -57,6 +57,7 @@ type Conversation struct {
 	Waits     time.Time // new: since when the sender waits for us
 
 	Overdue  bool
+	Reminded time.Time      // taken, waiting: when somebody was asked whether it goes on; zero: not since it last went on
 	HeldFor  Reason         // held: why
 	Flood    ConversationID // new, and part of a flood: shown by its digest instead of a card of its own. The first one's id
 	Mentions int            // the ticket that its subject names though its sender has no part in it
@@ -176,6 +177,8 @@ const (
 	DeskPost     PostKind = "desk"     // how the group stands: pinned
 	WatchPost    PostKind = "watch"    // to one: a contact whom they watch has written
 	ForwardPost  PostKind = "forward"  // to one: a colleague points them to something
+	OpeningPost  PostKind = "opening"  // a line at the channel's bottom: what came while the group was not there
+	AskPost      PostKind = "ask"      // to its owner alone, mostly: a conversation lies idle, or waits for its sender for long
 	OverduePost  PostKind = "overdue"  // a line at the channel's bottom: something waits too long
 	TodoPost     PostKind = "todo"     // a to-do is due: in its thread, and to its owner alone
 )
@@ -194,7 +197,7 @@ type Post struct {
 	Reply        ReplyID
 	Event        int64
 	Todo         TodoID
-	Subject      string // of a greeting: the mailbox; of a page that somebody is pointed to: its id
+	Subject      string // of a greeting: the mailbox; of an opening: from when until when; of a page that somebody is pointed to: its id
 	Root         PostID // the card in whose thread it stands; 0: the channel itself
 	Message      string // the platform's id; empty until posted
 	Want, Shown  int64

@@ -176,7 +176,7 @@ func (u *use) move(c *Conversation, s step, detail string) error {
 	if !c.Erased.IsZero() && s.by.ID != "" {
 		return u.erased(*c)
 	}
-	was, flood := c.State, c.Flood
+	was, flood, asked := c.State, c.Flood, !c.Reminded.IsZero()
 	if err := s.apply(c, u.called); err != nil {
 		return err
 	}
@@ -201,6 +201,11 @@ func (u *use) move(c *Conversation, s step, detail string) error {
 	}
 	if err := u.raise(PostsWhere{Conversation: c.ID, Kind: CardPost}); err != nil {
 		return err
+	}
+	if asked {
+		if err := u.raise(PostsWhere{Conversation: c.ID, Kind: AskPost}); err != nil {
+			return err
+		}
 	}
 	return u.appear(*c, was, flood)
 }

@@ -21,6 +21,7 @@ type Group struct {
 	Hours     Hours         // when it is there
 	Overdue   time.Duration // a new conversation waits too long after this, counted in Hours
 	Idle      time.Duration // a taken one lies idle too long after this, counted in Hours
+	Answered  time.Duration // an answered one is asked about after so long without an answer; 0: never
 	Flood     int           // more new cards than this in five minutes are collected in a digest; 0: never
 	Undo      time.Duration // a reply can be stopped for so long
 	Keep      Keep

@@ -180,7 +180,7 @@ var inWords = map[Move]string{
 	MoveOpen: "opened", MoveTake: "taken", MoveRelease: "released", MoveAssign: "assigned",
 	MoveSpam: "marked as spam", MoveNoAnswer: "closed, no answer needed", MoveUndo: "undone",
 	MoveClose: "closed", MoveReopen: "reopened", MoveJoin: "joined", MoveMailIn: "a mail came",
-	MoveAnswer: "answered", MoveOutside: "answered outside GroupMail", MoveOverdue: "waits too long",
+	MoveAnswer: "answered", MoveOutside: "answered outside GroupMail", MoveOverdue: "waits too long", MoveKeep: "to go on", MoveLapse: "released by itself",
 	LogReply: "an answer was written", LogStop: "an answer was stopped", LogFailed: "an answer could not be sent", LogErased: "its content was erased",
 	LogNotice: "an automatic mail came", LogAgain: "it turned up again",
 	LogContact: "added as a contact", LogContactEdit: "the contact was changed", LogMerge: "merged into another",
@@ -200,6 +200,8 @@ func (e Event) Words(named func(MemberID) Member) string {
 		text += " by " + named(e.Member).Called()
 	}
 	switch {
+	case e.Move == MoveLapse:
+		return text + ": it lay idle with " + named(MemberID(e.Detail)).Called()
 	case e.Move == MoveAssign:
 		return text + " to " + named(MemberID(e.Detail)).Called()
 	case e.Detail != "":

@@ -27,6 +27,8 @@ const (
 	MoveAnswer  Move = "answer"  // a reply of ours was sent
 	MoveOutside Move = "outside" // answered from an ordinary mail program
 	MoveOverdue Move = "overdue" // it waits too long
+	MoveKeep    Move = "keep"    // asked about, it goes on
+	MoveLapse   Move = "lapse"   // released by itself
 	MoveOpen    Move = "open"    // a mail, or a person by command, opened it
 
 	// In the log only: they move nothing.
@@ -72,6 +74,8 @@ var targets = map[Move]map[State]State{
 	MoveAnswer:   {New: Waiting, Taken: Waiting, Waiting: Waiting, Closed: Waiting, Spam: Waiting},
 	MoveOutside:  {New: Waiting, Taken: Waiting, Waiting: Waiting, Closed: Closed, Spam: Waiting, Held: Held},
 	MoveOverdue:  {New: New, Taken: Taken},
+	MoveKeep:     {Taken: Taken, Waiting: Waiting},
+	MoveLapse:    {Taken: New},
 }
 
 // step is one move with all that its rule depends on.
@@ -104,7 +108,7 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 		owner = s.by.ID
 	case MoveAssign:
 		owner = s.to
-	case MoveRelease, MoveUndo, MoveSpam:
+	case MoveRelease, MoveLapse, MoveUndo, MoveSpam:
 		owner = ""
 	case MoveClose, MoveNoAnswer, MoveJoin, MoveDiscard, MoveAway:
 		owner = ""
@@ -140,7 +144,7 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 	case to != Closed:
 		c.Outcome, c.Closed, c.ClosedBy = "", time.Time{}, ""
 	}
-	c.State, c.Owner, c.Touched = to, owner, s.now
+	c.State, c.Owner, c.Touched, c.Reminded = to, owner, s.now, time.Time{}
 	if s.move == MoveOverdue {
 		c.Overdue = true
 	} else if s.move != MoveMailIn || from != New {
@@ -159,7 +163,7 @@ func (s step) mayMove(c Conversation, called func(MemberID) string) error {
 		if c.Owner != "" {
 			return s.refuse(c, called)
 		}
-	case MoveRelease, MoveAssign, MoveSpam, MoveJoin, MoveAway:
+	case MoveRelease, MoveAssign, MoveSpam, MoveJoin, MoveAway, MoveKeep:
 		if c.Owner != "" && c.Owner != s.by.ID && !s.lead {
 			return refuse(NotYours, "%s took %s %s: only %s or a lead can do that.",
 				called(c.Owner), c.Name(), ago(s.now, c.Since), called(c.Owner))

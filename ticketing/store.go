@@ -238,6 +238,10 @@ type Query struct {
 	// NotOverdueSince: not yet overdue, and new with Waits before this, or taken with Touched before this by
 	// somebody who was not away then or later.
 	NotOverdueSince time.Time
+	WaitsUntil      time.Time // Waits before this
+	UnaskedSince    time.Time // Reminded zero, and Touched before this
+	AskedSince      time.Time // Reminded and Touched before this
+	AskedAfter      time.Time // Reminded after this
 	UnerasedSince   time.Time // not erased, joined to none, new only without a number, and Since and Touched before this
 	With            string    // the address that the team talks to, without case
 	Collected       bool      // part of a flood

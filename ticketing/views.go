@@ -38,6 +38,7 @@ type Drawing struct {
 	Troubles     []Trouble          // desk: those that last
 	Boxes        []BoxNews          // desk
 	Digest       Digest             // digest
+	Opening      Opening            // opening
 	Page         Page               // forward: the page that somebody is pointed to
 	Others       []Group            // card: the groups that it can be moved to
 	Team         []Member           // card: who is present, to name a colleague who wrote in
@@ -143,7 +144,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			}
 		}
 	}
-	if (p.Kind == PointerPost || p.Kind == OverduePost || p.Kind == WatchPost || p.Kind == ForwardPost || p.Kind == TodoPost) && p.Conversation != 0 {
+	if (p.Kind == PointerPost || p.Kind == OverduePost || p.Kind == WatchPost || p.Kind == ForwardPost || p.Kind == TodoPost || p.Kind == AskPost) && p.Conversation != 0 {
 		card, err := tx.FindPost(cardKey(p.Conversation, dr.Board), "", "")
 		if err != nil && !errors.Is(err, ErrNone) {
 			return err
@@ -202,6 +203,10 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		for _, h := range v.Tally.Holders {
 			who = append(who, h.Member)
 		}
+	case OpeningPost:
+		if dr.Opening, err = opening(tx, p); err != nil {
+			return err
+		}
 	case DigestPost:
 		if dr.Digest, err = digest(tx, p.Group, p.Conversation); err != nil {
 			return err
@@ -219,7 +224,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 	for _, r := range dr.Replies {
 		who = append(who, r.By)
 	}
-	if dr.Event.Move == MoveAssign {
+	if dr.Event.Move == MoveAssign || dr.Event.Move == MoveLapse {
 		who = append(who, MemberID(dr.Event.Detail))
 	}
 	return namesOf(tx, dr.names, who)
@@ -437,7 +442,7 @@ func (d *Desk) Conversation(ctx context.Context, group, board string, id Convers
 		who := []MemberID{c.Owner, c.LastOwner, c.ClosedBy}
 		for _, e := range s.Events {
 			who = append(who, e.Member)
-			if e.Move == MoveAssign {
+			if e.Move == MoveAssign || e.Move == MoveLapse {
 				who = append(who, MemberID(e.Detail))
 			}
 		}

@@ -247,7 +247,10 @@ func (d *Desk) sweepOverdue(ctx context.Context, g Group, state State, limit tim
 			}
 			c.Touched = touched
 			marked++
-			if err := u.SetConversation(c); err != nil || state != New {
+			if state == Taken {
+				return u.ask(&c)
+			}
+			if err := u.SetConversation(c); err != nil {
 				return err
 			}
 			// One line for all that falls due within a quarter of an hour.

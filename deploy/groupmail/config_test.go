@@ -75,7 +75,7 @@ func TestParseDefaults(t *testing.T) {
 	want := ticketing.Group{
 		Name: "help_desk", Title: "Help desk", From: ticketing.Address{Name: "Help desk", Addr: "Help@example.org"},
 		Outcomes: []string{"answered", "solved by phone", "passed on", "nothing to do"},
-		Tag:      "[#%d]", Overdue: time.Hour, Idle: 48 * time.Hour, Flood: 20, Undo: 30 * time.Second, Zone: time.Local, Hours: ticketing.Hours{Zone: time.Local},
+		Tag:      "[#%d]", Overdue: time.Hour, Idle: 48 * time.Hour, Answered: 7 * 24 * time.Hour, Flood: 20, Undo: 30 * time.Second, Zone: time.Local, Hours: ticketing.Hours{Zone: time.Local},
 		Keep: ticketing.Keep{Spam: 30 * 24 * time.Hour},
 		Mailboxes: []ticketing.Mailbox{{
 			Name: "Help@example.org", Address: ticketing.Address{Addr: "Help@example.org"}, Folder: "INBOX", FileSent: true, Leaves: true,
