@@ -567,6 +567,18 @@ func family(tx Tx, id ContactID) ([]ContactID, error) {
 	return all, nil
 }
 
+// familyIn is the family of a group's contact, or of the one that it was merged into, which comes first.
+func familyIn(tx Tx, group string, id ContactID) ([]ContactID, error) {
+	c, err := merged(tx, id)
+	if errors.Is(err, ErrNone) || err == nil && c.Group != group {
+		return nil, refuse(NotFound, "There is no such contact here.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return family(tx, c.ID)
+}
+
 // KnownContact is a contact with what is known of them.
 type KnownContact struct {
 	Contact
@@ -765,18 +777,10 @@ func Edits(one, other string) int {
 // come without Text and HTML.
 func (d *Desk) ContactMails(ctx context.Context, group string, id ContactID, before MailID, limit int) (all []Mail, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		c, err := merged(tx, id)
-		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
-			return refuse(NotFound, "There is no such contact here.")
+		ids, err := familyIn(tx, group, id)
+		if err == nil {
+			all, err = tx.ContactMails(ids, before, limit)
 		}
-		if err != nil {
-			return err
-		}
-		ids, err := family(tx, c.ID)
-		if err != nil {
-			return err
-		}
-		all, err = tx.ContactMails(ids, before, limit)
 		return err
 	})
 	return all, err

@@ -384,18 +384,10 @@ func readPage(tx Tx, group string, id PageID) (p ReadPage, err error) {
 // without any has none.
 func (d *Desk) NotesOf(ctx context.Context, group string, id ContactID) (all []ReadPage, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		c, err := merged(tx, id)
-		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
-			return refuse(NotFound, "There is no such contact here.")
+		ids, err := familyIn(tx, group, id)
+		if err == nil {
+			all, err = notesOf(tx, group, ids)
 		}
-		if err != nil {
-			return err
-		}
-		ids, err := family(tx, c.ID)
-		if err != nil {
-			return err
-		}
-		all, err = notesOf(tx, group, ids)
 		return err
 	})
 	return all, err
