@@ -98,16 +98,16 @@ func TestWikiWindow(t *testing.T) {
 	testbed.Screenshot(web, "front")
 
 	open()
-	typed("/mail page Boiler room")
+	typed("/mail page Cellar keys")
 	press(whispered("There is no page"), "New page…")
 	fill(map[string]string{"text": "The key: *second* drawer, see [[Opening hours]]"})
 	chat.until("the new page", `!!`+whispered("The key: *second* drawer"))
 	open()
-	typed("/mail note boiler room the plumber comes on Thursday")
-	chat.until("it is noted", `!!`+whispered("Noted on “Boiler room”"))
+	typed("/mail note cellar keys the plumber comes on Thursday")
+	chat.until("it is noted", `!!`+whispered("Noted on “Cellar keys”"))
 	testbed.Screenshot(chat, "chat")
-	chat.do(chromedp.Navigate(chat.eval(whispered("Noted on “Boiler room”") + `.querySelector("a").href`)))
-	web.until("the page", `document.querySelector("h1")?.textContent === "Boiler room" && !!document.querySelector(".text em") && !!document.querySelector(".missing") &&
+	chat.do(chromedp.Navigate(chat.eval(whispered("Noted on “Cellar keys”") + `.querySelector("a").href`)))
+	web.until("the page", `document.querySelector("h1")?.textContent === "Cellar keys" && !!document.querySelector(".text em") && !!document.querySelector(".missing") &&
 		document.querySelector(".text").innerText.includes("the plumber comes on Thursday")`)
 	web.do(chromedp.Click(`a[href$="/history"]`))
 	web.until("its history", `document.querySelectorAll("ol.list li").length === 2`)
