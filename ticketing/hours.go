@@ -16,7 +16,7 @@ type Hours struct {
 	Week []Span         // empty: day and night. They may overlap
 	// Closed tells whether a day is a holiday; nil: none is. A span that begins on the evening before
 	// goes on into it, and one that would begin on it does not.
-	Closed func(year int, month time.Month, day int) bool
+	Closed func(year int, month time.Month, day int) bool `json:"-"`
 }
 
 // Span is a time of the week, in minutes after midnight. To is after From; beyond 24*60 it is of the next
