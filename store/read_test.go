@@ -22,22 +22,22 @@ func TestReadingInBulk(t *testing.T) {
 			return errors.Join(tx.AddMail(&other), postErr)
 		})
 		b.read(func(tx ticketing.Tx) error {
-			all, err := tx.ConversationsOf([]ticketing.ConversationID{two.ID, 99, two.ID})
+			all, err := tx.ConversationsByID([]ticketing.ConversationID{two.ID, 99, two.ID})
 			fatal(t, err)
 			if len(all) != 1 || all[0].Subject != "two" {
 				t.Errorf("%+v", all)
 			}
-			none, err := tx.ConversationsOf(nil)
+			none, err := tx.ConversationsByID(nil)
 			fatal(t, err)
 			earlier, err := tx.MailsBefore(one.ID, mails[2].ID, 1)
 			fatal(t, err)
 			if len(none) != 0 || len(earlier) != 1 || earlier[0].Subject != "b" || earlier[0].Text != "text" {
 				t.Errorf("%+v %+v", none, earlier)
 			}
-			posts, err := tx.PostsKeyed([]string{"k1", "k2"})
+			posts, err := tx.FindPosts([]string{"k1", "k2"})
 			fatal(t, err)
-			nothing, err := tx.PostsKeyed(nil)
-			if len(posts) != 1 || posts[0].Conversation != one.ID || len(nothing) != 0 {
+			nothing, err := tx.FindPosts(nil)
+			if len(posts) != 1 || posts["k1"].Conversation != one.ID || len(nothing) != 0 {
 				t.Errorf("%+v %+v", posts, nothing)
 			}
 			return err

@@ -51,6 +51,14 @@ func (t *tx) Mails(id ticketing.ConversationID, limit int) ([]ticketing.Mail, er
 	return nouns(rows), err
 }
 
+func (t *tx) MailsBefore(id ticketing.ConversationID, before ticketing.MailID, limit int) ([]ticketing.Mail, error) {
+	var rows []mailRow
+	err := t.get("earlier mails", func(g *gorm.DB) *gorm.DB {
+		return g.Where("conversation = ? AND id < ?", int64(id), int64(before)).Order("id DESC").Limit(limit).Find(&rows)
+	})
+	return nouns(rows), err
+}
+
 func (t *tx) MoveMails(from, to ticketing.ConversationID, seq int64) error {
 	if from == to {
 		return nil

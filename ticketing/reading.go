@@ -5,16 +5,6 @@ import (
 	"errors"
 )
 
-// ReadTx is the part of Tx that is read in bulk, for pages that show much at once.
-type ReadTx interface {
-	// ConversationsOf reads those of these conversations that there are.
-	ConversationsOf(ids []ConversationID) ([]Conversation, error)
-	// MailsBefore lists a conversation's mails that were kept before one, newest first, at most limit.
-	MailsBefore(id ConversationID, before MailID, limit int) ([]Mail, error)
-	// PostsKeyed reads those posts that have one of these keys.
-	PostsKeyed(keys []string) ([]Post, error)
-}
-
 // Reading reads a piece of a list of conversations without counting what else there is; more: there is more
 // behind it.
 func (d *Desk) Reading(ctx context.Context, board string, q Query) (list []Listed, more bool, err error) {
@@ -30,36 +20,10 @@ func (d *Desk) Reading(ctx context.Context, board string, q Query) (list []Liste
 		} else if more {
 			some = some[:limit]
 		}
-		list, err = listedAtOnce(tx, board, some)
+		list, err = listed(tx, board, some)
 		return err
 	})
 	return list, more, err
-}
-
-// listedAtOnce is listed with few questions to the store.
-func listedAtOnce(tx Tx, board string, some []Conversation) ([]Listed, error) {
-	keys := make([]string, len(some))
-	owners := make([]MemberID, len(some))
-	for i, c := range some {
-		keys[i], owners[i] = cardKey(c.ID, Board{Name: board}), c.Owner
-	}
-	posts, err := tx.PostsKeyed(keys)
-	if err != nil {
-		return nil, err
-	}
-	cards := map[string]Post{}
-	for _, p := range posts {
-		cards[p.Key] = p
-	}
-	names := map[MemberID]Member{}
-	if err := namesOf(tx, names, owners); err != nil {
-		return nil, err
-	}
-	list := make([]Listed, len(some))
-	for i, c := range some {
-		list[i] = Listed{Conversation: c, Holder: names[c.Owner], Card: cards[keys[i]]}
-	}
-	return list, nil
 }
 
 // FiledMail is a mail with the conversation that it belongs to.
@@ -138,11 +102,11 @@ func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactI
 				in = append(in, m.Conversation)
 			}
 		}
-		others, err := tx.ConversationsOf(in)
+		others, err := tx.ConversationsByID(in)
 		if err != nil {
 			return err
 		}
-		all, err := listedAtOnce(tx, board, append(tickets, others...))
+		all, err := listed(tx, board, append(tickets, others...))
 		if err != nil {
 			return err
 		}

@@ -84,7 +84,6 @@ type Tx interface {
 	SearchTx
 	PageTx
 	SessionTx
-	ReadTx
 	TodoTx
 
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
@@ -121,6 +120,8 @@ type Tx interface {
 	ConversationsByID(ids []ConversationID) ([]Conversation, error)
 	// Mails lists a conversation's mails, newest first, at most limit.
 	Mails(id ConversationID, limit int) ([]Mail, error)
+	// MailsBefore lists those that were kept before one likewise.
+	MailsBefore(id ConversationID, before MailID, limit int) ([]Mail, error)
 	// MoveMails gives all mails, references and participants of one conversation to another; seq is
 	// added to the mails' Seq.
 	MoveMails(from, to ConversationID, seq int64) error
