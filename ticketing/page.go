@@ -466,7 +466,7 @@ func pagesNamed(tx Tx, group string, names []string) (map[string]Page, error) {
 		if !ok {
 			p, ok = byTitle[strings.ToLower(titles[i])]
 		}
-		if !ok && wordy(n) {
+		if !ok && hasWord(n) {
 			p, ok = bySlug[slugs[i]]
 		}
 		if ok {
@@ -474,11 +474,6 @@ func pagesNamed(tx Tx, group string, names []string) (map[string]Page, error) {
 		}
 	}
 	return found, nil
-}
-
-// wordy tells whether a name has anything that a slug is made of.
-func wordy(name string) bool {
-	return strings.ContainsFunc(name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
 // Pages lists a group's pages without their texts, last changed first, with who changed each.

@@ -44,7 +44,7 @@ func ParseSearch(text string, zone *time.Location) (s Search, err error) {
 		key, value, filter := strings.Cut(t.text, ":")
 		switch {
 		case t.quoted:
-			if HasWord(t.text) {
+			if hasWord(t.text) {
 				s.Phrases = append(s.Phrases, t.text)
 			}
 			continue
@@ -62,7 +62,7 @@ func ParseSearch(text string, zone *time.Location) (s Search, err error) {
 				continue
 			}
 		}
-		if HasWord(t.text) {
+		if hasWord(t.text) {
 			s.Words = append(s.Words, t.text)
 		}
 	}
@@ -74,8 +74,8 @@ func ParseSearch(text string, zone *time.Location) (s Search, err error) {
 	return s, nil
 }
 
-// HasWord tells whether a text holds a letter or a digit.
-func HasWord(text string) bool {
+// hasWord tells whether a text holds a letter or a digit.
+func hasWord(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
