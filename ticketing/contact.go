@@ -185,7 +185,7 @@ func (d *Desk) AddContact(ctx context.Context, by By, in ContactInput, about Con
 		if _, err := u.addPage(c.Name, c.ID, "", ""); err != nil {
 			return err
 		}
-		if err := u.Log(&Event{At: u.now, Group: c.Group, Member: by.Member.ID, Contact: c.ID, Conversation: about, Move: LogContact, Detail: c.Name}); err != nil {
+		if err := u.log(Event{Contact: c.ID, Conversation: about, Move: LogContact, Detail: c.Name}); err != nil {
 			return err
 		}
 		if err := u.claim(c, nil); err != nil || about == 0 {
@@ -220,7 +220,7 @@ func (u *use) revise(c Contact, why Move, detail string, had []string) error {
 	if err := u.SetContact(c); err != nil {
 		return err
 	}
-	if err := u.Log(&Event{At: u.now, Group: c.Group, Member: u.by.Member.ID, Contact: c.ID, Move: why, Detail: detail}); err != nil {
+	if err := u.log(Event{Contact: c.ID, Move: why, Detail: detail}); err != nil {
 		return err
 	}
 	if err := u.claim(c, had); err != nil {
@@ -420,7 +420,7 @@ func (u *use) attach(about ConversationID, c Contact) error {
 	if err := u.Belong(conv.ID, c.ID); err != nil {
 		return err
 	}
-	if err := u.Log(&Event{At: u.now, Group: c.Group, Member: u.by.Member.ID, Conversation: conv.ID, Contact: c.ID, Move: LogAttach, Detail: c.Name}); err != nil {
+	if err := u.logged(conv, Event{Contact: c.ID, Move: LogAttach, Detail: c.Name}); err != nil {
 		return err
 	}
 	return u.raise(PostsWhere{Conversation: conv.ID, Kind: CardPost})
@@ -452,7 +452,7 @@ func (d *Desk) WrongPerson(ctx context.Context, by By, about ConversationID, for
 		if err := u.Belong(conv.ID, 0); err != nil {
 			return err
 		}
-		if err := u.Log(&Event{At: u.now, Group: c.Group, Member: by.Member.ID, Conversation: conv.ID, Contact: c.ID, Move: LogWrong, Detail: c.Name}); err != nil {
+		if err := u.logged(conv, Event{Contact: c.ID, Move: LogWrong, Detail: c.Name}); err != nil {
 			return err
 		}
 		if forget {
@@ -504,8 +504,7 @@ func (d *Desk) MergeContacts(ctx context.Context, by By, from, into ContactID) (
 			return err
 		}
 		for _, e := range []Event{{Contact: f.ID, Move: LogMerge, Detail: c.Name}, {Contact: c.ID, Move: LogMerged, Detail: f.Name}} {
-			e.At, e.Group, e.Member = u.now, c.Group, by.Member.ID
-			if err := u.Log(&e); err != nil {
+			if err := u.log(e); err != nil {
 				return err
 			}
 		}
@@ -533,8 +532,7 @@ func (d *Desk) UnmergeContact(ctx context.Context, by By, from ContactID) (c Con
 			return err
 		}
 		for _, e := range []Event{{Contact: c.ID, Move: LogUnmerge, Detail: c.Name}, {Contact: into, Move: LogUnmerge, Detail: c.Name}} {
-			e.At, e.Group, e.Member = u.now, c.Group, by.Member.ID
-			if err := u.Log(&e); err != nil {
+			if err := u.log(e); err != nil {
 				return err
 			}
 		}

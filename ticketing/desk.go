@@ -246,9 +246,15 @@ func (u *use) process(c Conversation, was State) error {
 	return u.Process(c.ID, processed[c.State])
 }
 
-// logged adds a line to the action log.
+// logged adds a line about a conversation to the action log.
 func (u *use) logged(c Conversation, e Event) error {
-	e.At, e.Group, e.Conversation, e.Member = u.now, u.group.Name, c.ID, u.by.Member.ID
+	e.Conversation = c.ID
+	return u.log(e)
+}
+
+// log adds a line to the action log.
+func (u *use) log(e Event) error {
+	e.At, e.Group, e.Member = u.now, u.group.Name, u.by.Member.ID
 	err := u.Log(&e)
 	u.event = e.ID
 	return err

@@ -164,11 +164,10 @@ func (d *Desk) ForwardPage(ctx context.Context, by By, id PageID, to MemberID, n
 		if err := u.colleague(to); err != nil {
 			return err
 		}
-		e := Event{At: u.now, Group: p.Group, Member: by.Member.ID, Contact: p.Contact, Move: LogForward, Detail: OneLine(note, 500)}
-		if err := u.Log(&e); err != nil {
+		if err := u.log(Event{Contact: p.Contact, Move: LogForward, Detail: OneLine(note, 500)}); err != nil {
 			return err
 		}
-		return u.direct(to, Post{Kind: ForwardPost, Subject: strconv.FormatInt(int64(p.ID), 10), Event: e.ID}, e.ID)
+		return u.direct(to, Post{Kind: ForwardPost, Subject: strconv.FormatInt(int64(p.ID), 10), Event: u.event}, u.event)
 	})
 	return p, err
 }

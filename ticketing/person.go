@@ -64,7 +64,7 @@ func (d *Desk) SetMember(ctx context.Context, by By, s MemberSettings) error {
 		if err := u.SetMember(m); err != nil {
 			return err
 		}
-		return u.Log(&Event{At: u.now, Group: u.group.Name, Member: m.ID, Move: LogSetting})
+		return u.log(Event{Move: LogSetting})
 	})
 }
 

@@ -170,9 +170,7 @@ func (u *use) todoDone(t Todo) error {
 }
 
 func (u *use) todoLogged(t Todo, why Move, detail string) error {
-	return u.Log(&Event{
-		At: u.now, Group: t.Group, Member: u.by.Member.ID, Conversation: t.Conversation, Contact: t.Contact, Move: why, Detail: detail,
-	})
+	return u.log(Event{Conversation: t.Conversation, Contact: t.Contact, Move: why, Detail: detail})
 }
 
 // todoIs takes over what was typed. had is who has it already, and may keep it though they have left.
