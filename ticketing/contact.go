@@ -552,7 +552,7 @@ func (d *Desk) Watch(ctx context.Context, by By, id ContactID, watches bool) (c 
 	return c, err
 }
 
-// family are a contact's id and those of all that were merged into it.
+// family are a contact's id, first, and those of all that were merged into it.
 func family(tx Tx, id ContactID) ([]ContactID, error) {
 	all := []ContactID{id}
 	for i := 0; i < len(all) && len(all) < 100; i++ {
@@ -565,16 +565,29 @@ func family(tx Tx, id ContactID) ([]ContactID, error) {
 	return all, nil
 }
 
-// familyIn is the family of a group's contact, or of the one that it was merged into, which comes first.
-func familyIn(tx Tx, group string, id ContactID) ([]ContactID, error) {
-	c, err := merged(tx, id)
+// contactIn reads a group's contact, or the one that it was merged into, with its family.
+func contactIn(tx Tx, group string, id ContactID) (c Contact, ids []ContactID, err error) {
+	c, err = merged(tx, id)
 	if errors.Is(err, ErrNone) || err == nil && c.Group != group {
-		return nil, refuse(NotFound, "There is no such contact here.")
+		return c, nil, refuse(NotFound, "There is no such contact here.")
 	}
 	if err != nil {
-		return nil, err
+		return c, nil, err
 	}
-	return family(tx, c.ID)
+	ids, err = family(tx, c.ID)
+	return c, ids, err
+}
+
+// contactsOf reads contacts as they are, merged or not.
+func contactsOf(tx Tx, ids []ContactID) (all []Contact, err error) {
+	for _, id := range ids {
+		c, err := tx.Contact(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 // KnownContact is a contact with what is known of them.
@@ -600,24 +613,13 @@ func (k KnownContact) Named(id MemberID) Member {
 func (d *Desk) Contact(ctx context.Context, group, board string, id ContactID) (k KnownContact, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
 		k = KnownContact{names: map[MemberID]Member{}}
-		c, err := merged(tx, id)
-		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
-			return refuse(NotFound, "There is no such contact here.")
-		}
+		c, ids, err := contactIn(tx, group, id)
 		if err != nil {
 			return err
 		}
 		k.Contact = c
-		ids, err := family(tx, c.ID)
-		if err != nil {
+		if k.Merged, err = contactsOf(tx, ids[1:]); err != nil {
 			return err
-		}
-		for _, id := range ids[1:] {
-			m, err := tx.Contact(id)
-			if err != nil {
-				return err
-			}
-			k.Merged = append(k.Merged, m)
 		}
 		watchers := []MemberID{}
 		for _, id := range ids {
@@ -775,7 +777,7 @@ func Edits(one, other string) int {
 // come without Text and HTML.
 func (d *Desk) ContactMails(ctx context.Context, group string, id ContactID, before MailID, limit int) (all []Mail, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		ids, err := familyIn(tx, group, id)
+		_, ids, err := contactIn(tx, group, id)
 		if err == nil {
 			all, err = tx.ContactMails(ids, before, limit)
 		}

@@ -384,7 +384,7 @@ func readPage(tx Tx, group string, id PageID) (p ReadPage, err error) {
 // without any has none.
 func (d *Desk) NotesOf(ctx context.Context, group string, id ContactID) (all []ReadPage, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		ids, err := familyIn(tx, group, id)
+		_, ids, err := contactIn(tx, group, id)
 		if err == nil {
 			all, err = notesOf(tx, group, ids)
 		}

@@ -49,26 +49,13 @@ type ContactFile struct {
 func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactID, before MailID, limit int) (f ContactFile, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
 		f = ContactFile{}
-		c, err := merged(tx, id)
-		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
-			return refuse(NotFound, "There is no such contact here.")
-		}
+		c, ids, err := contactIn(tx, group, id)
 		if err != nil {
 			return err
 		}
 		f.Contact = c
-		ids, err := family(tx, c.ID)
-		if err != nil {
+		if f.Merged, err = contactsOf(tx, ids[1:]); err != nil {
 			return err
-		}
-		for _, one := range ids {
-			if one != c.ID {
-				m, err := tx.Contact(one)
-				if err != nil {
-					return err
-				}
-				f.Merged = append(f.Merged, m)
-			}
 		}
 		if f.Notes, err = notesOf(tx, group, ids); err != nil {
 			return err

@@ -338,10 +338,11 @@ func (d *Desk) Todos(ctx context.Context, board string, q TodoQuery) (all []List
 	return all, err
 }
 
-// TodosOf lists the open to-dos about a contact, or about those that were merged into it.
+// TodosOf lists the open to-dos about a contact, or about those that were merged into it. Refused with NotFound
+// where the group has none of this id.
 func (d *Desk) TodosOf(ctx context.Context, group, board string, id ContactID) (all []ListedTodo, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		ids, err := family(tx, id)
+		_, ids, err := contactIn(tx, group, id)
 		if err == nil {
 			all, err = listedTodos(tx, board, TodoQuery{Group: group, Contacts: ids, Open: true, Limit: 20})
 		}
