@@ -656,7 +656,7 @@ func (d *Desk) Contact(ctx context.Context, group, board string, id ContactID) (
 
 // Watches tells whether a member is told when k writes.
 func (k KnownContact) Watches(id MemberID) bool {
-	return slices.ContainsFunc(k.Watchers, func(m Member) bool { return m.ID == id })
+	return among(k.Watchers, id)
 }
 
 // Contacts lists a group's contacts by name; more: there are some behind them.

@@ -97,6 +97,16 @@ func (m Member) Called() string {
 // Lead tells whether m may do what a lead may.
 func (g Group) Lead(m Member) bool { return len(g.Leads) == 0 || Names(g.Leads, m) }
 
+// leadsAmong are those of a team who are named as leads.
+func (g Group) leadsAmong(team []Member) (all []MemberID) {
+	for _, m := range team {
+		if Names(g.Leads, m) {
+			all = append(all, m.ID)
+		}
+	}
+	return all
+}
+
 // TroubleGoesTo is who is told of trouble: the admins, else the leads.
 func (g Group) TroubleGoesTo() []string {
 	if len(g.Admins) > 0 {

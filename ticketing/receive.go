@@ -693,7 +693,11 @@ func (u *use) present(id MemberID) (bool, error) {
 		return false, nil
 	}
 	all, err := u.Present(u.group.Name)
-	return slices.ContainsFunc(all, func(m Member) bool { return m.ID == id }), err
+	return among(all, id), err
+}
+
+func among(team []Member, id MemberID) bool {
+	return slices.ContainsFunc(team, func(m Member) bool { return m.ID == id })
 }
 
 // pointer puts one line at the channel's bottom that points to the card, unless too many stand there.

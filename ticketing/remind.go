@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -119,20 +120,12 @@ func (u *use) ask(c *Conversation) error {
 	if err != nil {
 		return err
 	}
-	var owner, leads []MemberID
-	for _, m := range team {
-		if m.ID == c.Owner && !m.AwayAt(u.now) {
-			owner = append(owner, m.ID)
-		}
-		if Names(u.group.Leads, m) {
-			leads = append(leads, m.ID)
-		}
+	to := u.group.leadsAmong(team)
+	if slices.ContainsFunc(team, func(m Member) bool { return m.ID == c.Owner && !m.AwayAt(u.now) }) {
+		to = []MemberID{c.Owner}
 	}
 	post, subject, told := Post{Kind: AskPost, Conversation: c.ID}, fmt.Sprintf("%d.%d", c.ID, u.now.UnixMicro()), len(u.raised)
-	if len(owner) > 0 {
-		leads = owner
-	}
-	for _, m := range leads {
+	for _, m := range to {
 		if err := u.direct(m, post, subject); err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -289,16 +288,11 @@ func (u *use) reminded(t Todo, thread bool) (to []MemberID, err error) {
 	if err != nil {
 		return nil, err
 	}
-	here := func(id MemberID) bool { return slices.ContainsFunc(team, func(m Member) bool { return m.ID == id }) }
-	if here(t.Owner) {
+	if among(team, t.Owner) {
 		return []MemberID{t.Owner}, nil
 	}
-	for _, m := range team {
-		if Names(u.group.Leads, m) {
-			to = append(to, m.ID)
-		}
-	}
-	if len(to) == 0 && !thread && here(t.By) {
+	to = u.group.leadsAmong(team)
+	if len(to) == 0 && !thread && among(team, t.By) {
 		to = []MemberID{t.By}
 	}
 	return to, nil
@@ -313,7 +307,7 @@ func fillTodo(tx Tx, dr *Drawing) (err error) {
 	if err != nil {
 		return err
 	}
-	dr.OwnerLeft = !slices.ContainsFunc(team, func(m Member) bool { return m.ID == dr.Todo.Owner })
+	dr.OwnerLeft = !among(team, dr.Todo.Owner)
 	if dr.Todo.Contact != 0 {
 		dr.TodoContact, err = merged(tx, dr.Todo.Contact)
 	}
