@@ -56,36 +56,43 @@ type Key struct {
 
 // Keys are all that c is found by, each once.
 func (c Contact) Keys() (all []Key) {
-	add := func(k KeyKind, text string) {
-		if one := (Key{k, text}); text != "" && !slices.Contains(all, one) {
-			all = append(all, one)
+	add := func(kind func(string) Key, texts []string) {
+		for _, t := range texts {
+			if k := kind(t); k.Text != "" && !slices.Contains(all, k) {
+				all = append(all, k)
+			}
 		}
 	}
-	for _, a := range c.Addresses {
-		if domain, ok := strings.CutPrefix(a, "@"); ok {
-			add(DomainKey, strings.ToLower(domain))
-		} else {
-			add(AddressKey, strings.ToLower(a))
-		}
-	}
-	for _, n := range c.Numbers {
-		add(NumberKey, numberKey(n))
-	}
-	for _, p := range c.Phones {
-		add(PhoneKey, Phone(p))
-	}
+	add(writtenKey, c.Addresses)
+	add(numberKey, c.Numbers)
+	add(phoneKey, c.Phones)
 	return all
 }
 
+// writtenKey is the key of one of a contact's Addresses. Addresses of mails go to addressKey: a stranger whose
+// address is "@example.org" is not everybody there.
+func writtenKey(a string) Key {
+	if domain, ok := strings.CutPrefix(a, "@"); ok {
+		return domainKey(domain)
+	}
+	return addressKey(a)
+}
+
+func addressKey(a string) Key { return Key{AddressKey, strings.ToLower(a)} }
+
+func domainKey(d string) Key { return Key{DomainKey, strings.ToLower(d)} }
+
 // numberKey compares reference numbers without case, blanks and signs between: "AB-12 34" is "ab1234".
-func numberKey(n string) string {
-	return strings.Map(func(r rune) rune {
+func numberKey(n string) Key {
+	return Key{NumberKey, strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
 		}
 		return -1
-	}, n)
+	}, n)}
 }
+
+func phoneKey(p string) Key { return Key{PhoneKey, Phone(p)} }
 
 // Phone is a phone number in one form: its digits, with a + in front if it names its country (also
 // as 00), without the (0) that people write behind that. Letters and signs are left out; an
@@ -258,7 +265,7 @@ func (u *use) describe(c *Contact, in ContactInput) error {
 		c.Phones = addTo(c.Phones, phone)
 	}
 	for _, n := range in.Numbers {
-		if numberKey(n) == "" {
+		if numberKey(n).Text == "" {
 			return refuseField("numbers", "“%s” holds no letters or digits.", OneLine(n, 40))
 		}
 		c.Numbers = addTo(c.Numbers, OneLine(n, 60))
@@ -268,32 +275,30 @@ func (u *use) describe(c *Contact, in ContactInput) error {
 		return refuse(BadInput, "That is more than %d of a kind. Make several contacts of it.", most)
 	}
 	var err error
-	if c.Addresses, err = u.unclaimed(*c, "addresses", c.Addresses, func(a string) Contact { return Contact{Addresses: []string{a}} }); err != nil {
+	if c.Addresses, err = u.unclaimed(*c, "addresses", c.Addresses, writtenKey); err != nil {
 		return err
 	}
-	c.Numbers, err = u.unclaimed(*c, "numbers", c.Numbers, func(n string) Contact { return Contact{Numbers: []string{n}} })
+	c.Numbers, err = u.unclaimed(*c, "numbers", c.Numbers, numberKey)
 	return err
 }
 
 // unclaimed refuses what another contact has, and leaves out what c has by one that was merged into it.
-func (u *use) unclaimed(c Contact, field string, all []string, with func(string) Contact) (left []string, _ error) {
+func (u *use) unclaimed(c Contact, field string, all []string, key func(string) Key) (left []string, _ error) {
 	for _, one := range all {
-		for _, k := range with(one).Keys() {
-			ids, err := u.ContactsWith(u.group.Name, k)
-			if err != nil {
-				return nil, err
-			}
-			if len(ids) == 0 || ids[0] == c.ID {
-				left = append(left, one)
-				continue
-			}
-			other, err := merged(u, ids[0])
-			if err != nil {
-				return nil, err
-			}
-			if other.ID != c.ID {
-				return nil, refuseField(field, "%s belongs to %s already. If they are one, merge the two.", one, other.Line())
-			}
+		ids, err := u.ContactsWith(u.group.Name, key(one))
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) == 0 || ids[0] == c.ID {
+			left = append(left, one)
+			continue
+		}
+		other, err := merged(u, ids[0])
+		if err != nil {
+			return nil, err
+		}
+		if other.ID != c.ID {
+			return nil, refuseField(field, "%s belongs to %s already. If they are one, merge the two.", one, other.Line())
 		}
 	}
 	return left, nil
@@ -393,7 +398,7 @@ func (u *use) attach(about ConversationID, c Contact) error {
 	addr := conv.With.Addr
 	theirs := slices.ContainsFunc(c.Addresses, func(a string) bool { return strings.EqualFold(a, addr) })
 	if addr != "" && conv.Proof != Forged && !theirs {
-		other, err := u.whose(Key{AddressKey, strings.ToLower(addr)})
+		other, err := u.whose(addressKey(addr))
 		if err != nil {
 			return err
 		}
@@ -466,7 +471,7 @@ func (d *Desk) WrongPerson(ctx context.Context, by By, about ConversationID, for
 
 // forget takes an address away from whoever has it.
 func (u *use) forget(addr string) error {
-	ids, err := u.ContactsWith(u.group.Name, Key{AddressKey, strings.ToLower(addr)})
+	ids, err := u.ContactsWith(u.group.Name, addressKey(addr))
 	if err != nil || len(ids) == 0 {
 		return err
 	}
@@ -681,7 +686,7 @@ func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, nea
 	const most = 10
 	err = d.store.Read(ctx, func(tx Tx) error {
 		found, near = nil, nil
-		for _, k := range []Key{{AddressKey, strings.ToLower(text)}, {NumberKey, numberKey(text)}, {PhoneKey, Phone(text)}} {
+		for _, k := range []Key{addressKey(text), numberKey(text), phoneKey(text)} {
 			if k.Text == "" || k.Kind == PhoneKey && len(k.Text) < 5 {
 				continue
 			}
@@ -702,19 +707,15 @@ func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, nea
 				return nil
 			}
 		}
-		if found, err = tx.Contacts(ContactQuery{Group: group, Like: text, Limit: most}); err != nil || len(found) > 0 {
-			if i := slices.IndexFunc(found, func(c Contact) bool { return strings.EqualFold(c.Name, text) }); i >= 0 && err == nil {
-				same := 0
-				for _, c := range found {
-					if strings.EqualFold(c.Name, text) {
-						same++
-					}
-				}
-				if same == 1 {
-					found = found[i : i+1]
-				}
-			}
+		if found, err = tx.Contacts(ContactQuery{Group: group, Like: text, Limit: most}); err != nil {
 			return err
+		}
+		other := func(c Contact) bool { return !strings.EqualFold(c.Name, text) }
+		if exactly := slices.DeleteFunc(slices.Clone(found), other); len(exactly) == 1 {
+			found = exactly
+		}
+		if len(found) > 0 {
+			return nil
 		}
 		near, err = nearMisses(tx, group, text, most)
 		return err

@@ -78,14 +78,14 @@ func (u *use) match(how Match, sender Address, m Mail) (id ContactID, by string,
 	_, domain, _ := strings.Cut(sender.Addr, "@")
 	switch how {
 	case AddressMatch:
-		id, err = find(Key{AddressKey, strings.ToLower(sender.Addr)})
+		id, err = find(addressKey(sender.Addr))
 		return id, sender.Addr, err
 	case DomainMatch:
-		id, err = find(Key{DomainKey, strings.ToLower(domain)})
+		id, err = find(domainKey(domain))
 		return id, domain, err
 	case NumberMatch:
 		for _, n := range numbersIn(u.group.Numbers, m.Subject) {
-			if id, err = find(Key{NumberKey, numberKey(n)}); id != 0 || err != nil {
+			if id, err = find(numberKey(n)); id != 0 || err != nil {
 				return id, n, err
 			}
 		}

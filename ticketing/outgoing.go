@@ -76,7 +76,7 @@ func (u *use) openMatter(summary string, with Address, note string, known Contac
 		}
 		c.Contact, c.Match = k.ID, ByHand
 	} else if with.Addr != "" {
-		k, err := u.whose(Key{AddressKey, strings.ToLower(with.Addr)})
+		k, err := u.whose(addressKey(with.Addr))
 		if err != nil {
 			return c, err
 		}
