@@ -133,8 +133,9 @@ func (t *tx) searchText(doc int64) (x searchText, err error) {
 		}
 		x.words = plain(parts...)
 	case 1:
-		var c ticketing.Conversation
-		c, err = t.plainConversation(id)
+		var r conversationRow
+		err = t.get("conversation", func(g *gorm.DB) *gorm.DB { return g.Where("id = ?", id).Take(&r) })
+		c := r.noun()
 		x.group, x.title, x.sender, x.words = c.Group, plain(c.Subject), addressed([]ticketing.Address{c.With}), plain(c.Note, c.Outcome)
 	case 2:
 		var r pageRow
@@ -160,13 +161,6 @@ func searchable(text string) string {
 		}
 	}
 	return strings.Join(words, " ")
-}
-
-// plainConversation reads one without locking it.
-func (t *tx) plainConversation(id int64) (ticketing.Conversation, error) {
-	var r conversationRow
-	err := t.get("conversation", func(g *gorm.DB) *gorm.DB { return g.Where("id = ?", id).Take(&r) })
-	return r.noun(), err
 }
 
 // term is some words that stand behind each other; the last may go on if begins.
