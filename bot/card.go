@@ -86,6 +86,15 @@ func (b *Bot) link(dr ticketing.Drawing, message string) string {
 	return ""
 }
 
+// to leads to a post; empty if that is not posted yet.
+func (h *hub) to(p ticketing.Post) string {
+	if p.Message == "" {
+		return ""
+	}
+	_, channel, _ := strings.Cut(p.Board, "/")
+	return h.p.Link(channel, p.Message)
+}
+
 // card is a conversation: who, what, since when, whose, and what can be done. link leads to a
 // message of the board.
 func card(dr ticketing.Drawing, show ticketing.Show, link func(message string) string) Message {
@@ -98,15 +107,12 @@ func card(dr ticketing.Drawing, show ticketing.Show, link func(message string) s
 		return Message{Tone: Grey, Notice: "Moved to " + to, Status: append(Line{{Text: "➜ Moved to " + to, Strong: true}, {Text: " by " + dr.Named(c.ClosedBy).Called() + " · "}}, Span{Time: c.Closed})}
 	}
 	m := Message{Status: append(state(dr), sender(dr)...), Tone: tone(c), Buttons: buttons(dr)}
-	who, what := c.With.Called(), c.Subject
+	who, what := c.With.Called(), subject(c)
 	if begun(dr) {
 		who = calledSender(dr.First)
 	}
 	if who == "" {
 		who = "unknown sender"
-	}
-	if what == "" {
-		what = "(no subject)"
 	}
 	if show == ticketing.ShowSender {
 		what = ""

@@ -427,8 +427,8 @@ func (h *hub) runShow(ctx context.Context, in invoked) Answer {
 	dr := ticketing.Drawing{Conversation: s.Conversation, Group: in.group, Events: s.Events}.With(s.Named)
 	m := &Message{Notice: s.Name(), Title: strings.TrimSpace(s.Name() + " " + ticketing.OneLine(s.Subject, 150)), Status: state(dr)}
 	m.Lines = append(m.Lines, Line{{Text: "With " + ticketing.OneLine(s.With.String(), 150)}})
-	if s.Card.Message != "" {
-		m.Lines[0] = append(m.Lines[0], Span{Text: " · "}, Span{Text: "to the card", URL: h.p.Link(in.Channel, s.Card.Message)})
+	if url := h.to(s.Card); url != "" {
+		m.Lines[0] = append(m.Lines[0], Span{Text: " · "}, Span{Text: "to the card", URL: url})
 	}
 	const last = 15
 	if n := len(s.Events); n > last {

@@ -300,7 +300,7 @@ func (h *hub) openClose(ctx context.Context, who caller, about ticketing.Convers
 	if s.Number > 0 {
 		f.Title = "Close " + s.Name()
 	}
-	f.Intro = []Line{{{Text: ticketing.OneLine(s.With.Called(), 80) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}}}
+	f.Intro = []Line{matter(s.Conversation, "")}
 	if s.Owner != "" && s.Owner != who.by.Member.ID {
 		f.Intro = append(f.Intro, Line{{Text: "⚠ " + s.Holder.Called() + " has it since "}, {Time: s.Since}})
 	}
@@ -347,7 +347,7 @@ func (h *hub) openAssign(ctx context.Context, who caller, about ticketing.Conver
 	}
 	return Answer{Form: &Form{
 		Title: title, Submit: title, State: h.sign(h.state(who, "assign", about)),
-		Intro:  []Line{{{Text: ticketing.OneLine(s.With.Called(), 80) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}}},
+		Intro:  []Line{matter(s.Conversation, "")},
 		Fields: []FormField{{Name: "member", Label: "To whom?", Kind: Select, Options: options, Required: true}},
 	}}
 }

@@ -270,17 +270,8 @@ func (h *hub) listLines(all []ticketing.Listed, owners bool) (lines []Line) {
 		if l.Number > 0 {
 			line = append(line, Span{Text: l.Name() + " ", Strong: true})
 		}
-		what := l.Subject
-		if what == "" {
-			what = "(no subject)"
-		}
-		text := ticketing.OneLine(l.With.Called(), 60) + ": " + ticketing.OneLine(what, 100)
-		if l.Card.Message != "" {
-			_, channel, _ := strings.Cut(l.Card.Board, "/")
-			line = append(line, Span{Text: text, URL: h.p.Link(channel, l.Card.Message)})
-		} else {
-			line = append(line, Span{Text: text})
-		}
+		text := ticketing.OneLine(l.With.Called(), 60) + ": " + ticketing.OneLine(subject(l.Conversation), 100)
+		line = append(line, Span{Text: text, URL: h.to(l.Card)})
 		if owners && l.Owner != "" {
 			line = append(line, Span{Text: " · " + l.Holder.Called()})
 		}

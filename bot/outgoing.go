@@ -172,7 +172,7 @@ func (h *hub) forwardForm(ctx context.Context, who caller, id ticketing.Conversa
 	}
 	return Answer{Form: &Form{
 		Title: "Point a colleague to it", Submit: "Tell them", State: h.sign(h.state(who, "forward", id)),
-		Intro: []Line{{{Text: ticketing.OneLine(s.With.Called(), 80) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}}},
+		Intro: []Line{matter(s.Conversation, "")},
 		Fields: []FormField{
 			{Name: "member", Label: "Whom?", Kind: Select, Options: options, Required: true},
 			{Name: "note", Label: "Why?", Kind: Short, Max: 300},
@@ -295,7 +295,7 @@ func (h *hub) moveForm(ctx context.Context, who caller, id ticketing.Conversatio
 	return Answer{Form: &Form{
 		Title: "Move to another team", Submit: "Move", State: h.sign(h.state(who, "movegroup", id)),
 		Intro: []Line{
-			{{Text: ticketing.OneLine(s.With.Called(), 80) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}},
+			matter(s.Conversation, ""),
 			{{Text: "Its mails, answers and number go with it; here a line is left that says where it went. Files that were posted into its thread stay there."}},
 		},
 		Fields: []FormField{{Name: "group", Label: "To which team?", Kind: Select, Options: options, Required: true}},

@@ -40,11 +40,16 @@ func subject(c ticketing.Conversation) string {
 	return c.Subject
 }
 
+// matter says in a line with whom a conversation is and what about; url leads to it, if it is not empty.
+func matter(c ticketing.Conversation, url string) Line {
+	return Line{{Text: ticketing.OneLine(c.With.Called(), 80) + ": "}, {Text: ticketing.OneLine(subject(c), 150), URL: url, Strong: true}}
+}
+
 // ask asks whether a conversation goes on, and says later what has become of it. link leads to its card.
 func ask(dr ticketing.Drawing, link string) Message {
 	c := dr.Conversation
 	v := id(c)
-	about := Line{{Text: ticketing.OneLine(c.With.Called(), 80) + ": "}, {Text: ticketing.OneLine(subject(c), 150), URL: link, Strong: true}}
+	what := matter(c, link)
 	whose := dr.Named(c.Owner).Called()
 	mine := dr.Post.To != "" && dr.Post.To == c.Owner
 	if mine {
@@ -69,12 +74,12 @@ func ask(dr ticketing.Drawing, link string) Message {
 		case ticketing.Closed, ticketing.Held:
 			text += "closed"
 		}
-		return Message{Notice: text, Tone: Grey, Status: Line{{Text: text}}, Lines: []Line{about}}
+		return Message{Notice: text, Tone: Grey, Status: Line{{Text: text}}, Lines: []Line{what}}
 	case c.State == ticketing.Taken:
 		m := Message{
 			Notice: name + " lies idle with " + whose, Tone: Red,
 			Status: Line{{Text: "▲ " + name + " lies idle with " + whose, Strong: true}, {Text: " since "}, {Time: c.Touched}},
-			Lines:  []Line{about},
+			Lines:  []Line{what},
 			Footer: Line{{Text: "If nothing is done, it is released by itself: "}, {Time: dr.Group.Lapses(c)}},
 			Buttons: []Button{
 				{ID: "keep", Label: "Keep", Style: Primary, Value: v}, {ID: "release", Label: "Release", Value: v},
@@ -88,7 +93,7 @@ func ask(dr ticketing.Drawing, link string) Message {
 	m := Message{
 		Notice: name + ": no answer from " + ticketing.OneLine(c.With.Called(), 80), Tone: Blue,
 		Status: Line{{Text: "◇ " + name + " waits for the sender", Strong: true}, {Text: " since "}, {Time: c.Touched}, {Text: ". Is it done?"}},
-		Lines:  []Line{about},
+		Lines:  []Line{what},
 		Buttons: []Button{
 			{ID: "close", Label: "Close", Style: Primary, Value: v, Opens: true}, {ID: "keep", Label: "Keep waiting", Value: v},
 		},

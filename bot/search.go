@@ -93,11 +93,7 @@ func (h *hub) hitLines(hit ticketing.Hit) []Line {
 		}
 		first = append(first, Span{Text: ticketing.OneLine(c.With.Called(), 60) + ": "})
 	}
-	url := ""
-	if c := hit.Conversation.Card; c.Message != "" {
-		_, channel, _ := strings.Cut(c.Board, "/")
-		url = h.p.Link(channel, c.Message)
-	}
+	url := h.to(hit.Conversation.Card)
 	title := pieces(hit.Title)
 	if len(title) == 0 {
 		title = Line{{Text: "(no subject)"}}

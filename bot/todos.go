@@ -504,11 +504,7 @@ func (h *hub) todoLines(who caller, all []ticketing.ListedTodo, owners bool) (li
 		}
 		l = append(l, Span{Text: ticketing.OneLine(t.Text, 150), Strong: true})
 		if t.About.ID != 0 {
-			about := Span{Text: ticketing.OneLine(t.About.Name()+" "+t.About.With.Called(), 100)}
-			if t.Card.Message != "" {
-				about.URL = h.p.Link(who.board.Channel, t.Card.Message)
-			}
-			l = append(l, Span{Text: " · "}, about)
+			l = append(l, Span{Text: " · "}, Span{Text: ticketing.OneLine(t.About.Name()+" "+t.About.With.Called(), 100), URL: h.to(t.Card)})
 		}
 		if t.Contact.ID != 0 {
 			l = append(l, Span{Text: " · ☺ " + ticketing.OneLine(t.Contact.Line(), 80)})

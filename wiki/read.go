@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -351,9 +352,7 @@ func (w *Wiki) tickets(v *visit) error {
 	}
 	p.First = !q.Back
 	if q.Back {
-		for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
-			list[i], list[j] = list[j], list[i]
-		}
+		slices.Reverse(list)
 	}
 	if more {
 		p.Further = again(v, "before", number(int64(list[len(list)-1].ID)))
