@@ -57,6 +57,10 @@ func (b *Bot) render(ctx context.Context, dr ticketing.Drawing) (Message, error)
 		m = overdueLine(dr, b.link(dr, dr.Card))
 	case ticketing.OpeningPost:
 		m = openingLine(dr, show, func(message string) string { return b.link(dr, message) })
+	case ticketing.LeftPost:
+		m = leftLine(dr, show, func(message string) string { return b.link(dr, message) })
+	case ticketing.HandedPost:
+		m = handedLine(dr)
 	case ticketing.AskPost:
 		m = ask(dr, b.link(dr, dr.Card))
 	case ticketing.TodoPost:

@@ -96,6 +96,8 @@ func init() { // the forms that some of them open refer back to them
 		"newto":         {do: (*hub).pressNewTo},
 		"ticketwith":    {do: (*hub).pressTicketWith},
 		"forward":       {do: (*hub).pressForward},
+		"leftrelease":   {do: (*hub).pressLeftRelease, named: true},
+		"lefthand":      {do: (*hub).pressLeftHand, named: true},
 		"movegroup":     {do: (*hub).pressMoveGroup},
 		"olderfound":    {do: (*hub).pressOlderFound, named: true},
 		"contact":       {do: (*hub).pressContact},

@@ -121,6 +121,7 @@ func init() { // a reply that has become stale opens its form again
 		"reply":     (*hub).submitReply,
 		"close":     (*hub).submitClose,
 		"assign":    (*hub).submitAssign,
+		"lefthand":  (*hub).submitLeftHand,
 		"ticket":    (*hub).submitTicket,
 		"me":        (*hub).submitMe,
 		"floodspam": (*hub).submitFloodSpam,

@@ -239,12 +239,16 @@ func forwardLine(dr ticketing.Drawing, link string, web Web) Message {
 			what = c.Name() + " " + what
 		}
 	}
+	does, note := " points you to ", dr.Event.Detail
+	if dr.Event.Move == ticketing.MoveAssign {
+		does, note = " gave you ", ""
+	}
 	m := Message{
-		Notice: by + " points you to " + what,
-		Status: Line{{Text: "➜ " + by, Strong: true}, {Text: " points you to "}, {Text: what, URL: link}},
+		Notice: by + does + what,
+		Status: Line{{Text: "➜ " + by, Strong: true}, {Text: does}, {Text: what, URL: link}},
 		Footer: Line{{Text: dr.Group.Title}},
 	}
-	if note := dr.Event.Detail; note != "" {
+	if note != "" {
 		m.Lines = says("“" + ticketing.OneLine(note, 500) + "”")
 	}
 	return m

@@ -293,6 +293,8 @@ func eventLine(dr ticketing.Drawing) Message {
 		}
 	case ticketing.MoveReopen:
 		text = "● Reopened by " + who
+	case ticketing.MoveLeft:
+		text = "● Released by " + who + ", since " + dr.Named(ticketing.MemberID(e.Detail)).Called() + " has left"
 	case ticketing.MoveLapse:
 		text = "● Released by itself: it lay idle with " + dr.Named(ticketing.MemberID(e.Detail)).Called()
 	}

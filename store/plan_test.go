@@ -337,6 +337,8 @@ func TestPlans(t *testing.T) {
 			fatal(t, err)
 			fatal(t, tx.SetPresent("help", "b", []ticketing.MemberID{"mm:1", "mm:2"}))
 			_, err = tx.Present("help")
+			fatal(t, err)
+			_, err = tx.Missing("help")
 			return err
 		})
 		_, err := b.LeasePosts(ctx, "me", time.Minute, 20)
@@ -356,7 +358,7 @@ func TestPlans(t *testing.T) {
 			whole = regexp.MustCompile(`\bSCAN (\w+)$`)
 			explain = "EXPLAIN QUERY PLAN "
 		}
-		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true, "troubles": true, "picked": true, "watchers": true}
+		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true, "troubles": true, "picked": true, "watchers": true, "owners": true, "leavers": true}
 		for _, sql := range record.sql {
 			plan := b.plan(explain + sql)
 			for _, line := range plan {

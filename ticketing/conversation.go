@@ -176,9 +176,11 @@ const (
 	DigestPost   PostKind = "digest"   // what came in a flood and has no card of its own
 	DeskPost     PostKind = "desk"     // how the group stands: pinned
 	WatchPost    PostKind = "watch"    // to one: a contact whom they watch has written
-	ForwardPost  PostKind = "forward"  // to one: a colleague points them to something
+	ForwardPost  PostKind = "forward"  // to one: a colleague points them to something, or gives it to them
 	OpeningPost  PostKind = "opening"  // a line at the channel's bottom: what came while the group was not there
 	AskPost      PostKind = "ask"      // to its owner alone, mostly: a conversation lies idle, or waits for its sender for long
+	LeftPost     PostKind = "left"     // to the leads, mostly: somebody has left who still has something
+	HandedPost   PostKind = "handed"   // to one: a colleague gave them all that a leaver had
 	OverduePost  PostKind = "overdue"  // a line at the channel's bottom: something waits too long
 	TodoPost     PostKind = "todo"     // a to-do is due: in its thread, and to its owner alone
 )
@@ -197,7 +199,7 @@ type Post struct {
 	Reply        ReplyID
 	Event        int64
 	Todo         TodoID
-	Subject      string // of a greeting: the mailbox; of an opening: from when until when; of a page that somebody is pointed to: its id
+	Subject      string // of a greeting: the mailbox; of an opening: from when until when; of a page that somebody is pointed to: its id; of what a leaver has, or had: who that is
 	Root         PostID // the card in whose thread it stands; 0: the channel itself
 	Message      string // the platform's id; empty until posted
 	Want, Shown  int64

@@ -172,7 +172,11 @@ func (u *use) conversation(id ConversationID) (Conversation, error) {
 
 // move applies a step to c, keeps it, logs it and raises its cards.
 func (u *use) move(c *Conversation, s step, detail string) error {
-	s.now, s.by, s.lead = u.now, u.by.Member, u.group.Lead(u.by.Member)
+	lead, err := u.leads(c.Owner)
+	if err != nil {
+		return err
+	}
+	s.now, s.by, s.lead = u.now, u.by.Member, lead
 	if !c.Erased.IsZero() && s.by.ID != "" {
 		return u.erased(*c)
 	}
@@ -316,12 +320,23 @@ func (u *use) direct(to MemberID, p Post, subject any) error {
 	return nil
 }
 
+// tell adds a post for each of some members alone, or, where that reaches nobody, for all of the group.
+func (u *use) tell(to []MemberID, p Post, subject any) error {
+	before := len(u.raised)
+	for _, m := range to {
+		if err := u.direct(m, p, subject); err != nil {
+			return err
+		}
+	}
+	if len(u.raised) > before {
+		return nil
+	}
+	return u.post(p, subject)
+}
+
 func (u *use) postOn(b Board, p Post, subject any) error {
 	p.Group, p.Board, p.Made = u.group.Name, b.Name, u.now
-	p.Key = postKey(p.Kind, subject, b)
-	if p.To != "" {
-		p.Key += ":" + string(p.To)
-	}
+	p.Key = p.key(b, subject)
 	id, err := u.AddPost(p, u.d.holder, u.now.Add(DrawLease))
 	if err == nil && id != 0 {
 		o := Owed{ID: id}
@@ -354,6 +369,14 @@ func (u *use) inThread(c Conversation, p Post, subject any) error {
 		}
 	}
 	return nil
+}
+
+// key is what p is found by on b, of which subject says what it shows.
+func (p Post) key(b Board, subject any) string {
+	if p.To != "" {
+		return postKey(p.Kind, subject, b) + ":" + string(p.To)
+	}
+	return postKey(p.Kind, subject, b)
 }
 
 func postKey(k PostKind, subject any, b Board) string {

@@ -131,14 +131,23 @@ var inWords = map[Move]string{
 	MoveOpen: "opened", MoveTake: "taken", MoveRelease: "released", MoveAssign: "assigned",
 	MoveSpam: "marked as spam", MoveNoAnswer: "closed, no answer needed", MoveUndo: "undone",
 	MoveClose: "closed", MoveReopen: "reopened", MoveJoin: "joined", MoveMailIn: "a mail came",
-	MoveAnswer: "answered", MoveOutside: "answered outside GroupMail", MoveOverdue: "waits too long", MoveKeep: "to go on", MoveLapse: "released by itself",
+	MoveAnswer: "answered", MoveOutside: "answered outside GroupMail", MoveOverdue: "waits too long", MoveKeep: "to go on", MoveLapse: "released by itself", MoveLeft: "released",
 	LogReply: "an answer was written", LogStop: "an answer was stopped", LogFailed: "an answer could not be sent", LogErased: "its content was erased",
 	LogNotice: "an automatic mail came", LogAgain: "it turned up again",
 	LogContact: "added as a contact", LogContactEdit: "the contact was changed", LogMerge: "merged into another",
-	LogMerged: "another was merged into it", LogUnmerge: "parted again", LogAttach: "the contact was named", LogWrong: "the contact was taken off", LogForward: "a colleague was pointed to it",
+	LogMerged: "another was merged into it", LogUnmerge: "parted again", LogAttach: "the contact was named", LogWrong: "the contact was taken off", LogForward: "a colleague was pointed to it", LogHandOver: "handed over",
 	LogTodo: "a to-do was written down", LogTodoEdit: "a to-do was changed", LogTodoDone: "a to-do was done", LogTodoUndo: "a to-do was opened again",
 	LogTodoPutOff: "a to-do was put off", LogTodoDue: "a to-do fell due",
 	MoveAdmit: "released from the held list", MoveDiscard: "discarded", MoveAway: "moved to another team",
+}
+
+// whom is the member whom a line of the action log is about, besides who did it; empty: nobody.
+func (e Event) whom() MemberID {
+	switch e.Move {
+	case MoveAssign, MoveLapse, MoveLeft, LogHandOver:
+		return MemberID(e.Detail)
+	}
+	return ""
 }
 
 // Words say what a line of the action log records.
@@ -152,9 +161,11 @@ func (e Event) Words(named func(MemberID) Member) string {
 	}
 	switch {
 	case e.Move == MoveLapse:
-		return text + ": it lay idle with " + named(MemberID(e.Detail)).Called()
+		return text + ": it lay idle with " + named(e.whom()).Called()
+	case e.Move == MoveLeft:
+		return text + ": " + named(e.whom()).Called() + " has left"
 	case e.Move == MoveAssign:
-		return text + " to " + named(MemberID(e.Detail)).Called()
+		return text + " to " + named(e.whom()).Called()
 	case e.Detail != "":
 		return text + ": " + OneLine(e.Detail, 100)
 	}

@@ -173,9 +173,17 @@ const sentSuffix = "/sent"
 func SentName(mailbox string) string { return mailbox + sentSuffix }
 
 // OpenBoards gives boards that were added to the configuration since the last start what the others
-// show: the greetings, and a card for each conversation that is open.
+// show: the greetings, and a card for each conversation that is open. Who was on boards that were taken
+// out of it is forgotten.
 func (d *Desk) OpenBoards(ctx context.Context) error {
 	for _, g := range d.groups {
+		var boards []string
+		for _, b := range g.Boards {
+			boards = append(boards, b.Name)
+		}
+		if err := d.store.Change(ctx, func(tx Tx) error { return tx.ForgetBoards(g.Name, boards) }); err != nil {
+			return err
+		}
 		for _, b := range g.Boards {
 			opened, err := d.store.Cursor(ctx, "opened:"+b.Name)
 			if err != nil || opened != "" {

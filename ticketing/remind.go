@@ -20,13 +20,13 @@ const (
 )
 
 // SweepReminders says what came while a group was not there, releases what still lies idle after its owner was
-// reminded, and asks about answered conversations that stay open. However many processes do so, each is
-// said once: a post's key, or the conversation itself, keeps that it was.
+// reminded, asks about answered conversations that stay open, and offers what is with somebody who has left. However
+// many processes do so, each is said once: a post's key, or the conversation itself, keeps that it was.
 func (d *Desk) SweepReminders(ctx context.Context) error {
 	var errs []error
 	for _, g := range d.groups {
 		for what, sweep := range map[string]func(context.Context, Group) error{
-			"opening": d.sweepOpening, "idle": d.sweepLapsed, "answered": d.sweepAnswered,
+			"opening": d.sweepOpening, "idle": d.sweepLapsed, "answered": d.sweepAnswered, "leavers": d.sweepLeavers,
 		} {
 			if err := sweep(ctx, g); err != nil {
 				errs = append(errs, fmt.Errorf("%s, %s: %w", g.Name, what, err))
@@ -124,16 +124,7 @@ func (u *use) ask(c *Conversation) error {
 	if slices.ContainsFunc(team, func(m Member) bool { return m.ID == c.Owner && !m.AwayAt(u.now) }) {
 		to = []MemberID{c.Owner}
 	}
-	post, subject, told := Post{Kind: AskPost, Conversation: c.ID}, fmt.Sprintf("%d.%d", c.ID, u.now.UnixMicro()), len(u.raised)
-	for _, m := range to {
-		if err := u.direct(m, post, subject); err != nil {
-			return err
-		}
-	}
-	if len(u.raised) > told {
-		return nil
-	}
-	return u.post(post, subject)
+	return u.tell(to, Post{Kind: AskPost, Conversation: c.ID}, fmt.Sprintf("%d.%d", c.ID, u.now.UnixMicro()))
 }
 
 // Asks tells whether a post still asks about its conversation: nothing was done since.

@@ -29,6 +29,7 @@ const (
 	MoveOverdue Move = "overdue" // it waits too long
 	MoveKeep    Move = "keep"    // asked about, it goes on
 	MoveLapse   Move = "lapse"   // released by itself
+	MoveLeft    Move = "left"    // released, since its owner has left the group
 	MoveOpen    Move = "open"    // a mail, or a person by command, opened it
 
 	// In the log only: they move nothing.
@@ -46,6 +47,7 @@ const (
 	LogUnmerge     Move = "unmerge"        // that was undone
 	LogAttach      Move = "attach"         // a member said whom a conversation is with
 	LogForward     Move = "forward"        // a colleague was pointed to it
+	LogHandOver    Move = "hand over"      // a colleague was given all that somebody had who has left
 	LogWrong       Move = "wrong person"   // a member said whom it is not with
 
 	LogTodo       Move = "to-do"         // something was written down to be done
@@ -76,6 +78,7 @@ var targets = map[Move]map[State]State{
 	MoveOverdue:  {New: New, Taken: Taken},
 	MoveKeep:     {Taken: Taken, Waiting: Waiting},
 	MoveLapse:    {Taken: New},
+	MoveLeft:     {Taken: New, Waiting: Waiting},
 }
 
 // step is one move with all that its rule depends on.
@@ -108,7 +111,7 @@ func (s step) apply(c *Conversation, called func(MemberID) string) error {
 		owner = s.by.ID
 	case MoveAssign:
 		owner = s.to
-	case MoveRelease, MoveLapse, MoveUndo, MoveSpam:
+	case MoveRelease, MoveLapse, MoveLeft, MoveUndo, MoveSpam:
 		owner = ""
 	case MoveClose, MoveNoAnswer, MoveJoin, MoveDiscard, MoveAway:
 		owner = ""
@@ -163,7 +166,7 @@ func (s step) mayMove(c Conversation, called func(MemberID) string) error {
 		if c.Owner != "" {
 			return s.refuse(c, called)
 		}
-	case MoveRelease, MoveAssign, MoveSpam, MoveJoin, MoveAway, MoveKeep:
+	case MoveRelease, MoveLeft, MoveAssign, MoveSpam, MoveJoin, MoveAway, MoveKeep:
 		if c.Owner != "" && c.Owner != s.by.ID && !s.lead {
 			return refuse(NotYours, "%s took %s %s: only %s or a lead can do that.",
 				called(c.Owner), c.Name(), ago(s.now, c.Since), called(c.Owner))

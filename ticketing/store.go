@@ -85,6 +85,7 @@ type Tx interface {
 	PageTx
 	SessionTx
 	TodoTx
+	LeaverTx
 
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
 	Once(key string) error

@@ -39,6 +39,7 @@ type Drawing struct {
 	Boxes        []BoxNews          // desk
 	Digest       Digest             // digest
 	Opening      Opening            // opening
+	Left         Left               // left
 	Page         Page               // forward: the page that somebody is pointed to
 	Others       []Group            // card: the groups that it can be moved to
 	Team         []Member           // card: who is present, to name a colleague who wrote in
@@ -207,6 +208,10 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		if dr.Opening, err = opening(tx, p); err != nil {
 			return err
 		}
+	case LeftPost:
+		if dr.Left, err = left(tx, p); err != nil {
+			return err
+		}
 	case DigestPost:
 		if dr.Digest, err = digest(tx, p.Group, p.Conversation); err != nil {
 			return err
@@ -217,15 +222,12 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			return err
 		}
 	}
-	who = append(who, dr.Reply.By, dr.Event.Member, dr.Box.By, dr.Mail.By)
+	who = append(who, dr.Reply.By, dr.Event.Member, dr.Event.whom(), dr.Box.By, dr.Mail.By)
 	for _, e := range dr.Events {
 		who = append(who, e.Member)
 	}
 	for _, r := range dr.Replies {
 		who = append(who, r.By)
-	}
-	if dr.Event.Move == MoveAssign || dr.Event.Move == MoveLapse {
-		who = append(who, MemberID(dr.Event.Detail))
 	}
 	return namesOf(tx, dr.names, who)
 }
@@ -441,10 +443,7 @@ func (d *Desk) Conversation(ctx context.Context, group, board string, id Convers
 		}
 		who := []MemberID{c.Owner, c.LastOwner, c.ClosedBy}
 		for _, e := range s.Events {
-			who = append(who, e.Member)
-			if e.Move == MoveAssign || e.Move == MoveLapse {
-				who = append(who, MemberID(e.Detail))
-			}
+			who = append(who, e.Member, e.whom())
 		}
 		if err := namesOf(tx, s.names, who); err != nil {
 			return err

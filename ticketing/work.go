@@ -20,12 +20,17 @@ func (d *Desk) Release(ctx context.Context, by By, id ConversationID) (Conversat
 	return d.moveTo(ctx, by, id, step{move: MoveRelease}, "", nil)
 }
 
-// Assign gives a conversation to a member of the group: a new one by anybody, another's by its
-// owner (who hands it over) or a lead.
+// Assign gives a conversation to a member of the group, and tells them: a new one by anybody, another's
+// by its owner (who hands it over) or a lead.
 func (d *Desk) Assign(ctx context.Context, by By, id ConversationID, to MemberID) (Conversation, error) {
 	return d.moveTo(ctx, by, id, step{move: MoveAssign, to: to}, string(to), func(u *use, c *Conversation) error {
 		if err := u.colleague(to); err != nil {
 			return err
+		}
+		if to != by.Member.ID {
+			if err := u.direct(to, Post{Kind: ForwardPost, Conversation: c.ID, Event: u.event}, u.event); err != nil {
+				return err
+			}
 		}
 		return u.unfold(c)
 	})
