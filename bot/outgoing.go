@@ -300,7 +300,7 @@ func (h *hub) moveForm(ctx context.Context, who caller, id ticketing.Conversatio
 		Title: "Move to another team", Submit: "Move", State: h.sign(h.state(who, "movegroup", id)),
 		Intro: []Line{
 			matter(s.Conversation, ""),
-			{{Text: "Its mails, answers and number go with it; here a line is left that says where it went. Files that were posted into its thread stay there."}},
+			{{Text: "Its mails, answers and number go with it, and the to-dos of those who are in that team, too; here a line is left that says where it went. Files that were posted into its thread stay there."}},
 		},
 		Fields: []FormField{{Name: "group", Label: "To which team?", Kind: Select, Options: options, Required: true}},
 	}}

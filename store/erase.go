@@ -47,6 +47,10 @@ func (t *tx) Erase(id ticketing.ConversationID, now time.Time) (joined []ticketi
 	if err == nil {
 		err = t.unsearch(true, `SELECT id * 4 FROM mails WHERE conversation IN ?`, all)
 	}
+	erase(`UPDATE todos SET text = ? WHERE conversation IN ? AND conversation <> 0 AND done IS NOT NULL`, words, all)
+	if err == nil {
+		err = t.eraseLog(all)
+	}
 	erase(`DELETE FROM participants WHERE conversation IN ?`, all)
 	if len(joined) > 0 {
 		erase(`UPDATE conversations SET subject = ?, with_name = '', with_addr = '', note = '', new_name = '', new_addr = '', files = 0, contact = 0, perhaps = 0, matched = '',
@@ -57,4 +61,15 @@ func (t *tx) Erase(id ticketing.ConversationID, now time.Time) (joined []ticketi
 		erase(`DELETE FROM blobs WHERE id IN ?`, blobs)
 	}
 	return joined, err
+}
+
+// eraseLog takes the words that somebody wrote, and the names of contacts, out of the log of some conversations: who did
+// what, and when, stays.
+func (t *tx) eraseLog(conversations []int64) error {
+	return t.put("erase log", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`UPDATE events SET detail = '' WHERE conversation IN ? AND move IN ?`, conversations, []ticketing.Move{
+			ticketing.LogTodo, ticketing.LogTodoEdit, ticketing.LogTodoDone, ticketing.LogTodoUndo, ticketing.LogTodoPutOff, ticketing.LogTodoDue,
+			ticketing.LogForward, ticketing.LogContact, ticketing.LogAttach, ticketing.LogWrong,
+		})
+	})
 }

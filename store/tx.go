@@ -361,7 +361,8 @@ func selected(g *gorm.DB, q ticketing.Query) *gorm.DB {
 	}
 	if !q.UnerasedSince.IsZero() {
 		since := at(q.UnerasedSince)
-		g = g.Where("erased IS NULL AND joined_to = 0 AND (state <> 'new' OR number = 0) AND since < ? AND touched < ?", since, since)
+		g = g.Where("erased IS NULL AND joined_to = 0 AND (state <> 'new' OR number = 0) AND since < ? AND touched < ?", since, since).
+			Where("NOT EXISTS (SELECT 1 FROM todos WHERE todos.conversation = conversations.id AND todos.conversation <> 0 AND todos.done IS NULL)")
 	}
 	if q.With != "" {
 		g = g.Where("lower(with_addr) = lower(?)", q.With)

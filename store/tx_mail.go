@@ -84,6 +84,7 @@ func (t *tx) Rehome(from, to ticketing.ConversationID, group string) error {
 			SELECT ?, message_id, ?, own FROM message_ids WHERE conversation = ? ORDER BY message_id ON CONFLICT DO NOTHING`, group, int64(to), int64(from)),
 		move(`DELETE FROM message_ids WHERE conversation = ?`, int64(from)),
 		t.moveParticipants(from, to),
+		t.eraseLog([]int64{int64(from)}),
 		t.unsearch(false, `?`, int64(from)*4+1),
 		t.unsearch(true, `SELECT id * 4 FROM mails WHERE conversation = ?`, int64(to)),
 		move(`INSERT INTO search_owed (doc) SELECT id * 4 FROM mails WHERE conversation = ? ORDER BY id`, int64(to)),

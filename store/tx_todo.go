@@ -63,7 +63,7 @@ func (t *tx) Todo(id ticketing.TodoID) (ticketing.Todo, error) {
 func (t *tx) SetTodo(todo ticketing.Todo) error {
 	row := rowOfTodo(todo)
 	return t.putOne("set to-do", todo.ID, func(g *gorm.DB) *gorm.DB {
-		return g.Model(&row).Select("text", "owner", "due", "conversation", "contact", "done", "done_by", "reminded", "times").Updates(&row)
+		return g.Model(&row).Select("group_name", "text", "owner", "due", "conversation", "contact", "done", "done_by", "reminded", "times").Updates(&row)
 	})
 }
 

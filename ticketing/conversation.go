@@ -146,7 +146,7 @@ type Reply struct {
 	Mail         MailID // sent: the mail that it became
 }
 
-// Event is one line of the action log, which only grows.
+// Event is one line of the action log, which only grows; but its words go when what they are about is erased.
 type Event struct {
 	ID           int64
 	At           time.Time

@@ -175,6 +175,55 @@ func spamAndBack(o *office, id ConversationID) error {
 	return errors.Join(err, err2)
 }
 
+// What somebody still has to do keeps the conversation, and goes with it when it is done.
+func TestTodosAreErased(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		o.keeps(Keep{Closed: day})
+		o.arrives(mail(maria, "1@x", "Heating", "cold"))
+		o.arrives(mail(maria, "2@x", "Heating again", "colder"))
+		all := o.all()
+		_, err := o.desk.Take(ctx, by(ann), all[0].ID)
+		o.ok(err)
+		about := func(c Conversation) Todo {
+			todo, err := o.desk.AddTodo(ctx, by(ann), TodoInput{Text: "call the secret number", Owner: ann.ID, Conversation: c.ID})
+			o.ok(err)
+			return todo
+		}
+		one, two := about(all[0]), about(all[1])
+		_, err = o.desk.Join(ctx, by(ann), all[1].ID, 1)
+		o.ok(err)
+		if got, err := o.desk.TodoByID(ctx, "help", two.ID); err != nil || got.Conversation != all[0].ID {
+			t.Errorf("joined: %+v, %v", got, err)
+		}
+		_, err = o.desk.Close(ctx, by(ann), all[0].ID, "phoned")
+		o.ok(err)
+		_, err = o.desk.DoneTodo(ctx, by(ann), one.ID)
+		o.ok(err)
+		o.pass(3 * day)
+		if n := o.sweeps(); n != 0 {
+			t.Fatalf("%d were erased though a to-do is open", n)
+		}
+		_, err = o.desk.DoneTodo(ctx, by(ann), two.ID)
+		o.ok(err)
+		if n := o.sweeps(); n != 1 {
+			t.Fatalf("%d were erased", n)
+		}
+		for _, id := range []TodoID{one.ID, two.ID} {
+			if got, err := o.desk.TodoByID(ctx, "help", id); err != nil || got.Text != ErasedText {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+		for _, c := range all {
+			for _, e := range o.shown(c.ID).Events {
+				if strings.Contains(e.Detail, "secret") {
+					t.Errorf("the log says %+v", e)
+				}
+			}
+		}
+	})
+}
+
 // What was joined goes with the ticket that has its mails, and not before.
 func TestJoinedConversationsAreErasedTogether(t *testing.T) {
 	eachStore(t, func(t *testing.T, o *office) {

@@ -29,7 +29,7 @@ func (d *Desk) OtherGroups(group string) (others []Group) {
 }
 
 // MoveToGroup gives a conversation with its mails, its ticket number and its answers to another group, where it is
-// new. In this one a line without content is left, that says where it went. A colleague's conversation only they, or
+// new, and their owners' to-dos go with it. In this one a line without content is left, that says where it went. A colleague's conversation only they, or
 // a lead, may move.
 func (d *Desk) MoveToGroup(ctx context.Context, by By, id ConversationID, to string) (n Conversation, err error) {
 	target, ok := d.Group(to)
@@ -115,6 +115,9 @@ func (u *use) moveTo(c Conversation, target Group) (n Conversation, err error) {
 	if err := u.Rehome(was.ID, n.ID, target.Name); err != nil {
 		return n, err
 	}
+	if err := u.takeTodos(was.ID, n.ID, target); err != nil {
+		return n, err
+	}
 	if err := u.Process(n.ID, NotProcessed); err != nil { // it is not done, only elsewhere
 		return n, err
 	}
@@ -127,10 +130,28 @@ func (u *use) moveTo(c Conversation, target Group) (n Conversation, err error) {
 	return n, there.post(Post{Kind: CardPost, Conversation: n.ID}, n.ID)
 }
 
+// takeTodos gives the to-dos about a conversation to the group that it went to, if whose they are is there, too. The
+// others stay where they are, about none.
+func (u *use) takeTodos(from, to ConversationID, target Group) error {
+	team, err := u.Present(target.Name)
+	if err != nil {
+		return err
+	}
+	return u.eachTodo(from, func(t *Todo) {
+		if t.Conversation = 0; among(team, t.Owner) {
+			t.Group, t.Conversation, t.Contact = target.Name, to, 0
+		}
+	})
+}
+
 // elsewhere takes out of a drawing what belongs to another group by now.
 func (d *Drawing) elsewhere() {
 	if m := &d.Mail; m.ID != 0 && m.Group != d.Post.Group {
 		*m = Mail{ID: m.ID, Group: d.Post.Group, Direction: m.Direction, Received: m.Received, Sent: m.Sent, By: m.By, Subject: ErasedText, Text: ErasedText, Reply: ErasedText}
+	}
+	if t := &d.Todo; t.ID != 0 && t.Group != d.Post.Group {
+		*t = Todo{ID: t.ID, Group: d.Post.Group, Owner: t.Owner, By: t.By, Due: t.Due, Made: t.Made, Done: t.Done, DoneBy: t.DoneBy, Reminded: t.Reminded, Text: ErasedText}
+		d.TodoContact = Contact{}
 	}
 	if r := &d.Reply; r.ID != 0 && r.Group != d.Post.Group {
 		*r = Reply{ID: r.ID, Group: d.Post.Group, Conversation: d.Post.Conversation, By: r.By, State: r.State, Created: r.Created, SentAt: r.SentAt, Subject: ErasedText, Text: ErasedText}

@@ -26,7 +26,7 @@ func TestMoveToAnotherGroup(t *testing.T) {
 		help.Leads = []string{"somebody"}
 		o.desk = NewDesk(o.store, []Group{help, accounts()}, o.now, slog.New(slog.DiscardHandler))
 		cleo := Member{ID: "x:cleo", Name: "Cleo"}
-		o.ok(o.desk.SetPresent(ctx, "x/accounts", []Member{cleo}))
+		o.ok(o.desk.SetPresent(ctx, "x/accounts", []Member{cleo, ben}))
 		o.add("Maria of Help", "maria@example.net")
 		theirs, err := o.desk.AddContact(ctx, By{Member: cleo, Group: "accounts"}, ContactInput{Name: "Maria of Accounts", Addresses: []string{"maria@example.net"}}, 0)
 		o.ok(err)
@@ -51,6 +51,12 @@ func TestMoveToAnotherGroup(t *testing.T) {
 		}
 		_, err = o.desk.StopReply(ctx, by(ann), r.ID)
 		o.ok(err)
+		bens, err := o.desk.AddTodo(ctx, by(ben), TodoInput{Text: "secret call", Owner: ben.ID, Conversation: c.ID, Contact: o.read(c.ID).Contact, Due: o.now().Add(time.Minute)})
+		o.ok(err)
+		anns, err := o.desk.AddTodo(ctx, by(ann), TodoInput{Text: "look for the bill", Owner: ann.ID, Conversation: c.ID})
+		o.ok(err)
+		o.pass(time.Hour)
+		o.sweepTodos(1)
 		was := o.read(c.ID)
 		n, err := o.desk.MoveToGroup(ctx, by(ann), c.ID, "accounts")
 		o.ok(err)
@@ -63,6 +69,23 @@ func TestMoveToAnotherGroup(t *testing.T) {
 		}
 		if id, err := o.desk.Numbered(ctx, "accounts", "#1"); err != nil || id != n.ID {
 			t.Errorf("%v, %v", id, err)
+		}
+		// A to-do goes with it where its owner is of that team, too.
+		got, err := o.desk.TodoByID(ctx, "accounts", bens.ID)
+		if err != nil || got.Text != "secret call" || got.Conversation != n.ID || got.Contact != 0 || got.Owner != ben.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if got, err := o.desk.TodoByID(ctx, "help", anns.ID); err != nil || got.Text != "look for the bill" || got.Conversation != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		_, err = o.desk.DoneTodo(ctx, by(ben), bens.ID)
+		o.refused(err, NotFound)
+		_, err = o.desk.DoneTodo(ctx, By{Member: ben, Group: "accounts"}, bens.ID)
+		o.ok(err)
+		for _, e := range o.shown(c.ID).Events {
+			if strings.Contains(e.Detail, "secret") || strings.Contains(e.Detail, "Maria") {
+				t.Errorf("the log says %+v", e)
+			}
 		}
 		// Here nothing of what it says is left, in anything that was posted.
 		left := o.read(c.ID)

@@ -109,8 +109,9 @@ type Tx interface {
 
 	// Erase takes the content out of a conversation's mails and replies, and of those joined to it:
 	// who wrote and to whom, subjects, texts, files, bytes; and its participants. What identifies a
-	// mail stays: its Message-ID, its fingerprint, where it was seen. Of those joined, which it
-	// returns, the conversation's own content goes, too.
+	// mail stays: its Message-ID, its fingerprint, where it was seen. The texts of to-dos that are done, and
+	// what people wrote that stands in the log, go, too. Of those joined, which it returns, the
+	// conversation's own content goes, too.
 	Erase(id ConversationID, now time.Time) (joined []ConversationID, err error)
 
 	AddMail(m *Mail) error // sets ID
@@ -128,7 +129,7 @@ type Tx interface {
 	MoveMails(from, to ConversationID, seq int64) error
 
 	// Rehome gives all mails, references, participants and replies of one conversation to another, of another
-	// group. References that the group has already stay there.
+	// group. References that the group has already stay there, and the log without what people wrote.
 	Rehome(from, to ConversationID, group string) error
 
 	// Participants are the addresses that have a part in a conversation: senders, recipients and
@@ -244,7 +245,7 @@ type Query struct {
 	UnaskedSince    time.Time // Reminded zero, and Touched before this
 	AskedSince      time.Time // Reminded and Touched before this
 	AskedAfter      time.Time // Reminded after this
-	UnerasedSince   time.Time // not erased, joined to none, new only without a number, and Since and Touched before this
+	UnerasedSince   time.Time // not erased, joined to none, new only without a number, with no open to-do, and Since and Touched before this
 	With            string    // the address that the team talks to, without case
 	Collected       bool      // part of a flood
 	Flood           ConversationID

@@ -39,7 +39,7 @@ type TodoTx interface {
 	AddTodo(t *Todo) error // sets ID
 	// Todo reads one and, in Change, locks it.
 	Todo(id TodoID) (Todo, error)
-	SetTodo(t Todo) error // keeps every field but ID, Group, By and Made
+	SetTodo(t Todo) error // keeps every field but ID, By and Made
 	// Todos lists those that are selected, first due first, those without a time last.
 	Todos(q TodoQuery) ([]Todo, error)
 }
@@ -162,6 +162,28 @@ func (d *Desk) todo(ctx context.Context, by By, id TodoID, why Move, f func(*use
 		return u.raise(PostsWhere{Todo: t.ID})
 	})
 	return t, err
+}
+
+// eachTodo changes each to-do about a conversation, and redraws what shows it.
+func (u *use) eachTodo(about ConversationID, change func(*Todo)) error {
+	todos, err := u.Todos(TodoQuery{Conversation: about})
+	if err != nil {
+		return err
+	}
+	for _, one := range todos {
+		t, err := u.Todo(one.ID) // locked
+		if err != nil {
+			return err
+		}
+		change(&t)
+		if err := u.SetTodo(t); err != nil {
+			return err
+		}
+		if err := u.raise(PostsWhere{Todo: t.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *use) todoDone(t Todo) error {

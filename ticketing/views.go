@@ -171,7 +171,6 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 			return err
 		}
 	}
-	dr.elsewhere()
 	if p.Event != 0 {
 		if dr.Event, err = tx.Event(p.Event); err != nil {
 			return err
@@ -183,6 +182,7 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		}
 		who = append(who, dr.Todo.Owner, dr.Todo.By, dr.Todo.DoneBy)
 	}
+	dr.elsewhere()
 	if dr.Event.Move == MoveClose {
 		open, err := tx.Todos(TodoQuery{Conversation: p.Conversation, Open: true, Limit: 100})
 		if err != nil {

@@ -157,6 +157,9 @@ func (d *Desk) Join(ctx context.Context, by By, id ConversationID, number int) (
 		if err := u.MoveMails(c.ID, t.ID, t.Seq); err != nil {
 			return err
 		}
+		if err := u.eachTodo(c.ID, func(todo *Todo) { todo.Conversation = t.ID }); err != nil {
+			return err
+		}
 		if t.Contact == 0 && t.Match == "" {
 			t.Contact, t.Match, t.Matched = c.Contact, c.Match, c.Matched
 		}
