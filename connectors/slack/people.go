@@ -2,10 +2,12 @@ package slack
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/slack-go/slack"
+	"golang.org/x/sync/errgroup"
 
 	"groupmail/bot"
 	"groupmail/bot/people"
@@ -56,6 +58,41 @@ func (p *Platform) person(ctx context.Context, id string) (people.Person, error)
 		return people.Person{}, why("user "+id, err)
 	}
 	return p.keep(u, me.TeamID), nil
+}
+
+// Online implements [bot.Onlooker]. Slack tells it of one person at a time, and fifty times a minute.
+func (p *Platform) Online(ctx context.Context, members []string) ([]string, error) {
+	const most, atOnce = 40, 8
+	if len(members) > most {
+		return nil, fmt.Errorf("slack: who is online: Slack is not asked for %d people, but for %d at most", len(members), most)
+	}
+	api, err := p.api.bot()
+	if err != nil {
+		return nil, err
+	}
+	var asking errgroup.Group
+	asking.SetLimit(atOnce)
+	active := make([]bool, len(members))
+	for i, m := range members {
+		asking.Go(func() error {
+			got, err := api.GetUserPresenceContext(ctx, m)
+			if err != nil && !unknown(err) {
+				return why("presence of "+m, err)
+			}
+			active[i] = err == nil && got.Presence == "active"
+			return nil
+		})
+	}
+	if err := asking.Wait(); err != nil {
+		return nil, err
+	}
+	var online []string
+	for i, m := range members {
+		if active[i] {
+			online = append(online, m)
+		}
+	}
+	return online, nil
 }
 
 // unknown tells whether Slack refused because there is no such person, for us.

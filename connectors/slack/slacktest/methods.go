@@ -98,6 +98,8 @@ var undescribed = map[string]string{
 		"args": {"required": ["token", "channel"], "properties": {"token": {"type": "string"}, "channel": {"type": "string"}, "timestamp": {"type": "string"}}}}`,
 	"pins.remove": `{"http_method": "POST", "json_input_supported": true, "rate_limits": "t2", "scope": {"bot": ["pins:write"]},
 		"args": {"required": ["token", "channel"], "properties": {"token": {"type": "string"}, "channel": {"type": "string"}, "timestamp": {"type": "string"}}}}`,
+	"users.getPresence": `{"http_method": "GET", "json_input_supported": true, "rate_limits": "t3", "scope": {"bot": ["users:read"]},
+		"args": {"required": ["token"], "properties": {"token": {"type": "string"}, "user": {"type": "string"}}}}`,
 	"pins.list": `{"http_method": "GET", "rate_limits": "t2", "scope": {"bot": ["pins:read"]},
 		"args": {"required": ["token", "channel"], "properties": {"token": {"type": "string"}, "channel": {"type": "string"}}}}`,
 }
@@ -110,6 +112,7 @@ var runs = map[string]func(*Server, *call) (object, error){
 	"bots.info":                    (*Server).botsInfo,
 	"team.info":                    (*Server).teamInfo,
 	"users.info":                   (*Server).usersInfo,
+	"users.getPresence":            (*Server).usersGetPresence,
 	"users.list":                   (*Server).usersList,
 	"users.lookupByEmail":          (*Server).usersLookupByEmail,
 	"chat.postMessage":             (*Server).chatPostMessage,

@@ -40,6 +40,18 @@ func (s *Server) usersInfo(c *call) (object, error) {
 	return object{"user": o}, nil
 }
 
+// usersGetPresence knows somebody else's presence only: of its own a bot is told more.
+func (s *Server) usersGetPresence(c *call) (object, error) {
+	u := s.world.user(c.text("user"))
+	if u == nil {
+		return nil, refuse("user_not_found")
+	}
+	if u.Active && !u.Deleted {
+		return object{"presence": "active"}, nil
+	}
+	return object{"presence": "away"}, nil
+}
+
 func (s *Server) usersLookupByEmail(c *call) (object, error) {
 	for _, u := range s.world.users {
 		if u.Email != "" && !u.Deleted && strings.EqualFold(u.Email, c.text("email")) {

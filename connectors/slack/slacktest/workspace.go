@@ -25,6 +25,7 @@ type User struct {
 	Bot         bool // another app's bot
 	Deleted     bool // deactivated
 	Stranger    bool // of another organisation, met in a shared channel
+	Active      bool // with Slack open, as users.getPresence tells
 }
 
 // Channel is a channel.
