@@ -29,6 +29,7 @@ const (
 	aTicket
 	aMailbox
 	aContact
+	aPage
 )
 
 // invoked is a command as it was typed.
@@ -67,8 +68,8 @@ func init() { // help lists them all
 		{"contact", "[NAME]", "somebody you know, by name, address or number; all of them; or a new one: add NAME", (*hub).runContact, aContact},
 		{"watch", "NAME", "be told when a contact writes, or no longer", (*hub).runWatch, aContact},
 		{"search", "WORDS", "find mail, tickets, contacts and pages", (*hub).runSearch, nothing},
-		{"page", "[NAME]", "a page of the team's, to read and to edit; all of them", (*hub).runPage, nothing},
-		{"note", "[PAGE or #12] [TEXT]", "add a note to a page, or to the case notes of whom a ticket is with", (*hub).runNote, nothing},
+		{"page", "[NAME]", "a page of the team's, to read and to edit; all of them", (*hub).runPage, aPage},
+		{"note", "[PAGE or #12] [TEXT]", "add a note to a page, or to the case notes of whom a ticket is with", (*hub).runNote, aPage},
 		{"login", "", "a link to read all of it on the web", (*hub).runLogin, nothing},
 		{"todo", "[WHAT WHEN @ANN #12]", "what is to be done: call Ann tomorrow 10:00 @ben #12; without words: what you have to do", (*hub).runTodo, nothing},
 		{"who", "", "who is in the team, online or away, and what they have", (*hub).runWho, nothing},
@@ -202,12 +203,10 @@ func (h *hub) Complete(ctx context.Context, c Command) []Completion {
 		return nil
 	}
 	switch commands[i].about {
-	case aContact:
-		offers := h.contacts(ctx, who, rest) // by any word of the name
-		for i := range offers {
-			offers[i].Text = name + " " + offers[i].Text
-		}
-		return offers
+	case aContact: // by any word of the name
+		return after(name, h.contacts(ctx, who, rest))
+	case aPage:
+		return after(name, h.pages(ctx, who, rest))
 	case aMailbox:
 		return completed(name, rest, mailboxes(who.group))
 	case aTicket:
@@ -271,14 +270,19 @@ func (h *hub) tickets(ctx context.Context, who caller) []Completion {
 	return all
 }
 
-func completed(before, typed string, offers []Completion) []Completion {
-	var all []Completion
-	for _, o := range offers {
-		if strings.HasPrefix(strings.ToLower(o.Text), strings.ToLower(typed)) || strings.HasPrefix(o.Text, "#"+typed) {
-			all = append(all, Completion{Text: before + " " + o.Text, Hint: o.Hint})
-		}
+// after puts what stands before them in front of all offers.
+func after(before string, offers []Completion) []Completion {
+	for i := range offers {
+		offers[i].Text = before + " " + offers[i].Text
 	}
-	return all
+	return offers
+}
+
+// completed is after, of those offers that begin with what was typed.
+func completed(before, typed string, offers []Completion) []Completion {
+	return after(before, slices.DeleteFunc(offers, func(o Completion) bool {
+		return !strings.HasPrefix(strings.ToLower(o.Text), strings.ToLower(typed)) && !strings.HasPrefix(o.Text, "#"+typed)
+	}))
 }
 
 // ticket finds the conversation that a command is about: "#12" in front, or the thread that it was

@@ -421,3 +421,26 @@ func (h *hub) noted(who caller, p ticketing.Page, err error) Answer {
 	}
 	return Answer{Whisper: m}
 }
+
+// pages offers titles for a command line: by any of their words, without one those that were changed last.
+func (h *hub) pages(ctx context.Context, who caller, typed string) (offers []Completion) {
+	const most = 20
+	if typed = strings.TrimSpace(typed); typed == "" {
+		all, err := h.Desk.Pages(ctx, ticketing.PageQuery{Group: who.group.Name, Limit: most})
+		if err != nil {
+			return nil
+		}
+		for _, p := range all {
+			offers = append(offers, Completion{Text: p.Title})
+		}
+		return offers
+	}
+	all, err := h.Desk.PagesLike(ctx, who.group.Name, typed, most)
+	if err != nil {
+		return nil
+	}
+	for _, p := range all {
+		offers = append(offers, Completion{Text: p.Title})
+	}
+	return offers
+}

@@ -243,3 +243,26 @@ func TestPagesAreListedInPieces(t *testing.T) {
 		t.Errorf("%s\nis not\n%s", back, first)
 	}
 }
+
+func TestPagesAreOffered(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, title := range []string{"Boiler room", "House rules", "Room plan"} {
+		if _, err := w.desk.NewPage(t.Context(), ticketing.By{Member: ticketing.Member{ID: "x:ann"}, Group: "help"}, title, "text", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for typed, want := range map[string]string{
+		"page ":        "page Room plan, page House rules, page Boiler room",
+		"page ROOM":    "page Room plan, page Boiler room",
+		"note boil ro": "note Boiler room",
+		"note nothing": "",
+	} {
+		var got []string
+		for _, o := range w.chat.hub.Complete(t.Context(), Command{Who: people[0], Channel: "board", Name: "mail", Text: typed}) {
+			got = append(got, o.Text)
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("after %q were offered %q", typed, got)
+		}
+	}
+}
