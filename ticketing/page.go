@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -346,6 +347,27 @@ func plainMarkdown(name string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// signs are those of Markdown, each with what is left of it, in this order.
+var signs = []struct {
+	sign *regexp.Regexp
+	left string
+}{
+	{regexp.MustCompile(`(?m)^[ \t>]*(?:#{1,6}[ \t]+|[-*+][ \t]+(?:\[[ xX]\][ \t]+)?|(?:` + "```|~~~" + `).*$|\|?[ \t:|-]*-[ \t:|-]*$|[=]+$)`), ""}, // what a line begins with, or consists of
+	{regexp.MustCompile(`!?\[([^\[\]]*)\]\([^()\s]*\)`), "$1"},
+	{regexp.MustCompile(`\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]`), "$1"},
+	{regexp.MustCompile("\\*\\*|__|~~|`"), ""},
+	{regexp.MustCompile(`[ \t]*\|[ \t]*`), " "},
+	{regexp.MustCompile(`\\([!-/:-@\[-` + "`" + `{-~])`), "$1"},
+}
+
+// withoutMarkdown is what is read of a page's text in an excerpt, roughly: its words, without what sets them.
+func withoutMarkdown(text string) string {
+	for _, s := range signs {
+		text = s.sign.ReplaceAllString(text, s.left)
+	}
+	return text
 }
 
 func upperFirst(s string) string {

@@ -354,7 +354,7 @@ func knownHit(tx Tx, board string, s Search, f Found) (h Hit, err error) {
 		if h.Page, err = tx.Page(PageID(id)); err != nil {
 			return h, err
 		}
-		title, text = h.Page.Title, h.Page.Text
+		title, text = h.Page.Title, withoutMarkdown(h.Page.Text)
 	case ContactHit:
 		if h.Contact, err = merged(tx, ContactID(id)); err != nil {
 			return h, err
