@@ -58,11 +58,28 @@ func (c *slackChat) token(token string) {
 	}
 }
 
-func (c *slackChat) posts() (all []chatPost) {
-	for _, m := range c.people["ann"].All(c.channel) {
+func (c *slackChat) posts() []chatPost { return c.seen("ann", c.channel, false) }
+
+func (c *slackChat) direct(who string) []chatPost {
+	return c.seen(who, c.people[who].Direct(), false)
+}
+
+func (c *slackChat) whispered(who string) chatPost {
+	all := c.seen(who, c.channel, true)
+	if len(all) == 0 {
+		return chatPost{}
+	}
+	return all[len(all)-1]
+}
+
+func (c *slackChat) seen(who, channel string, whispers bool) (all []chatPost) {
+	for _, m := range c.people[who].All(channel) {
+		if m.Ephemeral != whispers {
+			continue
+		}
 		payload, _ := m.Metadata["event_payload"].(map[string]any)
 		key, _ := payload["key"].(string)
-		one := chatPost{ID: m.ID, Key: key, words: m.Fallback + "\n" + m.Text, buttons: map[string]string{}}
+		one := chatPost{ID: m.ID, Key: key, channel: channel, words: m.Fallback + "\n" + m.Text, buttons: map[string]string{}}
 		for _, x := range m.Controls {
 			one.buttons[x.Label] = x.Action
 		}
@@ -72,7 +89,7 @@ func (c *slackChat) posts() (all []chatPost) {
 }
 
 func (c *slackChat) press(who string, p chatPost, button string) {
-	_ = c.people[who].Press(c.channel, p.ID, p.buttons[button]) // it may fail when the process was killed
+	_ = c.people[who].Press(p.channel, p.ID, p.buttons[button]) // it may fail when the process was killed
 }
 
 func (c *slackChat) say(who, root, words string, files ...chatFile) {
@@ -86,6 +103,8 @@ func (c *slackChat) say(who, root, words string, files ...chatFile) {
 }
 
 func (c *slackChat) command(who, line string) { _ = c.people[who].Command(c.channel, line) }
+
+func (c *slackChat) handle(who string) string { return who }
 
 func (c *slackChat) file(root, name string) (content string, ok bool) {
 	for _, m := range c.people["ann"].Thread(c.channel, root) {

@@ -74,6 +74,11 @@ type chat interface {
 	// say writes what begins with the bot's name into a thread.
 	say(who, root, words string, files ...chatFile)
 	command(who, line string)
+	handle(who string) string
+	// whispered is the last that only this person sees in the channel; it is pressed like a post.
+	whispered(who string) chatPost
+	// direct is what the bot has said to this person alone, oldest first.
+	direct(who string) []chatPost
 	// file is one that the bot has put into the thread.
 	file(root, name string) (content string, ok bool)
 }
@@ -81,6 +86,7 @@ type chat interface {
 // chatPost is a message in the channel as people see it.
 type chatPost struct {
 	ID, Key string
+	channel string // empty: the office's
 	words   string
 	buttons map[string]string // how they are pressed, by label
 }
@@ -390,17 +396,32 @@ func (o *office) shows(kind, says string) (found chatPost) {
 // pressUntil presses a button until the post says something, as a patient person does.
 func (o *office) pressUntil(kind, before, button, after string) {
 	o.t.Helper()
+	o.patiently(fmt.Sprintf("%s leads to %q", button, after), func() bool { return o.find(kind, after).ID != "" }, func() {
+		if p := o.find(kind, before); p.ID != "" && p.buttons[button] != "" {
+			o.chat.press("ann", p, button)
+		}
+	})
+}
+
+// patiently does something once a second until it has led to what is wanted.
+func (o *office) patiently(what string, led func() bool, do func()) {
+	o.t.Helper()
 	last := time.Time{}
-	o.eventually(fmt.Sprintf("%s leads to %q", button, after), func() bool {
-		if o.find(kind, after).ID != "" {
+	o.eventually(what, func() bool {
+		if led() {
 			return true
 		}
-		if p := o.find(kind, before); p.ID != "" && p.buttons[button] != "" && time.Since(last) > time.Second {
-			o.chat.press("ann", p, button)
+		if time.Since(last) > time.Second {
+			do()
 			last = time.Now()
 		}
 		return false
 	})
+}
+
+// ticketNumber reads the number off the card.
+func (o *office) ticketNumber() string {
+	return regexp.MustCompile(`#(?:&#35;)?(\d+)`).FindStringSubmatch(html.UnescapeString(o.find("card", "").words))[1]
 }
 
 const customerMail = "From: =?utf-8?q?Maria_Kov=C3=A1cs?= <maria@example.net>\r\nTo: help@example.org\r\nSubject: Heating broken\r\n" +
@@ -430,17 +451,9 @@ func (o *office) work(crashes map[string]crash) {
 
 	o.arm(crashes["close"])
 	// A number that was drawn by a transaction which died is lost.
-	o.number = regexp.MustCompile(`#(?:&#35;)?(\d+)`).FindStringSubmatch(html.UnescapeString(o.find("card", "").words))[1]
-	last := time.Time{}
-	o.eventually("it is closed", func() bool {
-		if o.find("card", "Closed").ID != "" {
-			return true
-		}
-		if time.Since(last) > time.Second {
-			o.chat.command("ann", "/mail close #"+o.number+" phoned")
-			last = time.Now()
-		}
-		return false
+	o.number = o.ticketNumber()
+	o.patiently("it is closed", func() bool { return o.find("card", "Closed").ID != "" }, func() {
+		o.chat.command("ann", "/mail close #"+o.number+" phoned")
 	})
 	o.shows("event", "Closed by")
 	o.eventually("the mail is moved", func() bool { return len(o.dovecot.Messages("help", "Done")) == 1 })
