@@ -719,3 +719,91 @@ func TestManyWindows(t *testing.T) {
 		w.shows("#list", "after the change")
 	}
 }
+
+// What somebody types is never lost, and stands where they look: after a form, while it is being sent, and while a
+// message is on its way.
+func TestNothingTypedIsLost(t *testing.T) {
+	d, s, w := stage(t)
+	value := func() string { return eval[string](w, "document.querySelector('#composer').value") }
+	empty := func() { eval[string](w, "document.querySelector('#composer').value = ''") }
+	write := func(text string) {
+		w.Helper()
+		for _, r := range text {
+			w.keys(string(r))
+		}
+	}
+	id := s.ids["new"]
+	fill := func() {
+		w.Helper()
+		w.click(onButton(id, "reply"))
+		w.do(chromedp.WaitVisible("dialog.form"))
+		w.do(chromedp.SetValue(`dialog textarea[name="text"]`, "On Friday it is free."), chromedp.Focus(`dialog textarea[name="text"]`))
+	}
+	send := func() { w.keys(kb.Enter, chromedp.ModifierCtrl) }
+	fill()
+	send()
+	w.shows("dialog h2", "A newer mail came")
+	send()
+	w.gone("dialog")
+	write("hello team, I have answered m e ? t")
+	w.until("what is typed after a form stands in the box", "document.querySelector('#composer').value === 'hello team, I have answered m e ? t'")
+	w.gone("dialog")
+
+	// Focus on a button: letters go to the box, a space presses it.
+	empty()
+	w.do(chromedp.Focus(onButton(id, "reply")))
+	write("more")
+	if got := value(); got != "more" {
+		t.Errorf("typed on a button, the box has %q", got)
+	}
+	empty()
+	w.do(chromedp.Focus(onButton(id, "reply")))
+	write(" ")
+	w.do(chromedp.WaitVisible("dialog.form"))
+	w.click("dialog [data-cancel]")
+	w.gone("dialog")
+
+	slow := d.Handler()
+	d.swap(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			time.Sleep(700 * time.Millisecond)
+		}
+		slow.ServeHTTP(rw, r)
+	}))
+	w.do(chromedp.Focus(composerBox))
+	for _, text := range []string{"the first", "the second"} {
+		write(text)
+		w.keys(kb.Enter)
+	}
+	write("the third")
+	w.shows("#list .msg", "the first")
+	w.shows("#list .msg", "the second")
+	if got := value(); got != "the third" {
+		t.Errorf("while messages were on their way was typed %q", got)
+	}
+
+	empty()
+	fill()
+	send()
+	write("too ")
+	w.shows("dialog h2", "A newer mail came")
+	send()
+	write("early")
+	w.gone("dialog")
+	w.until("it stands in the box", "document.querySelector('#composer').value === 'early'")
+	write(", and on")
+	if got := value(); got != "early, and on" {
+		t.Errorf("the box has %q", got)
+	}
+
+	// Esc in the channel's box leaves an open thread open.
+	w.do(chromedp.Focus(of(id)))
+	w.keys(kb.Enter)
+	w.until("the thread's box has the focus", "document.activeElement.id === 'thread-composer'")
+	w.do(chromedp.Focus(composerBox))
+	w.keys(kb.Escape)
+	write(" and on")
+	if eval[bool](w, "document.querySelector('#thread').hidden") || value() != "early, and on and on" {
+		t.Errorf("the box has %q", value())
+	}
+}

@@ -1,7 +1,7 @@
 // The page: what is known of channels and threads, and how it is laid out. render.js makes the
 // messages, compose.js the boxes to write in, forms.js the dialogs, live.js speaks with the server.
 
-import { $, h, icon, avatar, dayKey, dayName, toast, menu, menuIsOpen, closeMenu, confirm, session, local, onNewDay, line } from "./dom.js";
+import { $, h, icon, avatar, dayKey, dayName, toast, menu, menuIsOpen, closeMenu, confirm, session, local, onNewDay, line, type, focusField, closed } from "./dom.js";
 import { boot, get, send, live, Refusal } from "./live.js";
 import { message, card, gist, nameOf, reconcile } from "./render.js";
 import { composer, droppable } from "./compose.js";
@@ -459,10 +459,10 @@ const act = {
 		try { await send("delete", { message: m.id }); } catch (e) { toast(e.message); }
 	},
 	async dismiss(m) {
-		const list = document.querySelector(of(m.id))?.closest(".scroll");
+		const e = document.querySelector(of(m.id)), list = e?.contains(document.activeElement) && e.closest(".scroll");
 		rooms.get(m.room).whispers.delete(m.id);
 		show();
-		list?.focus({ preventScroll: true });
+		if (list) list.focus({ preventScroll: true }); // it is gone that had the focus; else somebody writes
 		try { await send("dismiss", { whisper: m.id }); } catch (e) { toast(e.message); }
 	},
 	async link(m) {
@@ -512,7 +512,7 @@ function editLast(inThread) {
 const membersOf = () => boot.people.filter((p) => room.direct || room.members?.includes(p.id));
 const main = composer("composer", {
 	where: () => ({ room: room.id, root: null, title: (room.direct ? "" : "#") + room.title, draft: "draft." + boot.me + "." + room.id }),
-	done: (r, kind, text) => { if (kind === "said") fresh.mine = true; answered(r, [boot.me, room.id, "command", text.split(/\s+/).slice(0, 2).join(" ")].join(".")); },
+	done: (r, kind, text) => { fresh.mine = true; answered(r, [boot.me, room.id, "command", text.split(/\s+/).slice(0, 2).join(" ")].join(".")); },
 	arrowUp: () => editLast(false), members: membersOf,
 });
 const side2 = composer("thread-composer", {
@@ -620,13 +620,13 @@ for (const s of ["scroll", "thread-scroll"]) {
 const shortcuts = [
 	["/", "write a command"], ["@", "mention somebody, or " + boot.bot.name], ["Enter", "send; Shift+Enter begins a new line"],
 	["↑", "in an empty box: edit your last message"], ["↑ ↓", "from message to message"], ["Enter or t", "open the message’s thread"],
-	["e", "edit your message"], ["Delete", "delete the message"], ["Alt+↑ ↓", "the channel above or below"], ["m", "to the message box"], ["Esc", "close what is open"], ["?", "this list"],
+	["e", "edit your message"], ["Delete", "delete the message"], ["Alt+↑ ↓", "the channel above or below"], ["a letter", "to the message box, and into it"], ["Esc", "close what is open"], ["?", "this list"],
 ];
 function help() {
 	const d = h("dialog", { class: "help", "aria-labelledby": "help-title" }, h("header", null, h("h2", { id: "help-title" }, "Keyboard"),
 		h("button", { type: "button", class: "icon", "aria-label": "Close", onclick: () => d.close() }, icon("close"))),
 	h("dl", null, shortcuts.map(([k, what]) => h("div", null, h("dt", null, k.split(" ").map((x) => (x === "or" ? " or " : h("kbd", null, x)))), h("dd", null, what)))));
-	d.addEventListener("close", () => d.remove());
+	d.addEventListener("close", () => { d.remove(); closed(false); });
 	d.addEventListener("click", (e) => { if (e.target === d) d.close(); });
 	document.body.append(d);
 	d.showModal();
@@ -639,7 +639,7 @@ addEventListener("keydown", (e) => {
 	if (e.key === "Escape") {
 		if (menuIsOpen()) closeMenu(true);
 		else if ($("app").classList.contains("side-open")) side(false);
-		else if (thread) closeThread({ focus: true });
+		else if (thread && e.target !== main.box && !(e.target === side2.box && side2.box.value)) closeThread({ focus: true });
 		else if (room.divider) { room.divider = 0; show(); }
 		return;
 	}
@@ -650,10 +650,25 @@ addEventListener("keydown", (e) => {
 		return;
 	}
 	if (writing || e.ctrlKey || e.metaKey || e.altKey) return;
-	if (e.key === "?") { e.preventDefault(); help(); }
-	const box = thread && document.activeElement?.closest("#thread") ? side2.box : main.box;
-	if (e.key === "m") { e.preventDefault(); box.focus(); }
-	if (e.key === "/" && !room.direct) { e.preventDefault(); box.focus(); if (!box.value) { box.value = "/"; box.dispatchEvent(new Event("input")); } }
+	if (e.key === "?") { e.preventDefault(); help(); return; }
+	// Whoever types does not look first where it goes. A space and Enter press what has the focus.
+	if ([...e.key].length === 1 && e.key !== " " && !room.direct && !menuIsOpen()) focusField(boxBeside(document.activeElement));
+});
+
+/** The box to write in of the pane that e stands in. */
+const boxBeside = (e) => (thread && e?.closest("#thread") ? side2.box : main.box);
+
+// Where a dialog was, what is typed next goes on where it was written before, and after a form that is done into
+// the box that stands beside what opened it.
+document.addEventListener("dialog-closed", ({ detail: { done, typed } }) => {
+	if (document.querySelector("dialog[open]")) return;
+	const e = document.activeElement, writing = e?.matches("textarea,input");
+	if (phone.matches && !writing) return;
+	if (!writing && !done) return;
+	if (!writing && room.direct) return;
+	const box = writing ? e : boxBeside(e);
+	focusField(box);
+	type(box, typed);
 });
 
 // Links to messages of this messenger stay in this window and this person.

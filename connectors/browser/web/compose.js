@@ -31,16 +31,26 @@ export function composer(id, { where, done, arrowUp, members }) {
 	const form = h("form", { class: "composer" }, offers, chips, h("div", { class: "row" }, clip, pick, box, go), fault);
 
 	let files = []; // {name, size, id, progress, stop, element}
-	let sending = false;
+	let sending = Promise.resolve(); // one after the other, in the order in which they were written
+	const underway = []; // {draft, text, files} that the server has not answered yet
 
 	// ---- the draft
 
-	const keep = () => {
-		const draft = { text: box.value, files: files.filter((f) => f.id).map(({ name, size: s, id: i }) => ({ name, size: s, id: i })) };
-		session.set(where().draft, draft.text || draft.files.length ? draft : null);
+	/** Keeps some of what is written, or nothing. */
+	const store = (key, ...all) => {
+		const d = { text: all.map((u) => u?.text).filter(Boolean).join("\n"), files: all.flatMap((u) => u?.files ?? []).filter((f) => f.id).map(({ name, size: s, id: i }) => ({ name, size: s, id: i })) };
+		session.set(key, d.text || d.files.length ? d : null);
 	};
+	const keep = () => store(where().draft, { text: box.value, files });
+	/** Keeps what is on its way until the server has it: the page may be reloaded before. */
+	const keepUnderway = (draft) => store(draft + ".underway", ...underway.filter((u) => u.draft === draft));
 	function load() {
-		const d = session.get(where().draft);
+		const { draft } = where();
+		if (!underway.some((u) => u.draft === draft)) {
+			store(draft, session.get(draft + ".underway"), session.get(draft));
+			session.set(draft + ".underway", null);
+		}
+		const d = session.get(draft);
 		box.value = d?.text ?? "";
 		files = [];
 		chips.replaceChildren();
@@ -55,7 +65,7 @@ export function composer(id, { where, done, arrowUp, members }) {
 		box.style.height = "auto";
 		box.style.height = Math.min(box.scrollHeight, Math.max(120, innerHeight * 0.4)) + "px";
 		box.style.overflowY = box.scrollHeight > box.clientHeight + 2 ? "auto" : "hidden";
-		go.disabled = sending || (!box.value.trim() && !files.length);
+		go.disabled = !box.value.trim() && !files.length;
 		chips.hidden = !files.length;
 	}
 	const say = (text) => { fault.textContent = text; fault.hidden = !text; };
@@ -87,7 +97,7 @@ export function composer(id, { where, done, arrowUp, members }) {
 			const f = chip({ name: file.name, size: file.size });
 			const u = upload(file, (p) => { f.bar.value = p; });
 			f.stop = u.stop;
-			f.done = u.done.then((r) => { f.id = r.id; f.bar.hidden = true; keep(); }, (e) => { drop(f); if (e.message !== "Stopped.") say(file.name + ": " + e.message); });
+			f.done = u.done.then((r) => { f.id = r.id; f.bar.hidden = true; keep(); }, (e) => { drop(f); f.failed = e.message; if (e.message !== "Stopped.") say(file.name + ": " + e.message); });
 		}
 		box.focus();
 	}
@@ -196,43 +206,56 @@ export function composer(id, { where, done, arrowUp, members }) {
 
 	// ---- sending
 
-	async function submit() {
-		if (sending) return;
+	function submit() {
 		const text = box.value.trim();
 		if (!text && !files.length) return;
+		const u = { ...where(), text, files };
 		close();
 		say("");
-		sending = true;
-		form.setAttribute("aria-busy", "true");
-		box.readOnly = true;
+		underway.push(u);
+		box.value = "";
+		files = [];
+		chips.replaceChildren();
+		keep();
+		keepUnderway(u.draft);
 		fit();
+		form.setAttribute("aria-busy", "true");
+		sending = sending.then(() => deliver(u));
+	}
+	async function deliver(u) {
+		const gone = () => {
+			underway.splice(underway.indexOf(u), 1);
+			keepUnderway(u.draft);
+			if (!underway.length) form.removeAttribute("aria-busy");
+		};
 		try {
-			const { room, root, draft } = where();
-			await Promise.all(files.map((f) => f.done));
-			const cmd = /^\/([\p{L}\p{N}_-]+)(?:\s([^]*))?$/u.exec(text);
+			await Promise.all(u.files.map((f) => f.done));
+			const failed = u.files.find((f) => f.failed && f.failed !== "Stopped."); // nothing goes without what belongs to it
+			if (failed) throw new Refusal(failed.name + ": " + failed.failed);
+			const cmd = /^\/([\p{L}\p{N}_-]+)(?:\s([^]*))?$/u.exec(u.text);
 			let reply, kind = "said";
-			if (cmd && !files.length) {
+			if (cmd && !u.files.length) {
 				kind = "command";
-				reply = await send("command", { room, root: root ?? "", name: cmd[1], text: cmd[2] ?? "" });
-			} else if (text || files.length) {
-				reply = await send("say", { room, root: root ?? "", text, files: files.map((f) => f.id) });
-			} else return;
-			session.set(draft, null);
-			if (where().draft === draft) {
-				box.value = "";
-				files = [];
-				chips.replaceChildren();
+				reply = await send("command", { room: u.room, root: u.root ?? "", name: cmd[1], text: cmd[2] ?? "" });
+			} else {
+				const ids = u.files.map((f) => f.id).filter(Boolean);
+				if (!u.text && !ids.length) { gone(); return; }
+				reply = await send("say", { room: u.room, root: u.root ?? "", text: u.text, files: ids });
 			}
-			done(reply, kind, text);
+			gone();
+			done(reply, kind, u.text);
 		} catch (e) {
 			if (!(e instanceof Refusal)) console.error(e);
+			gone();
+			giveBack(u);
 			say(e instanceof Refusal ? e.message : "That could not be sent. Please try again.");
-		} finally {
-			sending = false;
-			form.removeAttribute("aria-busy");
-			box.readOnly = false;
-			fit();
 		}
+	}
+	/** Puts back what was not taken, before what was written since. */
+	function giveBack(u) {
+		if (where().draft === u.draft) keep();
+		store(u.draft, u, session.get(u.draft));
+		if (where().draft === u.draft) load();
 	}
 	form.addEventListener("submit", (e) => { e.preventDefault(); submit(); });
 

@@ -267,11 +267,42 @@ export function confirm(text, yes, danger) {
 			h("div", { class: "actions" },
 				h("button", { type: "button", class: "b", onclick: () => d.close("") }, "Cancel"),
 				h("button", { type: "button", class: "b " + (danger ? "danger" : "primary"), autofocus: true, "data-yes": true, onclick: () => d.close("yes") }, yes)));
-		d.addEventListener("close", () => { d.remove(); resolve(d.returnValue === "yes"); });
+		d.addEventListener("close", () => { d.remove(); closed(false); resolve(d.returnValue === "yes"); });
 		document.body.append(d);
 		d.showModal();
 	});
 }
+
+/** Gathers what is typed in e though nothing there takes it just now; the answer gives it, and ends that. */
+export function typedAhead(e) {
+	let text = "";
+	const on = (k) => {
+		if (k.ctrlKey || k.metaKey || k.altKey || k.isComposing) return;
+		if ([...k.key].length === 1) text += k.key;
+		else if (k.key === "Backspace") text = text.slice(0, -1);
+		else return;
+		k.preventDefault();
+		k.stopPropagation();
+	};
+	e.addEventListener("keydown", on, true);
+	return () => { e.removeEventListener("keydown", on, true); return text; };
+}
+
+/** Puts text where the cursor stands in a field that has the focus, as if it were typed. */
+export function type(field, text) {
+	if (!text || !field?.setRangeText || field.type === "checkbox") return;
+	field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+	field.dispatchEvent(new Event("input"));
+}
+
+/** Puts the focus, and the cursor with it, where text goes: a dialog that was closed gives back the one without the other. */
+export function focusField(field) {
+	field.blur();
+	field.focus({ preventScroll: true });
+}
+
+/** Tells the page that a dialog is gone; done: what it asked for was done. typed was written meanwhile. */
+export const closed = (done, typed) => document.dispatchEvent(new CustomEvent("dialog-closed", { detail: { done, typed } }));
 
 // ---- storage that may be off
 

@@ -1,7 +1,7 @@
 // Forms, as dialogs. What was typed is never lost: not by a refusal, not by closing, not by
 // reloading the page.
 
-import { h, icon, line, session, toast } from "./dom.js";
+import { h, icon, line, session, toast, typedAhead, type, closed } from "./dom.js";
 import { send, Refusal } from "./live.js";
 import { quote } from "./render.js";
 
@@ -34,7 +34,7 @@ export function openForm(form, origin, apply, restore) {
 			(form.intro ?? []).map((l) => h("p", { class: "line" }, line(l))),
 			form.quote ? quote(form.quote, false) : "",
 			banner, note, fields),
-		h("footer", null, h("span", { class: "faint" }, "Ctrl+Enter sends"), h("button", { type: "button", class: "b", "data-cancel": true, onclick: () => d.close() }, "Cancel"), submit));
+		h("footer", null, h("span", { class: "faint" }, "Ctrl+Enter: " + form.submit), h("button", { type: "button", class: "b", "data-cancel": true, onclick: () => d.close() }, "Cancel"), submit));
 	const d = h("dialog", { class: "form", "aria-labelledby": "form" + n, "data-form": true }, body);
 
 	function field(f, id) {
@@ -101,6 +101,7 @@ export function openForm(form, origin, apply, restore) {
 	async function go() {
 		if (busy) return;
 		busy = true;
+		const ahead = typedAhead(d); // what is typed now is no part of what is sent
 		submit.disabled = true;
 		submit.setAttribute("aria-busy", "true");
 		say("");
@@ -113,24 +114,29 @@ export function openForm(form, origin, apply, restore) {
 				if (rest.length) say(rest.join(" "));
 				const first = [...inputs.values()].find(({ e }) => e.getAttribute("aria-invalid"));
 				(first?.e ?? banner).focus();
+				type(first?.e, ahead());
 				apply(r);
 				return;
 			}
-			finish(r);
+			finish(r, ahead());
 		} catch (e) {
 			if (!(e instanceof Refusal)) console.error(e);
 			say(e instanceof Refusal ? e.message : "That could not be sent. Nothing is lost; please try again.");
-			banner.focus();
+			const was = document.activeElement;
+			if (was?.matches("textarea,input")) type(was, ahead()); else banner.focus();
 		} finally {
+			ahead();
 			busy = false;
 			submit.disabled = false;
 			submit.removeAttribute("aria-busy");
 		}
 	}
-	function finish(r) {
+	let written = "";
+	function finish(r, ahead) {
 		if (r.form) { // it takes this one's place; the draft stays until the last of them is through
 			apply(r);
 			openForm(r.form, origin, apply);
+			type(document.activeElement, ahead);
 			return;
 		}
 		for (let i = 0; i < sessionStorage.length;) {
@@ -138,6 +144,7 @@ export function openForm(form, origin, apply, restore) {
 			if (k.startsWith("groupmail.draft.form." + origin + ".")) sessionStorage.removeItem(k); else i++;
 		}
 		d.dataset.sent = "true";
+		written = ahead;
 		d.close();
 		apply(r);
 	}
@@ -151,6 +158,7 @@ export function openForm(form, origin, apply, restore) {
 		}
 		const typed = session.get(draftKey);
 		d.remove();
+		if (!d.dataset.replaced) closed(Boolean(d.dataset.sent), written);
 		if (typed && !d.dataset.sent && !d.dataset.replaced) {
 			kept = toast("What you typed in “" + form.title + "” is kept.", { label: "Open again", run: () => openForm(form, origin, apply) });
 		}
@@ -165,7 +173,8 @@ export function openForm(form, origin, apply, restore) {
 	before?.close();
 	d.showModal();
 	keep();
-	const first = [...inputs.values()][0]?.e;
+	const all = [...inputs.values()].map(({ e }) => e);
+	const first = all.find((e) => e.required && !read(e)) ?? all[0];
 	(first ?? submit).focus();
 	if (first?.setSelectionRange && first.type !== "checkbox") first.setSelectionRange(first.value.length, first.value.length);
 	return d;
