@@ -327,6 +327,9 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 	if len(m.ReplyTo) > 0 && m.Author.Addr == "" && !m.NewPerson && !slices.ContainsFunc(m.ReplyTo, m.From.Is) {
 		lines = append(lines, Line{{Text: "Asks for answers to " + ticketing.OneLine(addresses(m.ReplyTo), 150) + "."}})
 	}
+	if m.Proof == ticketing.Forged && m.ID != first.ID {
+		lines = append(lines, forged(m, false))
+	}
 	if f := dr.Failure; f.ID != 0 {
 		lines = append(lines, Line{{Text: "✗ The answer did not arrive", Strong: true}, {Text: ": " + ticketing.OneLine(reported(f), 200)}})
 	}
@@ -334,7 +337,7 @@ func remarks(dr ticketing.Drawing) (lines []Line) {
 		lines = append(lines, Line{{Text: fmt.Sprintf("Mentions #%d, where its sender has no part.", c.Mentions)}})
 	}
 	if c.NewPerson.Addr != "" {
-		lines = append(lines, Line{{Text: "⚠ " + ticketing.OneLine(c.NewPerson.String(), 120) + " wrote here and had no part in this before."}})
+		lines = append(lines, Line{{Text: "⚠ " + ticketing.OneLine(c.NewPerson.String(), 120) + " had no part in this before, and gets no answer unless you add the address."}})
 	}
 	return lines
 }

@@ -96,7 +96,7 @@ func TestCards(t *testing.T) {
 		},
 		"somebody new": {
 			dr:    ticketing.Drawing{Conversation: with(taken, func(c *ticketing.Conversation) { c.NewPerson = peter }), First: first, Newest: stranger},
-			want:  []string{"· Maria Kovács <maria@", "⚠ Peter <peter@example.net> wrote here", "✉ Peter wrote · 14:00\n> Even colder!"},
+			want:  []string{"· Maria Kovács <maria@", "⚠ Peter <peter@example.net> had no part in this before", "✉ Peter wrote · 14:00\n> Even colder!"},
 			never: []string{"wrote again", "Asks for answers"},
 		},
 		"idle": {

@@ -20,6 +20,8 @@ func knownAs(dr ticketing.Drawing) []Line {
 		who = dr.Perhaps
 	}
 	switch {
+	case who.ID == 0 && c.Proof == ticketing.Forged:
+		return []Line{forged(dr.First, true)}
 	case who.ID == 0:
 		return nil
 	case c.Proof == ticketing.Forged:
@@ -48,12 +50,23 @@ func knownAs(dr ticketing.Drawing) []Line {
 	return []Line{{{Text: "☺ Known: "}, called(who), {Text: " · " + why}}}
 }
 
+// forged says that a mail only claims to be from whom it says: the first, or one that came later.
+func forged(m ticketing.Mail, first bool) Line {
+	text := "⚠ Claims to be from " + ticketing.OneLine(m.From.String(), 120) + ", and fails authentication: somebody else may have written this."
+	if !first {
+		text += " It gets no answer unless you add its address."
+	}
+	return Line{{Text: text}}
+}
+
 // contactItems are what a card's menu offers about whom it is with.
 func contactItems(dr ticketing.Drawing) []Button {
 	v := id(dr.Conversation)
 	add := Button{ID: "addcontact", Label: "Add contact…", Value: v, Opens: true}
 	wrong := Button{ID: "wrongperson", Label: "Wrong person…", Value: v, Opens: true}
 	switch {
+	case dr.Known.ID != 0 && dr.Conversation.Match == ticketing.DomainMatch: // it may be one of many there
+		return []Button{{ID: "contact", Label: "Contact", Value: contactID(dr.Known.ID)}, add, wrong}
 	case dr.Known.ID != 0:
 		return []Button{{ID: "contact", Label: "Contact", Value: contactID(dr.Known.ID)}, wrong}
 	case dr.Perhaps.ID != 0:
@@ -170,6 +183,9 @@ func (h *hub) pressContact(ctx context.Context, who caller, _ Click, id int64) A
 	return h.showContact(ctx, who, ticketing.ContactID(id))
 }
 
+// unmerges are the buttons that part a contact again from those merged into it: each needs an ID of its own.
+var unmerges = []string{"unmerge", "unmergeb", "unmergec", "unmerged"}
+
 func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactID) Answer {
 	k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, id)
 	if err != nil {
@@ -193,8 +209,8 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 	for i, other := range k.Merged {
 		m.Lines = append(m.Lines, Line{{Text: "＋ " + ticketing.OneLine(other.Line(), 150) + ", merged"}})
 		line("   ✉ ", other.Addresses)
-		if i == 0 {
-			menu = append(menu, Button{ID: "unmerge", Label: ticketing.OneLine("Part again from "+other.Name, 60), Value: contactID(other.ID),
+		if i < len(unmerges) {
+			menu = append(menu, Button{ID: unmerges[i], Label: ticketing.OneLine("Part again from "+other.Name, 60), Value: contactID(other.ID),
 				Confirm: "Part them again? Each has then what was its own."})
 		}
 	}
@@ -452,7 +468,16 @@ func (h *hub) pressWrongPerson(ctx context.Context, who caller, c Click, id int6
 		Title: "Wrong person", Submit: "Not them", State: h.sign(h.state(who, "wrongperson", s.ID)),
 		Intro: []Line{{{Text: ticketing.OneLine(s.With.String(), 120) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}}},
 	}
-	f.Fields = []FormField{{Name: "forget", Label: "Nor in future", Kind: Check, Help: "Also take the address away from the contact."}}
+	if s.Contact == 0 || s.Proof == ticketing.Forged {
+		return Answer{Form: f}
+	}
+	k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, s.Contact)
+	if err != nil {
+		return whisper(h.say(err, c.Button, who))
+	}
+	if slices.ContainsFunc(append(k.Merged, k.Contact), func(one ticketing.Contact) bool { return one.Has(s.With) }) {
+		f.Fields = []FormField{{Name: "forget", Label: "Nor in future", Kind: Check, Help: "Also take the address away from the contact."}}
+	}
 	return Answer{Form: f}
 }
 

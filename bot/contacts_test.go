@@ -10,6 +10,21 @@ import (
 )
 
 // TestKnownOnACard: who it is, and why that is thought.
+// What comes later and only claims to be from them is said to do so, on the card and in the thread.
+func TestForgedFollowUpOnACard(t *testing.T) {
+	w := newWorld(t, nil)
+	maria := ticketing.Address{Name: "Maria", Addr: "maria@x.example"}
+	w.receives(ticketing.Mail{From: maria, Subject: "Heating", Text: "cold", Reply: "cold", Proof: ticketing.Proved})
+	first := fmt.Sprintf("%d@example.net", w.n)
+	w.click(0, w.card("Heating"), "take")
+	w.receives(ticketing.Mail{From: maria, Subject: "Re: Heating", Text: "pay elsewhere", Reply: "pay elsewhere", InReplyTo: []string{first}, Proof: ticketing.Forged})
+	w.shows(w.card("Heating"), "⚠ Claims to be from Maria <maria@x.example>, and fails authentication: somebody else may have written this. It gets no answer")
+	w.line("pay elsewhere")
+	if got := text(w.line("pay elsewhere").m); !strings.Contains(got, "⚠ Claims to be from") || strings.Contains(got, "had no part") {
+		t.Error(got)
+	}
+}
+
 func TestKnownOnACard(t *testing.T) {
 	maria := ticketing.Contact{ID: 7, Name: "Maria Kovács", Organisation: "Example Ltd"}
 	base := ticketing.Conversation{ID: 1, State: ticketing.New, Subject: "Heating", With: ticketing.Address{Addr: "m@x.example"}, Mailbox: "help", First: 1}
@@ -23,13 +38,14 @@ func TestKnownOnACard(t *testing.T) {
 		"nobody":         {func(*ticketing.Conversation) {}, false, false, "", "addcontact"},
 		"by the address": {func(c *ticketing.Conversation) { c.Match, c.Proof = ticketing.AddressMatch, ticketing.Proved }, true, false, "☺ Known: Maria Kovács, Example Ltd · by the address, verified", "contact wrongperson"},
 		"unverified":     {func(c *ticketing.Conversation) { c.Match = ticketing.AddressMatch }, true, false, "by the address, unverified", "contact wrongperson"},
-		"by the domain":  {func(c *ticketing.Conversation) { c.Match, c.Matched = ticketing.DomainMatch, "x.example" }, true, false, "by the domain x.example, unverified", "contact wrongperson"},
+		"by the domain":  {func(c *ticketing.Conversation) { c.Match, c.Matched = ticketing.DomainMatch, "x.example" }, true, false, "by the domain x.example, unverified", "contact addcontact wrongperson"},
 		"by a number": {func(c *ticketing.Conversation) {
 			c.Match, c.Matched, c.Proof = ticketing.NumberMatch, "K-7", ticketing.Proved
 		}, true, false, "by the number K-7, verified", "contact wrongperson"},
 		"by hand":         {func(c *ticketing.Conversation) { c.Match = ticketing.ByHand }, true, false, "somebody of the team said so", "contact wrongperson"},
 		"a phone call":    {func(c *ticketing.Conversation) { c.Match, c.Mailbox = ticketing.AddressMatch, "" }, true, false, "☺ Known: Maria Kovács, Example Ltd · by the address", "contact wrongperson"},
 		"a name":          {func(c *ticketing.Conversation) { c.Match = ticketing.NameMatch }, false, true, "☺ Perhaps Maria Kovács, Example Ltd, whose name is in the text.", "addcontact wrongperson"},
+		"nobody, forged":  {func(c *ticketing.Conversation) { c.Proof = ticketing.Forged }, false, false, "⚠ Claims to be from m@x.example, and fails authentication", "addcontact"},
 		"forged":          {func(c *ticketing.Conversation) { c.Match, c.Proof = ticketing.AddressMatch, ticketing.Forged }, false, true, "⚠ Claims to be Maria Kovács, Example Ltd, and fails authentication", "addcontact wrongperson"},
 		"forged, by hand": {func(c *ticketing.Conversation) { c.Match, c.Proof = ticketing.ByHand, ticketing.Forged }, true, false, "⚠ Claims to be Maria Kovács", "contact wrongperson"},
 	} {

@@ -191,7 +191,7 @@ func (h *hub) replyForm(who caller, dr ticketing.Draft, values map[string]string
 		f.Intro = append(f.Intro, Line{{Text: "⚠ An answer of a colleague is on its way: “" + ticketing.OneLine(r.Text, 150) + "”"}})
 	}
 	if dr.Stranger.Addr != "" {
-		f.Intro = append(f.Intro, Line{{Text: "⚠ " + ticketing.OneLine(dr.Stranger.String(), 120) + " wrote here without having had a part in it, and is no recipient unless you add the address."}})
+		f.Intro = append(f.Intro, Line{{Text: "⚠ " + ticketing.OneLine(dr.Stranger.String(), 120) + " had no part in this before, and is no recipient unless you add the address."}})
 	}
 	f.Intro = append(f.Intro, Line{{Text: "From " + dr.From.String()}})
 	if dr.Last.ID != 0 {

@@ -208,7 +208,7 @@ func (h *hub) submitForward(ctx context.Context, who caller, s formState, v map[
 // watchLine tells a member that somebody whom they watch has written.
 func watchLine(dr ticketing.Drawing, link string) Message {
 	who := ticketing.OneLine(dr.Known.Line(), 120)
-	if who == "" {
+	if sender := dr.Mail.Sender(); dr.Known.ID == 0 || !dr.Conversation.With.Is(sender) && !dr.Known.Has(sender) {
 		who = ticketing.OneLine(calledSender(dr.Mail), 80)
 	}
 	m := Message{

@@ -274,11 +274,20 @@ func (h *hub) runNote(ctx context.Context, in invoked) Answer {
 	case page.ID == 0:
 		// A contact that is named in passing may be another: a look at the form decides.
 		if found, _, err := h.Desk.FindContacts(ctx, in.group.Name, first); err == nil && len(found) == 1 && len([]rune(first)) > 2 {
-			return Answer{Form: h.noteForm(in.caller, found[0].Name, strings.TrimSpace(rest), "Is it for the case notes of "+ticketing.OneLine(found[0].Line(), 120)+"?")}
+			return Answer{Form: h.caseForm(in.caller, found[0], strings.TrimSpace(rest), "Is it for the case notes of "+ticketing.OneLine(found[0].Line(), 120)+"?")}
 		}
 		return Answer{Form: h.noteForm(in.caller, "", in.rest, "Which page is it for? Its name did not come first, or there is none of that name.")}
 	case text == "":
-		return Answer{Form: h.noteForm(in.caller, page.Title, "", "")}
+		return Answer{Form: h.pageNoteForm(in.caller, page)}
+	}
+	if bySlug := strings.HasPrefix(in.rest, page.Slug) && page.Slug != strings.ToLower(page.Title); !bySlug {
+		which, err := h.namesakes(ctx, in.caller, page)
+		if err != nil {
+			return whisper(h.say(err, "note", in.caller))
+		}
+		if which != "" {
+			return Answer{Form: h.noteForm(in.caller, "", text, which)}
+		}
 	}
 	page, err = h.Desk.AppendNote(ctx, in.by, page.ID, text)
 	return h.noted(in.caller, page, err)
@@ -327,16 +336,19 @@ func (h *hub) noteTicket(ctx context.Context, who caller, id ticketing.Conversat
 		if err != nil {
 			return whisper(h.say(err, "note", who))
 		}
-		f := h.noteForm(who, k.Name, "", "")
-		state := h.state(who, "note", 0)
-		state.Contact = k.ID
-		f.State = h.sign(state)
-		f.Fields = f.Fields[1:]
-		f.Intro = says("For the case notes of " + ticketing.OneLine(k.Line(), 120) + ".")
-		return Answer{Form: f}
+		return Answer{Form: h.caseForm(who, k.Contact, "", "For the case notes of "+ticketing.OneLine(k.Line(), 120)+".")}
 	}
 	p, err := h.Desk.NoteContact(ctx, who.by, s.Contact, text)
 	return h.noted(who, p, err)
+}
+
+// caseForm asks for a note on a contact's case notes.
+func (h *hub) caseForm(who caller, k ticketing.Contact, text, first string) *Form {
+	f := h.noteForm(who, "", text, first)
+	state := h.state(who, "note", 0)
+	state.Contact = k.ID
+	f.State, f.Fields = h.sign(state), f.Fields[1:]
+	return f
 }
 
 func (h *hub) noteForm(who caller, page, text, first string) *Form {
@@ -358,11 +370,37 @@ func (h *hub) pressNotePage(ctx context.Context, who caller, c Click, id int64) 
 	if err != nil {
 		return whisper(h.say(err, c.Button, who))
 	}
-	f := h.noteForm(who, p.Title, "", "")
+	return Answer{Form: h.pageNoteForm(who, p.Page)}
+}
+
+// pageNoteForm asks for a note on a page.
+func (h *hub) pageNoteForm(who caller, p ticketing.Page) *Form {
+	f := h.noteForm(who, "", "", "For “"+p.Title+"”.")
 	s := h.state(who, "note", 0)
 	s.Page = p.ID
-	f.State, f.Fields, f.Intro = h.sign(s), f.Fields[1:], says("For “"+p.Title+"”.")
-	return Answer{Form: f}
+	f.State, f.Fields = h.sign(s), f.Fields[1:]
+	return f
+}
+
+// namesakes asks which of several pages of one title is meant; empty: there is but one.
+func (h *hub) namesakes(ctx context.Context, who caller, p ticketing.Page) (which string, err error) {
+	all, err := h.Desk.PagesCalled(ctx, who.group.Name, p.Title)
+	if err != nil || len(all) < 2 {
+		return "", err
+	}
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = one.Slug
+		if one.Contact == 0 {
+			continue
+		}
+		k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, one.Contact)
+		if err != nil {
+			return "", err
+		}
+		names[i] += " (" + ticketing.OneLine(strings.Join(append([]string{k.Line()}, k.Addresses...), ", "), 100) + ")"
+	}
+	return "Several pages are called “" + ticketing.OneLine(p.Title, 60) + "”. Write which: " + strings.Join(names, "; ") + ".", nil
 }
 
 func (h *hub) submitNote(ctx context.Context, who caller, s formState, v map[string]string) (Answer, error) {
@@ -382,6 +420,15 @@ func (h *hub) submitNote(ctx context.Context, who caller, s formState, v map[str
 		to, ok := found[name]
 		if !ok {
 			return Answer{}, h.noPage(ctx, who, name)
+		}
+		if name != to.Slug {
+			which, err := h.namesakes(ctx, who, to)
+			if err != nil {
+				return Answer{}, err
+			}
+			if which != "" {
+				return Answer{}, ticketing.Refusal{Kind: ticketing.BadInput, Field: "page", Text: which}
+			}
 		}
 		p, err = h.Desk.AppendNote(ctx, who.by, to.ID, v["text"])
 	}

@@ -115,7 +115,7 @@ func TestPagesInChat(t *testing.T) {
 		t.Error(got)
 	}
 	form = w.command(0, "note boiler room").Form
-	if form == nil || form.Fields[0].Value != "Boiler room" {
+	if form == nil || form.Fields[0].Name != "text" || !strings.Contains(text(Message{Lines: form.Intro}), "For “Boiler room”.") {
 		t.Errorf("%+v", form)
 	}
 	if form = w.command(0, "note").Form; form == nil || len(form.Fields) != 2 {
@@ -264,5 +264,54 @@ func TestPagesAreOffered(t *testing.T) {
 		if strings.Join(got, ", ") != want {
 			t.Errorf("after %q were offered %q", typed, got)
 		}
+	}
+}
+
+// A note goes to whom it is meant for, though two are called the same, or a contact is called otherwise by now.
+func TestNotesOfNamesakes(t *testing.T) {
+	w := newWorld(t, nil)
+	ann := ticketing.By{Member: ticketing.Member{ID: "x:ann"}, Group: "help"}
+	add := func(organisation string) ticketing.Contact {
+		k, err := w.desk.AddContact(t.Context(), ann, ticketing.ContactInput{Name: "Maria Kovacs", Organisation: organisation, Addresses: []string{"maria@" + strings.ToLower(organisation) + ".example"}}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	a, b := add("A"), add("B")
+	notes := func(k ticketing.Contact) string {
+		all, err := w.desk.NotesOf(t.Context(), "help", k.ID)
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		return all[0].Text
+	}
+	answer := w.command(0, "note maria@a.example is ill")
+	if answer.Form == nil || !strings.Contains(text(Message{Lines: answer.Form.Intro}), "Maria Kovacs, A") {
+		t.Fatalf("%+v", answer)
+	}
+	w.submit(0, answer.Form, map[string]string{"text": "is ill"})
+	if !strings.Contains(notes(a), "is ill") || notes(b) != "" {
+		t.Errorf("A: %q, B: %q", notes(a), notes(b))
+	}
+	answer = w.command(0, "note Maria Kovacs: prefers mornings")
+	if answer.Form == nil || !strings.Contains(text(Message{Lines: answer.Form.Intro}), "maria-kovacs-2 (Maria Kovacs, B, maria@b.example)") {
+		t.Fatalf("%s", said(answer))
+	}
+	if refused := w.submit(0, answer.Form, map[string]string{"page": "Maria Kovacs", "text": "prefers mornings"}); !strings.Contains(refused.Errors["page"], "Several pages") {
+		t.Errorf("%+v", refused)
+	}
+	w.submit(0, answer.Form, map[string]string{"page": "maria-kovacs-2", "text": "prefers mornings"})
+	w.command(0, "note maria-kovacs-2 and evenings")
+	if got := notes(b); !strings.Contains(got, "prefers mornings") || !strings.Contains(got, "and evenings") || strings.Contains(notes(a), "mornings") {
+		t.Errorf("A: %q, B: %q", notes(a), got)
+	}
+
+	if _, err := w.desk.EditContact(t.Context(), ann, a.ID, a.Version, ticketing.ContactInput{Name: "Maria Szabo", Addresses: a.Addresses}); err != nil {
+		t.Fatal(err)
+	}
+	w.command(0, "note Maria Szabo: has married")
+	if got := notes(a); !strings.Contains(got, "has married") {
+		t.Errorf("A: %q", got)
 	}
 }

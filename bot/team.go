@@ -54,7 +54,7 @@ func (h *hub) submitMe(ctx context.Context, who caller, s formState, v map[strin
 	if z, err := time.LoadLocation(strings.TrimSpace(v["zone"])); err == nil && v["zone"] != "" {
 		who.zone = z
 	}
-	if strings.TrimSpace(v["until"]) == "" { // it may stand in the status
+	if strings.TrimSpace(v["until"]) == "" && s.Seq == 0 { // it may stand in the status
 		if f, ok := dates.Find(v["status"], h.Clock().In(who.zone)); ok && f.At.After(h.Clock()) {
 			v["until"] = exactly(f.At, who)
 		}

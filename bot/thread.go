@@ -53,7 +53,10 @@ func (b *Bot) mailLine(dr ticketing.Drawing, show ticketing.Show) Message {
 	default:
 		msg.Status = Line{{Text: "✉ " + who, Strong: true}, {Text: " · "}, {Time: when(m)}}
 	}
-	if m.NewPerson {
+	switch {
+	case m.Proof == ticketing.Forged && m.Direction == ticketing.In:
+		msg.Lines = append(msg.Lines, forged(m, m.ID == dr.Conversation.First))
+	case m.NewPerson:
 		msg.Lines = append(msg.Lines, Line{{Text: "⚠ " + ticketing.OneLine(m.From.String(), 120) + " had no part in this conversation before, and gets no answer unless you add the address."}})
 	}
 	if m.Fault != "" {

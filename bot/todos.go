@@ -269,7 +269,7 @@ func (h *hub) todoForm(ctx context.Context, who caller, d todoDraft, words, firs
 		return whisper(h.say(err, "todo", who))
 	}
 	s := h.state(who, "todo", d.Conversation)
-	s.Contact, s.Todo, s.Seq = d.Contact, d.ID, d.Due
+	s.Contact, s.Todo, s.Seq = d.Contact, d.ID, d.Due-d.Due%60 // as it is shown
 	f := &Form{Title: "To-do", Submit: "OK", State: h.sign(s)}
 	if first != "" {
 		f.Intro = append(f.Intro, Line{{Text: first, Strong: true}})
@@ -409,7 +409,7 @@ func onTodo(f func(h *hub, ctx context.Context, who caller, id ticketing.TodoID)
 }
 
 func (h *hub) inAnHour(ctx context.Context, who caller, id ticketing.TodoID) (ticketing.Todo, error) {
-	return h.Desk.PutOffTodo(ctx, who.by, id, h.Clock().Add(time.Hour))
+	return h.Desk.PutOffTodo(ctx, who.by, id, h.Clock().Add(time.Hour).Truncate(time.Minute))
 }
 
 // tomorrow puts a to-do off to the same hour of the next day.

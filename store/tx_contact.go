@@ -122,7 +122,11 @@ func (t *tx) Merged(id ticketing.ContactID) ([]ticketing.ContactID, error) {
 func (t *tx) Contacts(q ticketing.ContactQuery) ([]ticketing.Contact, error) {
 	var rows []contactRow
 	err := t.get("contacts", func(g *gorm.DB) *gorm.DB {
-		g = g.Where("group_name = ? AND into_contact = 0", q.Group)
+		if q.Gone {
+			g = g.Where("group_name = ? AND into_contact <> 0", q.Group)
+		} else {
+			g = g.Where("group_name = ? AND into_contact = 0", q.Group)
+		}
 		for w := range strings.FieldsSeq(plainWords(q.Like)) {
 			g = g.Where("words LIKE ?", "% "+w+"%") // a word holds letters and digits alone
 		}
@@ -148,7 +152,7 @@ func (t *tx) Belong(id ticketing.ConversationID, contact ticketing.ContactID) er
 		return err
 	}
 	return t.put("belong", func(g *gorm.DB) *gorm.DB {
-		return g.Exec(`UPDATE mails SET contact = ? WHERE conversation = ? AND contact <> ?`, int64(contact), int64(id), int64(contact))
+		return g.Exec(`UPDATE mails SET contact = ? WHERE conversation = ? AND contact <> ? AND proof <> ?`, int64(contact), int64(id), int64(contact), string(ticketing.Forged))
 	})
 }
 
@@ -162,9 +166,9 @@ func (t *tx) BelongAll(group, addr string, contact ticketing.ContactID) error {
 		return err
 	}
 	return t.put("belong", func(g *gorm.DB) *gorm.DB {
-		return g.Exec(`UPDATE mails SET contact = ? WHERE contact <> ? AND conversation IN
+		return g.Exec(`UPDATE mails SET contact = ? WHERE contact <> ? AND proof <> ? AND conversation IN
 			(SELECT id FROM conversations WHERE contact = ? AND contact <> 0 AND group_name = ? AND lower(with_addr) = lower(?))`,
-			int64(contact), int64(contact), int64(contact), group, addr)
+			int64(contact), int64(contact), string(ticketing.Forged), int64(contact), group, addr)
 	})
 }
 

@@ -37,6 +37,11 @@ func (c Contact) Line() string {
 	return c.Name
 }
 
+// Has tells whether an address is one of theirs.
+func (c Contact) Has(a Address) bool {
+	return slices.ContainsFunc(c.Addresses, func(one string) bool { return a.Is(Address{Addr: one}) })
+}
+
 // KeyKind says what a contact is found by.
 type KeyKind string
 
@@ -159,6 +164,7 @@ type ContactQuery struct {
 	// Like: each of its words begins a word of the name, the organisation, an address or a number,
 	// whatever its case and accents. Empty: all.
 	Like  string
+	Gone  bool // those that were merged into another, instead of the others
 	After ContactPlace
 	Limit int
 }
@@ -209,16 +215,42 @@ func (d *Desk) EditContact(ctx context.Context, by By, id ContactID, version int
 		if c, err = u.contact(id); err != nil {
 			return err
 		}
+		if c.ID != id {
+			return refuse(Stale, "They were merged into %s since you opened this form. Open that one, and change it there.", c.Line())
+		}
 		if c.Version != version {
 			return refuse(Stale, "Somebody changed %s since you opened this form. What you typed stays here as long as it is open: open the contact once more beside it, and compare.", c.Name)
 		}
-		had := c.Addresses
+		had, called := c.Addresses, c.Name
 		if err := u.describe(&c, in); err != nil {
+			return err
+		}
+		if err := u.renamePage(c, called); err != nil {
 			return err
 		}
 		return u.revise(c, LogContactEdit, c.Name, had)
 	})
 	return c, err
+}
+
+// renamePage calls a contact's page as the contact, if it was called as they were.
+func (u *use) renamePage(c Contact, was string) error {
+	if c.Name == was {
+		return nil
+	}
+	id, err := u.PageOf(c.ID)
+	if errors.Is(err, ErrNone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p, err := u.page(id)
+	if err != nil || p.Title != OneLine(was, maxPageTitle) {
+		return err
+	}
+	p.Title = OneLine(c.Name, maxPageTitle)
+	return u.keepRevision(&p, "renamed")
 }
 
 // revise keeps a contact that was changed, and redraws what shows it.
@@ -396,8 +428,7 @@ func (u *use) attach(about ConversationID, c Contact) error {
 		return u.erased(conv)
 	}
 	addr := conv.With.Addr
-	theirs := slices.ContainsFunc(c.Addresses, func(a string) bool { return strings.EqualFold(a, addr) })
-	if addr != "" && conv.Proof != Forged && !theirs {
+	if addr != "" && conv.Proof != Forged && !c.Has(conv.With) {
 		other, err := u.whose(addressKey(addr))
 		if err != nil {
 			return err
@@ -415,10 +446,10 @@ func (u *use) attach(about ConversationID, c Contact) error {
 			}
 		}
 	}
-	conv.Contact, conv.Perhaps = c.ID, 0
-	if conv.Match == "" || conv.Match == NotThem || conv.Match == NameMatch {
+	if conv.Contact != c.ID || conv.Match == "" {
 		conv.Match, conv.Matched = ByHand, ""
 	}
+	conv.Contact, conv.Perhaps = c.ID, 0
 	if err := u.SetConversation(conv); err != nil {
 		return err
 	}
@@ -432,7 +463,7 @@ func (u *use) attach(about ConversationID, c Contact) error {
 }
 
 // WrongPerson says that a conversation is not with whom it was thought to be with. forget: nor is
-// anything else that comes from this address.
+// anything else that comes from this address, where that is theirs and nobody else only claimed to have it.
 func (d *Desk) WrongPerson(ctx context.Context, by By, about ConversationID, forget bool) error {
 	return d.change(ctx, by, func(u *use) error {
 		conv, err := u.conversation(about)
@@ -460,8 +491,8 @@ func (d *Desk) WrongPerson(ctx context.Context, by By, about ConversationID, for
 		if err := u.logged(conv, Event{Contact: c.ID, Move: LogWrong, Detail: c.Name}); err != nil {
 			return err
 		}
-		if forget {
-			if err := u.forget(conv.With.Addr); err != nil {
+		if forget && conv.Proof != Forged {
+			if err := u.forget(conv.With.Addr, c); err != nil {
 				return err
 			}
 		}
@@ -469,10 +500,13 @@ func (d *Desk) WrongPerson(ctx context.Context, by By, about ConversationID, for
 	})
 }
 
-// forget takes an address away from whoever has it.
-func (u *use) forget(addr string) error {
+// forget takes an address away from a contact, or from the one of those merged into it that has it.
+func (u *use) forget(addr string, from Contact) error {
 	ids, err := u.ContactsWith(u.group.Name, addressKey(addr))
 	if err != nil || len(ids) == 0 {
+		return err
+	}
+	if owner, err := merged(u, ids[0]); err != nil || owner.ID != from.ID {
 		return err
 	}
 	c, err := u.Contact(ids[0])
@@ -552,7 +586,14 @@ func (d *Desk) Watch(ctx context.Context, by By, id ContactID, watches bool) (c 
 		if c, err = u.contact(id); err != nil {
 			return err
 		}
-		return u.SetWatcher(c.ID, by.Member.ID, watches)
+		if watches {
+			return u.SetWatcher(c.ID, by.Member.ID, true)
+		}
+		ids, err := family(u, c.ID)
+		for _, id := range ids {
+			err = errors.Join(err, u.SetWatcher(id, by.Member.ID, false))
+		}
+		return err
 	})
 	return c, err
 }
@@ -680,9 +721,11 @@ func (d *Desk) Contacts(ctx context.Context, q ContactQuery) (all []Contact, mor
 
 // FindContacts finds whom somebody means: by an address, a phone or reference number, or by the
 // beginnings of the words of a name. Where nobody is found, near are those whose names are written
-// nearly so. All of them are of the group and not merged.
+// nearly so. All of them are of the group and not merged; who was is found by their name, too.
 func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, near []Contact, err error) {
-	text = OneLine(strings.TrimPrefix(strings.TrimSpace(text), "@"), 200)
+	if text = OneLine(strings.TrimPrefix(strings.TrimSpace(text), "@"), 200); !hasWord(text) {
+		return nil, nil, nil
+	}
 	const most = 10
 	err = d.store.Read(ctx, func(tx Tx) error {
 		found, near = nil, nil
@@ -713,6 +756,21 @@ func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, nea
 		other := func(c Contact) bool { return !strings.EqualFold(c.Name, text) }
 		if exactly := slices.DeleteFunc(slices.Clone(found), other); len(exactly) == 1 {
 			found = exactly
+		}
+		if len(found) > 0 {
+			return nil
+		}
+		gone, err := tx.Contacts(ContactQuery{Group: group, Like: text, Gone: true, Limit: most})
+		if err != nil {
+			return err
+		}
+		for _, c := range gone {
+			if c, err = merged(tx, c.ID); err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(found, func(f Contact) bool { return f.ID == c.ID }) {
+				found = append(found, c)
+			}
 		}
 		if len(found) > 0 {
 			return nil

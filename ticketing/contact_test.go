@@ -298,3 +298,95 @@ func TestWatch(t *testing.T) {
 		}
 	})
 }
+
+// What two people do with the same contacts at once overwrites nothing.
+func TestEditAfterMerge(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		a, b := o.add("Maria", "maria@a.example"), o.add("Maria of B", "maria@b.example")
+		_, err := o.desk.MergeContacts(ctx, by(ben), a.ID, b.ID)
+		o.ok(err)
+		_, err = o.desk.EditContact(ctx, by(ann), a.ID, a.Version, ContactInput{Name: "Maria A."})
+		if text := o.refused(err, Stale); !strings.Contains(text, "Maria of B") {
+			t.Error(text)
+		}
+		k, err := o.desk.Contact(ctx, "help", "", b.ID)
+		if err != nil || k.Name != "Maria of B" || len(k.Addresses) != 1 {
+			t.Errorf("%+v, %v", k, err)
+		}
+		// Who was merged is found by the name they had.
+		for text, want := range map[string]int{"Maria": 1, "maria@a.example": 1, "?": 0, "-": 0, "@": 0, "☺": 0} {
+			found, near, err := o.desk.FindContacts(ctx, "help", text)
+			if err != nil || len(found) != want || want == 1 && found[0].ID != b.ID || want == 0 && len(near) > 0 {
+				t.Errorf("%q: %+v, %+v, %v", text, found, near, err)
+			}
+		}
+		c := o.add("Bert Buyer", "bert@c.example")
+		_, err = o.desk.Watch(ctx, by(ann), c.ID, true)
+		o.ok(err)
+		_, err = o.desk.MergeContacts(ctx, by(ben), c.ID, b.ID)
+		o.ok(err)
+		if found, _, err := o.desk.FindContacts(ctx, "help", "bert"); err != nil || len(found) != 1 || found[0].ID != b.ID {
+			t.Errorf("%+v, %v", found, err)
+		}
+		_, err = o.desk.Watch(ctx, by(ann), b.ID, false)
+		o.ok(err)
+		if k, err := o.desk.Contact(ctx, "help", "", b.ID); err != nil || len(k.Watchers) != 0 {
+			t.Errorf("%+v, %v", k.Watchers, err)
+		}
+	})
+}
+
+// "Wrong person" takes an address away from nobody but whom the card named, and proved to be theirs.
+func TestWrongPersonTakesNothingFromOthers(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		o.setGroup(func(g *Group) {
+			g.Numbers, g.Matchers = []*regexp.Regexp{regexp.MustCompile(`K-(\d+)`)}, []Match{NumberMatch, AddressMatch}
+		})
+		k := o.add("Maria", "maria@example.net")
+		acme, err := o.desk.AddContact(ctx, by(ann), ContactInput{Name: "ACME", Numbers: []string{"7"}}, 0)
+		o.ok(err)
+		claims := mail(maria, "1@x", "Heating", "cold")
+		claims.Proof = Forged
+		numbered := mail(maria, "2@x", "Heating K-7", "colder")
+		for _, m := range []Mail{claims, numbered} {
+			c := o.from(m)
+			if id := max(c.Contact, c.Perhaps); id != k.ID && id != acme.ID {
+				t.Fatalf("%+v", c)
+			}
+			o.ok(o.desk.WrongPerson(ctx, by(ann), c.ID, true))
+			if got, err := o.desk.Contact(ctx, "help", "", k.ID); err != nil || len(got.Addresses) != 1 {
+				t.Errorf("Maria has lost her address: %+v, %v", got, err)
+			}
+		}
+		c := o.from(mail(maria, "3@x", "Heating", "coldest"))
+		o.ok(o.desk.WrongPerson(ctx, by(ann), c.ID, true))
+		if got, err := o.desk.Contact(ctx, "help", "", k.ID); err != nil || len(got.Addresses) != 0 {
+			t.Errorf("it is still hers: %+v, %v", got, err)
+		}
+	})
+}
+
+// Who writes in somebody else's conversation is who has written.
+func TestWatchersOfWhoWrites(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		m, p := o.add("Maria", "maria@example.net"), o.add("Peter P.", "peter@example.net")
+		for who, k := range map[*Member]Contact{&ann: m, &ben: p} {
+			_, err := o.desk.Watch(ctx, by(*who), k.ID, true)
+			o.ok(err)
+		}
+		first := mail(maria, "1@x", "Heating", "cold")
+		first.Cc = []Address{peter}
+		o.arrives(first)
+		o.arrives(mail(peter, "2@x", "Re: Heating", "here, too", "1@x"))
+		told := map[MemberID]string{}
+		for _, dr := range o.direct(WatchPost) {
+			told[dr.Post.To] += dr.Known.Name + ": " + dr.Mail.Text + "."
+		}
+		if told[ann.ID] != "Maria: cold." || told[ben.ID] != "Peter P.: here, too." {
+			t.Errorf("%q", told)
+		}
+	})
+}

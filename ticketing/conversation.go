@@ -199,7 +199,7 @@ type Post struct {
 	Reply        ReplyID
 	Event        int64
 	Todo         TodoID
-	Subject      string // of a greeting: the mailbox; of an opening: from when until when; of a page that somebody is pointed to: its id; of what a leaver has, or had: who that is
+	Subject      string // of a greeting: the mailbox; of an opening: from when until when; of a page that somebody is pointed to: its id; of what a leaver has, or had: who that is; to one who watches a contact: its id
 	Root         PostID // the card in whose thread it stands; 0: the channel itself
 	Message      string // the platform's id; empty until posted
 	Want, Shown  int64

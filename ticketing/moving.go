@@ -95,7 +95,10 @@ func (u *use) moveTo(c Conversation, target Group) (n Conversation, err error) {
 
 	n = was
 	n.ID, n.Group, n.State, n.Owner, n.LastOwner, n.Outcome, n.Closed, n.ClosedBy = 0, target.Name, New, "", "", "", time.Time{}, ""
-	n.Since, n.Touched, n.Overdue, n.HeldFor, n.Flood = u.now, u.now, false, "", 0
+	n.Since, n.Touched, n.Overdue, n.HeldFor, n.Flood, n.Mentions = u.now, u.now, false, "", 0, 0
+	if _, ok := target.Mailbox(n.Mailbox); !ok && n.Mailbox != "" && len(target.Mailboxes) > 0 {
+		n.Mailbox = target.Mailboxes[0].Name // they answer through their own
+	}
 	if was.State != New {
 		n.Waits = u.now
 	}

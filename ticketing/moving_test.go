@@ -3,6 +3,7 @@ package ticketing_test
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestMoveToAnotherGroup(t *testing.T) {
 		cleos := By{Member: cleo, Group: "accounts"}
 		dr, err := o.desk.Draft(ctx, cleos, n.ID)
 		o.ok(err)
-		if dr.From.Addr != "accounts@example.org" || len(dr.To) != 1 || dr.To[0].Addr != maria.Addr {
+		if n.Mailbox != "accounts" || slices.ContainsFunc(dr.Cc, Address{Addr: "help@example.org"}.Is) || dr.From.Addr != "accounts@example.org" || len(dr.To) != 1 || dr.To[0].Addr != maria.Addr {
 			t.Errorf("%+v", dr)
 		}
 		o.ok(o.desk.Receive(ctx, Arrival{Mailbox: "accounts", Ref: Ref{UID: "a"}, Mail: mail(maria, "3@x", "Re: My secret bill", "Thanks", "2@x")}))

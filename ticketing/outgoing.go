@@ -183,12 +183,20 @@ func (u *use) colleague(id MemberID) error {
 
 // tellWatchers tells those who watch a contact that they have written.
 func (u *use) tellWatchers(c Conversation, m Mail) error {
-	if c.Contact == 0 || !m.Asks() || c.Proof == Forged || m.Proof == Forged {
+	if !m.Asks() || m.Proof == Forged || m.ID == c.First && c.Proof == Forged {
 		return nil
 	}
-	k, err := merged(u, c.Contact)
+	k, err := u.whose(addressKey(m.Sender().Addr)) // in a conversation others may write, too
 	if err != nil {
 		return err
+	}
+	if k.ID == 0 {
+		if c.Contact == 0 {
+			return nil
+		}
+		if k, err = merged(u, c.Contact); err != nil {
+			return err
+		}
 	}
 	ids, err := family(u, k.ID)
 	if err != nil {
@@ -205,7 +213,7 @@ func (u *use) tellWatchers(c Conversation, m Mail) error {
 				continue
 			}
 			told[w] = true
-			if err := u.direct(w, Post{Kind: WatchPost, Conversation: c.ID, Mail: m.ID}, m.ID); err != nil {
+			if err := u.direct(w, Post{Kind: WatchPost, Conversation: c.ID, Mail: m.ID, Subject: strconv.FormatInt(int64(k.ID), 10)}, m.ID); err != nil {
 				return err
 			}
 		}

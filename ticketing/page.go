@@ -461,6 +461,15 @@ func (d *Desk) PagesNamed(ctx context.Context, group string, names []string) (fo
 	return found, err
 }
 
+// PagesCalled finds all pages of a title, without their texts.
+func (d *Desk) PagesCalled(ctx context.Context, group, title string) (all []Page, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		all, err = tx.PagesNamed(group, nil, []string{OneLine(title, maxPageTitle)})
+		return err
+	})
+	return all, err
+}
+
 func pagesNamed(tx Tx, group string, names []string) (map[string]Page, error) {
 	var slugs, titles []string
 	for _, n := range names {

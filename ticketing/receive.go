@@ -542,7 +542,7 @@ func (u *use) joins(m Mail) (id ConversationID, mentions int, err error) {
 		return 0, 0, err
 	}
 	part, err := u.takesPart(id, m.From)
-	if err != nil || !part {
+	if err != nil || !part || m.Proof == Forged { // who only claims to be them can guess a number
 		return 0, c.Number, err
 	}
 	return id, 0, nil
@@ -583,7 +583,9 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 			return err
 		}
 	}
-	m.Contact = c.Contact
+	if m.Proof != Forged {
+		m.Contact = c.Contact
+	}
 	if m.Wakes() {
 		c.Seq++
 		m.Seq = c.Seq
@@ -595,7 +597,15 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 			return err
 		}
 		part = part || c.With.Is(m.From)
-		if m.NewPerson = !part; m.NewPerson && !u.group.Own(m.From) {
+		m.NewPerson = !part || m.Proof == Forged
+		diverted, err := u.diverted(*c, *m)
+		switch {
+		case err != nil:
+			return err
+		case len(diverted) > 0 && !m.NewPerson:
+			c.NewPerson = diverted[0]
+			people = slices.DeleteFunc(people, func(a Address) bool { return slices.ContainsFunc(diverted, a.Is) })
+		case !part && !u.group.Own(m.From):
 			c.NewPerson = m.Sender()
 			if c.NewPerson.Addr == "" {
 				c.NewPerson.Name = "somebody without an address"
@@ -633,6 +643,24 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 	c.Last = m.ID
 	c.Mails++
 	return nil
+}
+
+// diverted are those to whom a follow-up asks for answers though they have no part in its conversation, and nothing
+// proves that it comes from whom it says. Machines ask for answers to an address of its own for each mail: below their
+// own domain, where nobody else is, they may.
+func (u *use) diverted(c Conversation, m Mail) (strangers []Address, err error) {
+	if m.ID == c.First && m.ID != 0 || m.Proof == Proved || len(m.ReplyTo) == 0 || m.Direction == Out {
+		return nil, nil
+	}
+	_, domain, _ := strings.Cut(strings.ToLower(m.From.Addr), "@")
+	known, err := u.Participants(c.ID)
+	for _, a := range m.ReplyTo {
+		_, own, _ := strings.Cut(strings.ToLower(a.Addr), "@")
+		if !strings.HasSuffix(own, "."+domain) && !a.Is(m.From) && !c.With.Is(a) && !slices.ContainsFunc(known, a.Is) && !u.group.Own(a) {
+			strangers = append(strangers, a)
+		}
+	}
+	return strangers, err
 }
 
 // followUp shows a mail in the thread of its conversation and lets it wake whom it concerns.

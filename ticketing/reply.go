@@ -75,7 +75,9 @@ func (u *use) draft(c Conversation) (Draft, error) {
 		return dr, err
 	}
 	dr.Last = last
-	dr.To, dr.Cc = u.recipients(c, last)
+	if dr.To, dr.Cc, err = u.recipients(c, last); err != nil {
+		return dr, err
+	}
 	dr.Subject = c.Subject
 	if last.Subject != "" {
 		dr.Subject = last.Subject
@@ -130,11 +132,21 @@ func (u *use) lastIn(c Conversation) (Mail, error) {
 }
 
 // recipients is the one place where it is decided whom an answer goes to, before a person may
-// change it: Reply-To is obeyed, the author goes before a sender that only carried the mail, our own
-// addresses are never among them, and everybody whom the sender wrote to gets a copy.
-func (u *use) recipients(c Conversation, m Mail) (to, cc []Address) {
+// change it: Reply-To is obeyed where that diverts nothing to a stranger, the author goes before a sender
+// that only carried the mail, our own addresses are never among them, and everybody whom the sender wrote
+// to gets a copy.
+func (u *use) recipients(c Conversation, m Mail) (to, cc []Address, err error) {
+	strangers, err := u.diverted(c, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.ReplyTo = slices.DeleteFunc(slices.Clone(m.ReplyTo), func(a Address) bool { return slices.ContainsFunc(strangers, a.Is) })
+	came, _, err := u.d.groupOfMailbox(strings.TrimSuffix(m.Mailbox, sentSuffix))
+	if err != nil { // of a mailbox that is no longer configured, or of none
+		came = u.group
+	}
 	seen := func(a Address) bool {
-		return a.Addr == "" || u.group.Own(a) || slices.ContainsFunc(to, a.Is) || slices.ContainsFunc(cc, a.Is)
+		return a.Addr == "" || u.group.Own(a) || came.Own(a) || slices.ContainsFunc(to, a.Is) || slices.ContainsFunc(cc, a.Is)
 	}
 	first := []Address{m.From}
 	switch {
@@ -154,14 +166,14 @@ func (u *use) recipients(c Conversation, m Mail) (to, cc []Address) {
 		to = append(to, c.With)
 	}
 	if m.Author.Addr != "" && m.Author.Addr != m.From.Addr && len(m.ReplyTo) == 0 {
-		return to, nil // forwarded by hand: those whom the colleague wrote to are no part of it
+		return to, nil, nil // forwarded by hand: those whom the colleague wrote to are no part of it
 	}
 	for _, a := range slices.Concat(m.To, m.Cc) {
 		if !seen(a) {
 			cc = append(cc, a)
 		}
 	}
-	return to, cc
+	return to, cc, nil
 }
 
 // from is the group's address, with the member's From name if they have one.

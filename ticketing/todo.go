@@ -234,17 +234,21 @@ func (d *Desk) SweepTodos(ctx context.Context) (reminded int, err error) {
 	const atOnce = 100
 	var due []Todo
 	err = d.store.Read(ctx, func(tx Tx) error {
-		due, err = tx.Todos(TodoQuery{Unsaid: d.clock(), Limit: atOnce})
-		return err
+		due = nil
+		for _, g := range d.groups {
+			some, err := tx.Todos(TodoQuery{Group: g.Name, Unsaid: d.clock(), Limit: atOnce})
+			if err != nil {
+				return err
+			}
+			due = append(due, some...)
+		}
+		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
 	var errs []error
 	for _, t := range due {
-		if _, ok := d.Group(t.Group); !ok {
-			continue // no longer configured
-		}
 		said := false
 		err := d.change(ctx, By{Group: t.Group}, func(u *use) error {
 			said = false

@@ -16,7 +16,7 @@ type Drawing struct {
 	Board        Board
 	Root         string  // the platform's id of the card in whose thread the post stands
 	Elder        bool    // an earlier line of the thread is yet to be posted
-	Known        Contact // card: whom it is with, if they are known
+	Known        Contact // card: whom it is with, if they are known; watch: who is watched
 	Perhaps      Contact // card: whom it may be with
 	Card         string  // pointer: the platform's id of the conversation's card
 	Conversation Conversation
@@ -111,6 +111,11 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 				continue
 			}
 			if *who, err = merged(tx, id); err != nil && !errors.Is(err, ErrNone) {
+				return err
+			}
+		}
+		if watched, err := strconv.ParseInt(p.Subject, 10, 64); p.Kind == WatchPost && err == nil {
+			if dr.Known, err = merged(tx, ContactID(watched)); err != nil {
 				return err
 			}
 		}

@@ -384,6 +384,9 @@ func TestConversationPage(t *testing.T) {
 	older := v.reads(next)
 	has(t, older, "more 09.", `<div class="plain">It is cold.</div>`, "<details><summary>Quoted text and signature</summary>", "&gt; How are you?", "<b>cold</b>", "1 picture was left out")
 	hasNot(t, older, "t.example", "more 10.")
+	o.arrives("help", ticketing.Mail{From: maria, Subject: "Re: Heating broken", MessageID: "f@x", InReplyTo: []string{"m0@x"}, Text: "pay elsewhere", Proof: ticketing.Forged})
+	has(t, v.reads(to("help", "ticket", "1")), "⚠ It claims to be from maria@example.net")
+	hasNot(t, body, "⚠ It claims")
 	v.status(to("help", "ticket", "2"), http.StatusNotFound)
 	v.status(to("help", "ticket", "x"), http.StatusNotFound)
 }

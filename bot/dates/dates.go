@@ -2,8 +2,9 @@
 // "until Thursday".
 //
 // It looks for the shapes of dates, and never takes other words for one ("May I ask Bob"). What day is
-// meant is github.com/markusmobius/go-dateparser's to say, in several languages; the time of day, and what
-// that library gets wrong, is read here. Who uses it shows what was understood before it counts.
+// meant is github.com/markusmobius/go-dateparser's to say, in several languages; the time of day, dates that
+// are written in digits, and what else that library gets wrong, is read here. Who uses it shows what was
+// understood before it counts.
 package dates
 
 import (
@@ -34,24 +35,34 @@ const (
 	// weekdays are written in full: "sat" and "so" are words, too.
 	weekdays    = `monday|tuesday|wednesday|thursday|friday|saturday|sunday|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo|lunedì|martedì|mercoledì|giovedì|venerdì|sabato|domenica|maandag|dinsdag|woensdag|donderdag|vrijdag|zaterdag|zondag`
 	abbreviated = `mon|tues?|wed|thu(?:rs?)?|fri|sat|sun|mo|di|mi|do|fr|sa|so`
-	relative    = `day after tomorrow|tomorrow|today|yesterday|übermorgen|uebermorgen|heute|morgen|gestern|après-demain|demain|aujourd'hui|pasado mañana|mañana|hoy|dopodomani|domani|oggi|overmorgen|vandaag`
-	numbers     = `\d{1,3}|an?|one|two|three|four|five|six|ten|half an|eine[rmn]?|zwei|drei|vier|fünf|sechs|zehn|une?|una|deux|trois|dos|tres|due|tre|een|twee|drie`
-	units       = `min(?:ute)?s?|hours?|hrs?|days?|weeks?|months?|minuten?|stunden?|tag(?:en|e)?|wochen?|monat(?:en|e)?|minutes?|heures?|jours?|semaines?|mois|minutos?|horas?|días?|semanas?|minut[oi]|or[ae]|giorn[oi]|settiman[ae]|minuten|uur|dagen|dag|weken|week`
-	next        = `next|this|coming|nächste[nrsm]?|naechste[nrsm]?|kommende[nrsm]?|diese[nrsm]?`
-	parts       = `morning|noon|midday|afternoon|evening|night|morgens?|früh|vormittags?|mittags?|nachmittags?|abends?`
-	before      = `at|on|by|until|till|before|um|am|bis|vor|gegen|ab|den|der|zum|le|el|à|om|op|@`
-	clock       = `\d{1,2}[:h]\d{2}(?:\s?(?:uhr|h|[ap]\.?m\.?))?|\d{1,2}\.\d{2}\s?(?:uhr|h|[ap]\.?m\.?)|\d{1,2}\s?(?:uhr|o'clock|h|[ap]\.?m\.?)`
-	named       = `\d{1,2}(?:st|nd|rd|th|\.|er)?\s+(?:of\s+|de\s+)?(?:` + months + `)\.?(?:,?\s+\d{4})?|(?:` + months + `)\.?\s+\d{1,2}(?:st|nd|rd|th)?(?:,?\s+\d{4})?`
-	dated       = `\d{4}-\d{1,2}-\d{1,2}|\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{4}|\d{2})?|\d{1,2}/\d{1,2}(?:/\d{4}|/\d{2})?|` + named
-	day         = `(?:(?:` + weekdays + `|` + abbreviated + `)\.?,?\s+(?:` + before + `\s+)?)?(?P<dated>` + dated + `)` +
-		`|(?:(?P<next>` + next + `)\s+)?(?P<weekday>` + weekdays + `)|(?P<relative>` + relative + `)|(?P<tonight>tonight|this\s+(?:morning|afternoon|evening))|(?P<week>(?:next week|nächste woche|kommende woche))` +
-		`|(?P<in>(?:in|dans|en|tra|fra|over)\s+(?:` + numbers + `)\s+(?:` + units + `))`
+	// short are weekdays before a time of day: of two letters only with a capital.
+	short    = `mon|tues?|wed|thu(?:rs?)?|fri|sat|sun|(?-i:Mo|Di|Mi|Do|Fr|Sa|So)`
+	relative = `day after tomorrow|tomorrow|tomm?orr?ow|tmrw|tmr|today|yesterday|übermorgen|uebermorgen|heute|morgen|gestern|après-demain|demain|aujourd'hui|pasado mañana|mañana|hoy|dopodomani|domani|oggi|overmorgen|vandaag`
+	numbers  = `\d{1,3}\s*|(?:an?|one|two|three|four|five|six|ten|half an|eine[rmn]?|zwei|drei|vier|fünf|sechs|zehn|une?|una|deux|trois|dos|tres|due|tre|een|twee|drie)\s+`
+	// units: the longer of two that begin alike stands first.
+	units    = `minuten|minutes?|minutos?|minut[oi]|mins?|hours?|horas?|heures?|hrs?|stunden?|uur|or[ae]|h|days?|tag(?:en|e)?|jours?|días?|giorn[oi]|dagen|dag|weeks?|wochen?|semaines?|semanas?|settiman[ae]|weken|months?|monat(?:en|e)?|mois`
+	next     = `next|this|coming|nächste[nrsm]?|naechste[nrsm]?|kommende[nrsm]?|diese[nrsm]?`
+	parts    = `morning|noon|midday|afternoon|evening|night|morgens?|früh|vormittags?|mittags?|nachmittags?|abends?`
+	before   = `at|on|by|until|till|before|um|am|bis|vor|gegen|ab|den|der|zum|le|el|à|om|op|@`
+	clock    = `\d{1,2}[:h]\d{2}(?:\s?(?:uhr|h|[ap]\.?m\.?))?|\d{1,2}\.\d{2}\s?(?:uhr|h|[ap]\.?m\.?)|\d{1,2}\s?(?:uhr|o'clock|h|[ap]\.?m\.?)`
+	named    = `\d{1,2}(?:st|nd|rd|th|\.|er)?\s+(?:of\s+|de\s+)?(?:` + months + `)\.?(?:,?\s+\d{4})?|(?:` + months + `)\.?\s+\d{1,2}(?:st|nd|rd|th)?(?:,?\s+\d{4})?`
+	dated    = `\d{4}-\d{1,2}-\d{1,2}|\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{4}|\d{2})?|\d{1,2}/\d{1,2}(?:/\d{4}|/\d{2})?|` + named
+	nextWeek = `next week|nächste woche|kommende woche`
+	day      = `(?:(?:` + weekdays + `|` + abbreviated + `)\.?,?\s+(?:` + before + `\s+)?)?(?P<dated>` + dated + `)` +
+		`|(?P<weekdayof>` + weekdays + `)\s+(?:` + nextWeek + `)|(?:` + nextWeek + `),?\s+(?:(?:` + before + `)\s+)?(?P<ofweek>` + weekdays + `)` +
+		`|(?:(?P<next>` + next + `)\s+)?(?P<weekday>` + weekdays + `)|(?P<relative>` + relative + `)|(?P<tonight>tonight|this\s+(?:morning|afternoon|evening))|(?P<week>` + nextWeek + `)|(?P<month>next month|nächsten monat)` +
+		`|(?P<in>(?:in|dans|en|tra|fra|over)\s+(?:` + numbers + `)(?:` + units + `))|(?P<fromnow>(?:` + numbers + `)(?:` + units + `))\s+from\s+now`
 	sep = `,?\s+(?:(?:` + before + `)\s+)*`
 )
 
-// whole is a day with or without a time, a time and its day, or a time alone.
-var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + clock + `)` + sep + `)?(?:` + day + `)(?:,?\s+(?P<part>` + parts + `))?(?:` + sep + `(?P<clock>` + clock + `)|,?\s+(?:at|um|@)\s*(?P<hour>\d{1,2}))?` +
-	`|(?:(?:` + before + `)\s+)*(?P<alone>` + clock + `)`)
+// whole is a day with or without a time, a time and its day, or a time alone. Of a range the beginning counts. An hour
+// in digits alone is one only where nothing follows.
+var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + clock + `)` + sep + `)?(?:` + day + `)(?:,?\s+(?P<part>` + parts + `))?(?:` + sep + `(?P<clock>` + clock + `)` + until + `|,?\s+(?:at|um|@)\s*(?P<hour>\d{1,2})|\s+(?P<bare>\d{1,2})$)?` +
+	`|(?:(?:` + before + `)\s+)*(?P<short>` + short + `)\.?` + sep + `(?P<shortclock>` + clock + `)` + until +
+	`|(?:(?:` + before + `)\s+)*(?P<alone>` + clock + `)` + until +
+	`|(?:at|um)\s+(?P<noon>noon|midday|mittag)`)
+
+const until = `(?:\s?[-–]\s?(?:` + clock + `))?`
 
 // Find finds the time in a text, as it is meant at now, in now's zone. Of several it is the last with a time of
 // day, or else the last day.
@@ -117,8 +128,14 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 	if in := g["in"]; in != "" {
 		return later(in, g, now)
 	}
+	if span := g["fromnow"]; span != "" {
+		return later("in "+span, g, now)
+	}
 	h, m, timed := 0, 0, false
-	for _, c := range []string{g["first"], g["clock"], g["alone"]} {
+	if g["noon"] != "" {
+		h, timed = 12, true
+	}
+	for _, c := range []string{g["first"], g["clock"], g["shortclock"], g["alone"]} {
 		if c != "" {
 			if h, m, ok = readClock(c); !ok {
 				return f, false
@@ -126,16 +143,16 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 			timed = true
 		}
 	}
-	if hour := g["hour"]; hour != "" {
+	part := strings.ToLower(g["part"])
+	if hour := g["hour"] + g["bare"]; hour != "" {
 		if h, _ = strconv.Atoi(hour); h > 23 {
 			return f, false
 		}
-		if h > 0 && h < 7 {
+		if h > 0 && h < 7 && part == "" {
 			h += 12 // nobody means the night
 		}
 		timed = true
 	}
-	part := strings.ToLower(g["part"])
 	if t := strings.ToLower(g["tonight"]); t != "" {
 		part = strings.TrimPrefix(strings.Join(strings.Fields(t), " "), "this ")
 	}
@@ -162,27 +179,43 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 	return f, true
 }
 
+var (
+	spanParts = regexp.MustCompile(`^(.*?)(\d+)\s*(\pL+)$`)
+	exact     = regexp.MustCompile(`^(?:min|h|stund|uur|or[ae]$)`) // units that count to the minute
+)
+
 // later is a span of time from now.
 func later(in string, g map[string]string, now time.Time) (f Found, ok bool) {
-	words := strings.Fields(strings.ToLower(in))
-	if strings.Contains(in, "half an") || strings.Contains(in, "half a") {
-		return Found{At: now.Add(30 * time.Minute)}, strings.HasPrefix(words[len(words)-1], "h")
+	in = strings.ToLower(in)
+	if p := spanParts.FindStringSubmatch(in); p != nil { // as the library knows it
+		switch p[3] {
+		case "h", "hr", "hrs":
+			p[3] = "hours"
+		case "min", "mins":
+			p[3] = "minutes"
+		}
+		in = p[1] + p[2] + " " + p[3]
+	}
+	words := strings.Fields(in)
+	unit := words[len(words)-1]
+	switch {
+	case strings.Contains(in, "half a"):
+		return Found{At: now.Add(30 * time.Minute)}, strings.HasPrefix(unit, "h")
+	case exact.MatchString(unit): // in real time: a clock that is changed at night does not count
+		utc, ok := parse(strings.Join(words, " "), now.UTC())
+		return Found{At: utc.Time.In(now.Location())}, ok && g["clock"] == ""
 	}
 	d, ok := parse(strings.Join(words, " "), now)
 	if !ok {
 		return f, false
 	}
-	f.At = d.Time
-	days := d.Time.Sub(now) >= 23*time.Hour
-	if c := g["clock"]; c != "" && days {
-		h, m, ok := readClock(c)
-		f.At = time.Date(d.Time.Year(), d.Time.Month(), d.Time.Day(), h, m, 0, 0, now.Location())
-		return f, ok
+	h, m := Morning, 0
+	if c := g["clock"]; c != "" {
+		if h, m, ok = readClock(c); !ok {
+			return f, false
+		}
 	}
-	if days {
-		f.At, f.Day = time.Date(d.Time.Year(), d.Time.Month(), d.Time.Day(), Morning, 0, 0, 0, now.Location()), true
-	}
-	return f, g["clock"] == "" || days
+	return Found{At: time.Date(d.Time.Year(), d.Time.Month(), d.Time.Day(), h, m, 0, 0, now.Location()), Day: g["clock"] == ""}, true
 }
 
 var clockDigits = regexp.MustCompile(`^(\d{1,2})(?:[:.h](\d{2}))?\s?(.*)$`)
@@ -228,33 +261,89 @@ func sameDay(a, b time.Time) bool { return a.Format(time.DateOnly) == b.Format(t
 
 // dayOf is the day that is meant.
 func dayOf(g map[string]string, now time.Time, h, m int, timed bool) (time.Time, bool) {
-	today := func() time.Time { return time.Date(now.Year(), now.Month(), now.Day(), h, m, 0, 0, now.Location()) }
+	// ahead tells whether that time of a day is still to come; without a time the whole day is.
+	ahead := func(d time.Time) bool {
+		if !timed {
+			return !d.Before(now) || sameDay(d, now)
+		}
+		return time.Date(d.Year(), d.Month(), d.Day(), h, m, 0, 0, now.Location()).After(now)
+	}
+	monday := now.AddDate(0, 0, 7-(int(now.Weekday())+6)%7) // of next week
 	switch {
-	case g["alone"] != "":
-		if t := today(); t.After(now) {
-			return t, true
+	case g["alone"] != "" || g["noon"] != "":
+		if ahead(now) {
+			return now, true
 		}
 		return now.AddDate(0, 0, 1), true
 	case g["tonight"] != "":
 		return now, true
 	case g["week"] != "":
-		return now.AddDate(0, 0, 7-(int(now.Weekday())+6)%7), true // its Monday
-	case g["weekday"] != "":
-		d, ok := parse(g["weekday"], now)
-		if ok && g["next"] == "" && timed && d.Time.Weekday() == now.Weekday() && today().After(now) {
+		return monday, true
+	case g["month"] != "":
+		return time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, now.Location()), true
+	case g["weekdayof"]+g["ofweek"] != "":
+		d, ok := parse(g["weekdayof"]+g["ofweek"], now)
+		return monday.AddDate(0, 0, (int(d.Time.Weekday())+6)%7), ok
+	case g["weekday"]+g["short"] != "":
+		d, ok := parse(g["weekday"]+longer[strings.ToLower(g["short"])], now)
+		if ok && g["next"] == "" && timed && d.Time.Weekday() == now.Weekday() && ahead(now) {
 			return now, true
 		}
 		return d.Time, ok
 	case g["relative"] != "":
-		d, ok := parse(g["relative"], now)
+		text := g["relative"]
+		if misspelt.MatchString(text) {
+			text = "tomorrow"
+		}
+		d, ok := parse(text, now)
 		return d.Time, ok
 	}
 	text := strings.Join(strings.Fields(g["dated"]), " ")
 	if t, err := time.ParseInLocation("2006-1-2", text, now.Location()); err == nil {
 		return t, true
 	}
+	if p := digits.FindStringSubmatch(text); p != nil {
+		return inDigits(p[1], p[2], p[3], now, ahead)
+	}
 	d, ok := parse(text, now)
+	if today := d.Time.AddDate(-1, 0, 0); ok && sameDay(today, now) && !year.MatchString(text) && ahead(now) {
+		return now, true // the library takes today's date for next year's
+	}
 	return d.Time, ok
+}
+
+var (
+	misspelt = regexp.MustCompile(`(?i)^(?:tm|tom)`)
+	digits   = regexp.MustCompile(`^(\d{1,2})[./]\s?(\d{1,2})(?:[./]\s?(\d{2,4})?)?$`)
+	year     = regexp.MustCompile(`\d{4}`)
+	longer   = map[string]string{
+		"mon": "monday", "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thur": "thursday", "thurs": "thursday", "fri": "friday", "sat": "saturday", "sun": "sunday",
+		"mo": "montag", "di": "dienstag", "mi": "mittwoch", "do": "donnerstag", "fr": "freitag", "sa": "samstag", "so": "sonntag",
+	}
+)
+
+// inDigits is a date that is written as day and month, or as month and day where it cannot be otherwise. Without a year
+// it is the next that is ahead.
+func inDigits(first, second, in string, now time.Time, ahead func(time.Time) bool) (time.Time, bool) {
+	d, _ := strconv.Atoi(first)
+	m, _ := strconv.Atoi(second)
+	if m > 12 && d <= 12 {
+		d, m = m, d
+	}
+	y, _ := strconv.Atoi(in)
+	switch {
+	case in == "":
+		y = now.Year()
+	case len(in) == 2:
+		y += 2000
+	case len(in) == 3:
+		return time.Time{}, false
+	}
+	t := time.Date(y, time.Month(m), d, 0, 0, 0, 0, now.Location())
+	if in == "" && !ahead(t) {
+		t = time.Date(y+1, time.Month(m), d, 0, 0, 0, 0, now.Location())
+	}
+	return t, t.Day() == d && t.Month() == time.Month(m)
 }
 
 // languages are tried one after the other.

@@ -63,6 +63,45 @@ func TestFind(t *testing.T) {
 		{"ask about the party on 31.12. tomorrow 10:00", "Thu 2026-11-26 10:00", "ask about the party on 31.12."},
 		{"yesterday", "Tue 2026-11-24 day", ""},
 		{"until Thursday", "Thu 2026-11-26 day", ""},
+
+		{"3.12. at 9 pay", "Thu 2026-12-03 09:00", "pay"},
+		{"am 3. 12. um 9 Uhr zahlen", "Thu 2026-12-03 09:00", "zahlen"},
+		{"pay 20.12.", "Sun 2026-12-20 day", "pay"},
+		{"23.12. 9:00", "Wed 2026-12-23 09:00", ""},
+		{"1.1.", "Fri 2027-01-01 day", ""},
+		{"25.11. 18:00", "Wed 2026-11-25 18:00", ""}, // today, still to come
+		{"25.11. 10:00", "Thu 2027-11-25 10:00", ""},
+		{"25.11.", "Wed 2026-11-25 day", ""},
+		{"25 November 18:00", "Wed 2026-11-25 18:00", ""},
+		{"25 November 2027 18:00", "Thu 2027-11-25 18:00", ""},
+		{"12/24", "Thu 2026-12-24 day", ""},
+		{"12/24/2026", "Thu 2026-12-24 day", ""},
+		{"24.12.26", "Thu 2026-12-24 day", ""},
+		{"Fri 14:00 call", "Fri 2026-11-27 14:00", "call"},
+		{"fri 10:00", "Fri 2026-11-27 10:00", ""},
+		{"Di 10:00 Ann", "Tue 2026-12-01 10:00", "Ann"},
+		{"wed 16:00", "Wed 2026-11-25 16:00", ""},
+		{"call in 2h", "Wed 2026-11-25 16:30", "call"},
+		{"in 30min", "Wed 2026-11-25 15:00", ""},
+		{"in 30 Minuten", "Wed 2026-11-25 15:00", ""},
+		{"en 10 minutos", "Wed 2026-11-25 14:40", ""},
+		{"tra 10 minuti", "Wed 2026-11-25 14:40", ""},
+		{"over 10 minuten", "Wed 2026-11-25 14:40", ""},
+		{"in 24 hours", "Thu 2026-11-26 14:30", ""},
+		{"in 48 hours", "Fri 2026-11-27 14:30", ""},
+		{"two weeks from now", "Wed 2026-12-09 day", ""},
+		{"tomorrow 10:00-11:00 meet", "Thu 2026-11-26 10:00", "meet"},
+		{"15:00 – 16:00 meet", "Wed 2026-11-25 15:00", "meet"},
+		{"tomorrow morning at 6", "Thu 2026-11-26 06:00", ""},
+		{"morgen früh um 6", "Thu 2026-11-26 06:00", ""},
+		{"Freitag nächste Woche", "Fri 2026-12-04 day", ""},
+		{"next week friday", "Fri 2026-12-04 day", ""},
+		{"next month", "Tue 2026-12-01 day", ""},
+		{"call tomorrow 10", "Thu 2026-11-26 10:00", "call"},
+		{"tomorrow 10 chairs", "Thu 2026-11-26 day", "10 chairs"},
+		{"tmrw 10:00", "Thu 2026-11-26 10:00", ""},
+		{"call tomorow 10:00", "Thu 2026-11-26 10:00", "call"},
+		{"at noon", "Thu 2026-11-26 12:00", ""},
 	} {
 		f, ok := Find(c.text, now)
 		layout := "Mon 2006-01-02 15:04"
@@ -97,4 +136,23 @@ func FuzzFind(f *testing.F) {
 			t.Errorf("%q: %+v", text, found)
 		}
 	})
+}
+
+// A night in which clocks are changed is as long as it is.
+func TestClocksChange(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range []time.Time{
+		time.Date(2026, 10, 25, 0, 45, 0, 0, time.UTC), // 2:45, which comes once more
+		time.Date(2026, 10, 25, 1, 15, 0, 0, time.UTC), // 2:15, for the second time
+		time.Date(2026, 3, 29, 0, 45, 0, 0, time.UTC),  // 1:45, before 3:00
+	} {
+		for text, want := range map[string]time.Duration{"in 30 min": 30 * time.Minute, "in 2 hours": 2 * time.Hour, "in half an hour": 30 * time.Minute} {
+			if f, ok := Find(text, now.In(zone)); !ok || !f.At.Equal(now.Add(want)) {
+				t.Errorf("%s, %s: %s", now.In(zone), text, f.At)
+			}
+		}
+	}
 }
