@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
 
 	"groupmail/ticketing"
 )
@@ -42,8 +43,25 @@ type invoked struct {
 
 // name is the sub-command alone: what else was typed may be words of an answer.
 func (in invoked) name() string {
-	name, _, _ := strings.Cut(strings.TrimSpace(in.Text), " ")
+	name, _ := word(in.Text)
 	return name
+}
+
+// word parts a text at its first blank, of whatever kind.
+func word(text string) (first, rest string) {
+	text = strings.TrimSpace(text)
+	i := strings.IndexFunc(text, unicode.IsSpace)
+	if i < 0 {
+		return text, ""
+	}
+	return text[:i], strings.TrimSpace(text[i:])
+}
+
+// ticketNumber tells whether a word is a ticket's number: "#12", "12", with a sign of punctuation behind it.
+func ticketNumber(w string) (number string, ok bool) {
+	w = strings.TrimRight(w, ",.:;")
+	digits := strings.TrimPrefix(w, "#")
+	return w, digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 var commands []command
@@ -74,7 +92,7 @@ func init() { // help lists them all
 		{"todo", "[WHAT WHEN @ANN #12]", "what is to be done: call Ann tomorrow 10:00 @ben #12; without words: what you have to do", (*hub).runTodo, nothing},
 		{"who", "", "who is in the team, online or away, and what they have", (*hub).runWho, nothing},
 		{"me", "", "about you: From name, signature, status and time zone", (*hub).runMe, nothing},
-		{"help", "", "this list", (*hub).runHelp, nothing},
+		{"help", "[COMMAND]", "this list, or what one of them does", (*hub).runHelp, nothing},
 	}
 }
 
@@ -122,14 +140,19 @@ func (h *hub) Command(ctx context.Context, c Command) Answer {
 	if err != nil {
 		return whisper(h.say(err, "/"+c.Name, who))
 	}
-	name, rest, _ := strings.Cut(strings.TrimSpace(c.Text), " ")
-	name = strings.ToLower(name)
-	if name == "" {
+	name, rest := word(c.Text)
+	if before, number, ok := strings.Cut(name, "#"); ok && before != "" { // "take#7"
+		name, rest = before, strings.TrimSpace("#"+number+" "+rest)
+	}
+	if number, ok := ticketNumber(name); ok { // "#7"
+		name, rest = "show", number
+	}
+	if name = strings.ToLower(name); name == "" {
 		name = "help"
 	}
 	for _, one := range commands {
 		if one.name == name {
-			in := invoked{caller: who, Command: c, rest: strings.TrimSpace(rest)}
+			in := invoked{caller: who, Command: c, rest: rest}
 			if one.about == aTicket && in.rest == "" && c.Root == "" {
 				if answer, ok := h.pickTicket(ctx, who, one); ok {
 					return answer
@@ -156,7 +179,18 @@ func meant(name string) string {
 	return best
 }
 
-func (h *hub) runHelp(context.Context, invoked) Answer { return Answer{Whisper: helpMessage("")} }
+func (h *hub) runHelp(_ context.Context, in invoked) Answer {
+	for _, c := range commands {
+		if name, _ := word(in.rest); strings.EqualFold(name, c.name) {
+			m := &Message{Notice: c.help, Lines: []Line{{{Text: strings.TrimSpace("/" + CommandName + " " + c.name + " " + c.args), Code: true}, {Text: " " + c.help}}}}
+			if slices.Contains(shorts, c.name) {
+				m.Lines = append(m.Lines, Line{{Text: "Also as "}, {Text: "/" + c.name, Code: true}, {Text: ", where the name is free."}})
+			}
+			return Answer{Whisper: m}
+		}
+	}
+	return Answer{Whisper: helpMessage("")}
+}
 
 func helpMessage(first string) *Message {
 	m := &Message{Notice: "What I can do"}
@@ -291,10 +325,17 @@ func (h *hub) ticket(ctx context.Context, in invoked) (id ticketing.Conversation
 	if in.picked != 0 {
 		return in.picked, in.rest, nil
 	}
-	first, rest, _ := strings.Cut(in.rest, " ")
-	if digits := strings.TrimPrefix(first, "#"); digits != "" && strings.Trim(digits, "0123456789") == "" {
-		id, err = h.Desk.Numbered(ctx, in.group.Name, first)
-		return id, strings.TrimSpace(rest), err
+	first, rest := word(in.rest)
+	if strings.HasPrefix(first, "@") { // "assign @ben #7"
+		if second, more := word(rest); strings.HasPrefix(second, "#") {
+			first, rest = second, strings.TrimSpace(first+" "+more)
+		}
+	}
+	// In a thread the words of an answer may begin with a number.
+	says := in.Root != "" && slices.Contains([]string{"reply", "close", "note"}, strings.ToLower(in.name()))
+	if number, ok := ticketNumber(first); ok && (strings.HasPrefix(first, "#") || !says) {
+		id, err = h.Desk.Numbered(ctx, in.group.Name, number)
+		return id, rest, err
 	}
 	if in.Root != "" {
 		p, err := h.Desk.FindPost(ctx, "", in.board.Name, in.Root)
@@ -389,7 +430,7 @@ func (h *hub) runAssign(ctx context.Context, in invoked) Answer {
 
 // colleague finds who is meant by "@ann", "ann", "me" or a name.
 func (h *hub) colleague(ctx context.Context, who caller, name string) (ticketing.Member, error) {
-	name = strings.TrimPrefix(strings.TrimSpace(name), "@")
+	name = strings.TrimRight(strings.TrimPrefix(strings.TrimSpace(name), "@"), ",:;")
 	if strings.EqualFold(name, "me") {
 		return who.by.Member, nil
 	}
@@ -397,17 +438,18 @@ func (h *hub) colleague(ctx context.Context, who caller, name string) (ticketing
 	if err != nil {
 		return ticketing.Member{}, err
 	}
-	var like []ticketing.Member
-	for _, m := range team {
-		if strings.EqualFold(m.Handle, name) || strings.EqualFold(m.Name, name) {
-			return m, nil
+	for _, means := range []func(ticketing.Member) bool{ // the surest first
+		func(m ticketing.Member) bool { return strings.EqualFold(m.Handle, name) },
+		func(m ticketing.Member) bool { return strings.EqualFold(m.Name, name) },
+		func(m ticketing.Member) bool {
+			return strings.HasPrefix(strings.ToLower(m.Name), strings.ToLower(name))
+		},
+	} {
+		if like := slices.DeleteFunc(slices.Clone(team), func(m ticketing.Member) bool { return !means(m) }); len(like) == 1 && name != "" {
+			return like[0], nil
+		} else if len(like) > 0 {
+			break
 		}
-		if strings.HasPrefix(strings.ToLower(m.Name), strings.ToLower(name)) {
-			like = append(like, m)
-		}
-	}
-	if len(like) == 1 {
-		return like[0], nil
 	}
 	names := make([]string, len(team))
 	for i, m := range team {

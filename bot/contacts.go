@@ -83,7 +83,7 @@ func (h *hub) runContact(ctx context.Context, in invoked) Answer {
 	if rest == "" {
 		return h.contactList(ctx, in.caller, ticketing.ContactPlace{})
 	}
-	if first, name, _ := strings.Cut(rest, " "); strings.EqualFold(first, "add") || strings.EqualFold(first, "new") {
+	if first, name := word(rest); strings.EqualFold(first, "add") {
 		return h.contactForm(in.caller, 0, named(name))
 	}
 	c, answer := h.oneContact(ctx, in.caller, rest)

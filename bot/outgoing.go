@@ -10,7 +10,7 @@ import (
 
 // runNew opens the form for a mail to somebody who has not written: "new maria@example.net Subject".
 func (h *hub) runNew(ctx context.Context, in invoked) Answer {
-	to, subject, _ := strings.Cut(in.rest, " ")
+	to, subject := word(in.rest)
 	if to != "" && !strings.Contains(to, "@") { // a contact's name, or only a subject
 		if found, _, err := h.Desk.FindContacts(ctx, in.group.Name, unquoted(in.rest)); err == nil && len(found) == 1 {
 			return h.newForm(in.caller, found[0], "", "")
@@ -127,7 +127,7 @@ func (h *hub) runForward(ctx context.Context, in invoked) Answer {
 	if err != nil {
 		return whisper(h.say(err, in.name(), in.caller))
 	}
-	name, note, _ := strings.Cut(rest, " ")
+	name, note := word(rest)
 	if name == "" {
 		return h.forwardForm(ctx, in.caller, id)
 	}
@@ -143,7 +143,7 @@ func (h *hub) runForward(ctx context.Context, in invoked) Answer {
 }
 
 func (h *hub) forwardPage(ctx context.Context, in invoked, p ticketing.Page, rest string) Answer {
-	name, note, _ := strings.Cut(rest, " ")
+	name, note := word(rest)
 	to, err := h.colleague(ctx, in.caller, name)
 	if err == nil {
 		_, err = h.Desk.ForwardPage(ctx, in.by, p.ID, to.ID, note)

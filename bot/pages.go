@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	udiff "github.com/aymanbagabas/go-udiff"
 
@@ -59,6 +60,9 @@ func (h *hub) runPage(ctx context.Context, in invoked) Answer {
 	}
 	if p, ok := found[name]; ok {
 		return h.showPage(ctx, in.caller, p.ID)
+	}
+	if first, title := word(name); strings.EqualFold(first, "add") {
+		return h.newPageForm(in.caller, title)
 	}
 	near, err := h.Desk.PagesLike(ctx, in.group.Name, name, 5)
 	if err != nil {
@@ -152,10 +156,14 @@ func (h *hub) showPage(ctx context.Context, who caller, id ticketing.PageID) Ans
 }
 
 func (h *hub) pressNewPage(_ context.Context, who caller, c Click, _ int64) Answer {
+	return h.newPageForm(who, c.Value)
+}
+
+func (h *hub) newPageForm(who caller, title string) Answer {
 	return Answer{Form: &Form{
 		Title: "New page", Submit: "Save", State: h.sign(h.state(who, "newpage", 0)),
 		Fields: []FormField{
-			{Name: "title", Label: "Title", Kind: Short, Value: c.Value, Required: true, Max: 200},
+			{Name: "title", Label: "Title", Kind: Short, Value: title, Required: true, Max: 200},
 			{Name: "text", Label: "Text", Kind: Long, Help: "Markdown; [[Title]] links another page. More than fits here goes in as notes."},
 		},
 	}}
@@ -249,7 +257,7 @@ func (h *hub) runNote(ctx context.Context, in invoked) Answer {
 	if in.rest == "" && in.Root == "" {
 		return Answer{Form: h.noteForm(in.caller, "", "", "")}
 	}
-	first, rest, _ := strings.Cut(in.rest, " ")
+	first, rest := word(in.rest)
 	if in.Root != "" && strings.EqualFold(first, "here") { // whatever it begins with
 		in.rest = ""
 		id, _, err := h.ticket(ctx, in)
@@ -306,7 +314,7 @@ func (h *hub) pageAndText(ctx context.Context, who caller, typed string) (p tick
 	const most = 12 // words of a name
 	var names []string
 	for i, r := range typed + " " {
-		if (r == ' ' || r == '\n') && len(names) < most {
+		if unicode.IsSpace(r) && len(names) < most {
 			names = append(names, strings.TrimRight(typed[:i], ": "))
 		}
 	}

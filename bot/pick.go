@@ -17,12 +17,15 @@ func (h *hub) pickTicket(ctx context.Context, who caller, one command) (Answer, 
 	mine, waits := ticketing.Mine(who.group.Name, who.by.Member.ID), ticketing.Waits(who.group.Name, "")
 	queries := []ticketing.Query{mine, waits}
 	switch one.name {
-	case "take":
+	case "take", "spam":
 		queries = []ticketing.Query{waits}
 	case "release":
 		queries = []ticketing.Query{mine}
 	case "reopen":
 		queries = []ticketing.Query{{Group: who.group.Name, States: []ticketing.State{ticketing.Closed}, Order: ticketing.NewestFirst}}
+	}
+	if one.name == "move" && len(h.Desk.OtherGroups(who.group.Name)) == 0 {
+		return whisper("There is no other team here."), true
 	}
 	var options []Option
 	for _, q := range queries {
@@ -44,7 +47,7 @@ func (h *hub) pickTicket(ctx context.Context, who caller, one command) (Answer, 
 	}
 	return Answer{Form: &Form{
 		Title: "Which one?", Submit: "Go on", State: h.sign(h.state(who, "pick "+one.name, 0)),
-		Intro:  []Line{{{Text: "/" + CommandName + " " + one.name, Code: true}, {Text: " " + one.help + "."}}},
+		Intro:  []Line{{{Text: "/" + CommandName + " " + one.name, Code: true}, {Text: " – " + one.help + "."}}},
 		Fields: []FormField{{Name: "ticket", Label: "Ticket", Kind: Select, Options: options[:min(len(options), 2*pickable)], Required: true}},
 	}}, true
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"groupmail/bot/dates"
 	"groupmail/ticketing"
@@ -49,11 +50,16 @@ func exactly(t time.Time, who caller) string {
 // runTodo lists what somebody is to do, or writes something down: "call Ann tomorrow 10:00 @ben #12".
 func (h *hub) runTodo(ctx context.Context, in invoked) Answer {
 	d, err := h.typedTodo(ctx, in)
-	if err != nil {
+	var no ticketing.Refusal
+	switch {
+	case errors.As(err, &no) && strings.Contains(in.rest, " "): // what was typed is not to be typed again
+		return h.todoForm(ctx, in.caller, todoDraft{Owner: in.by.Member.ID, Text: ticketing.OneLine(in.rest, 300)}, "", no.Text)
+	case err != nil:
 		return whisper(h.say(err, "todo", in.caller))
-	}
-	if d.Text != "" {
+	case d.Text != "":
 		return h.confirmTodo(ctx, in.caller, d)
+	case d.Due != 0:
+		return h.todoForm(ctx, in.caller, d, exactly(seconds(d.Due), in.caller), "What is to be done then?")
 	}
 	q := ticketing.TodoQuery{Owner: d.Owner}
 	if strings.Contains(in.rest, "#") {
@@ -101,6 +107,9 @@ func (h *hub) forWhom(ctx context.Context, who caller, text string, owner ticket
 	}
 	at := -1
 	for i, r := range text {
+		if next, _ := utf8.DecodeRuneInString(text[i+utf8.RuneLen(r):]); unicode.IsDigit(next) {
+			continue // "@10:00" is a time
+		}
 		if r == '@' && (i == 0 || unicode.IsSpace(rune(text[i-1])) || strings.ContainsRune("(,;", rune(text[i-1]))) && i+1 < len(text) && !unicode.IsSpace(rune(text[i+1])) {
 			at = i
 			break
@@ -117,7 +126,7 @@ func (h *hub) forWhom(ctx context.Context, who caller, text string, owner ticket
 	longest := 0
 	for _, m := range append(team, ticketing.Member{ID: who.by.Member.ID, Handle: "me"}) {
 		for _, name := range []string{m.Handle, m.Name} {
-			if len(name) > longest && len(behind) >= len(name) && strings.EqualFold(behind[:len(name)], name) && !wordAt(behind[len(name):]) {
+			if name != "" && (len(name) > longest || len(name) == longest && name == m.Handle) && len(behind) >= len(name) && strings.EqualFold(behind[:len(name)], name) && !wordAt(behind[len(name):]) {
 				longest, owner = len(name), m.ID
 			}
 		}

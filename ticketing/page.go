@@ -312,13 +312,29 @@ func pageText(text string) string {
 	}
 }
 
+// listItem is what a list item begins with, up to what it holds (CommonMark 0.31, 5.2).
+var listItem = regexp.MustCompile(`^ *(?:[-+*]|\d{1,9}[.)])(?: {1,4}|$)`)
+
 // closeFence ends a code block that a text leaves open (CommonMark 0.31, 4.5), so that what is appended
-// is not part of it.
+// is not part of it. One in a list item ends with that, as soon as a line is indented less.
 func closeFence(text string) string {
-	open := ""
+	open, item, inItem := "", 0, false // item: how far the last list item's content is indented
 	for line := range strings.SplitSeq(text, "\n") {
 		trimmed := strings.TrimLeft(line, " ")
-		if len(line)-len(trimmed) > 3 || trimmed == "" || trimmed[0] != '`' && trimmed[0] != '~' {
+		indent := len(line) - len(trimmed)
+		if trimmed == "" {
+			continue
+		}
+		if indent < item && (open == "" || inItem) {
+			open, item, inItem = "", 0, false
+		}
+		if open == "" {
+			if begin := listItem.FindString(line); begin != "" && indent < item+4 {
+				item = len(begin)
+				continue
+			}
+		}
+		if indent-item > 3 || trimmed[0] != '`' && trimmed[0] != '~' {
 			continue
 		}
 		rest := strings.TrimLeft(trimmed, trimmed[:1])
@@ -326,12 +342,12 @@ func closeFence(text string) string {
 		switch {
 		case len(fence) < 3:
 		case open == "" && (fence[0] == '~' || !strings.Contains(rest, "`")):
-			open = fence
+			open, inItem = fence, item > 0
 		case open != "" && fence[0] == open[0] && len(fence) >= len(open) && strings.TrimSpace(rest) == "":
-			open = ""
+			open, inItem = "", false
 		}
 	}
-	if open != "" {
+	if open != "" && !inItem {
 		return text + "\n" + open
 	}
 	return text

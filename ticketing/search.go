@@ -28,20 +28,47 @@ type Search struct {
 }
 
 // onlyMail tells whether s says something that only mail has.
-func (s Search) onlyMail() bool {
-	return s.From != "" || s.To != "" || s.State != "" || s.Open || !s.Before.IsZero() || !s.After.IsZero() || s.File || s.Number != 0 || s.Contact != 0
+func (s Search) onlyMail() bool { return s.From != "" || s.To != "" || s.File }
+
+// onlyMatters tells whether s says something that conversations have, and contacts and pages have not.
+func (s Search) onlyMatters() bool {
+	return s.State != "" || s.Open || !s.Before.IsZero() || !s.After.IsZero() || s.Number != 0 || s.Contact != 0
+}
+
+// states are those of the conversations that s looks for.
+func (s Search) states() []State {
+	switch {
+	case s.State != "":
+		return []State{s.State}
+	case s.Open:
+		return []State{New, Taken, Waiting}
+	}
+	return []State{New, Taken, Waiting, Closed, Held}
+}
+
+// fits tells whether a conversation is as s says, its words aside.
+func (s Search) fits(c Conversation) bool {
+	return c.Erased.IsZero() && c.Group == s.Group && slices.Contains(s.states(), c.State) &&
+		(s.Number == 0 || c.Number == s.Number) && (s.Contact == 0 || c.Contact != 0 && slices.Contains(s.Contacts, c.Contact)) &&
+		(s.Before.IsZero() || c.Opened.Before(s.Before)) && (s.After.IsZero() || !c.Opened.Before(s.After))
 }
 
 // Text tells whether s looks for words.
 func (s Search) Text() bool { return len(s.Words) > 0 || len(s.Phrases) > 0 }
 
 // SearchHelp says how one searches.
-const SearchHelp = "words · \"a phrase\" · from:maria · to:ben@example.net · state:open, new, taken, waiting, closed, spam · before:2026-01-31 · after:2026-01 · has:attachment · #12"
+const SearchHelp = "words · \"a phrase\" · from:maria · to:ben@example.net · state:open, new, taken, waiting, closed, spam · before:2026-01-31 · after:2026-01 · since:2026-02 · has:attachment · #12"
 
 // ParseSearch reads what was typed. What is no filter is a word. A filter that cannot be read is refused.
 func ParseSearch(text string, zone *time.Location) (s Search, err error) {
-	for _, t := range cutSearch(text) {
+	all := cutSearch(text)
+	for i := 0; i < len(all); i++ {
+		t := all[i]
 		key, value, filter := strings.Cut(t.text, ":")
+		if filter && value == "" && !t.quoted && i+1 < len(all) && slices.Contains(filters, strings.ToLower(key)) { // "from: maria"
+			i++
+			value = all[i].text
+		}
 		switch {
 		case t.quoted:
 			if hasWord(t.text) {
@@ -66,7 +93,7 @@ func ParseSearch(text string, zone *time.Location) (s Search, err error) {
 			s.Words = append(s.Words, t.text)
 		}
 	}
-	if !s.Text() && !s.onlyMail() {
+	if !s.Text() && !s.onlyMail() && !s.onlyMatters() {
 		return s, refuse(BadInput, "What do you look for? %s", SearchHelp)
 	}
 	const most = 12 // more make it no more exact
@@ -79,8 +106,17 @@ func hasWord(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
+// filters are what may stand before a colon.
+var filters = []string{"from", "to", "state", "is", "has", "before", "after", "since"}
+
 // filter takes over a filter, and tells whether it is one.
 func (s *Search) filter(key, value string, zone *time.Location) (known bool, err error) {
+	switch key {
+	case "from", "to":
+		if !hasWord(value) {
+			return true, refuse(BadInput, "“%s:%s” names nobody.", key, OneLine(value, 30))
+		}
+	}
 	switch key {
 	case "from":
 		s.From = strings.TrimSpace(s.From + " " + value)
@@ -100,15 +136,18 @@ func (s *Search) filter(key, value string, zone *time.Location) (known bool, err
 			return true, refuse(BadInput, "“has:%s” is not known: it is has:attachment.", OneLine(value, 30))
 		}
 		s.File = true
-	case "before", "after":
+	case "before", "after", "since":
 		from, to, ok := day(value, zone)
 		if !ok {
 			return true, refuse(BadInput, "“%s:%s” is no date. Write it like %s:2026-01-31, 31.1.2026, 2026-01 or 2026.", key, OneLine(value, 30), key)
 		}
-		if key == "before" {
+		switch key {
+		case "before":
 			s.Before = from
-		} else {
+		case "after":
 			s.After = to
+		case "since":
+			s.After = from
 		}
 	default:
 		return false, nil
@@ -228,6 +267,8 @@ const (
 	hitsKnown = 8  // contacts, pages and matters
 	hitsMail  = 10 // conversations
 	hitsLook  = 30 // of the newest that match, the best are shown
+	// hitsRounds is how often that many are looked at where nearly all are of the same few conversations.
+	hitsRounds = 10
 )
 
 // Search finds what is looked for in a group. board is where the cards are that hits lead to. before is
@@ -244,26 +285,72 @@ func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID
 				return err
 			}
 		}
-		mails, err := tx.SearchMails(s, before, hitsLook)
-		if err != nil {
-			return err
-		}
-		if s.Text() && !s.onlyMail() && before == 0 {
+		if !s.onlyMail() && before == 0 {
 			if h.Known, err = knownHits(tx, board, s); err != nil {
 				return err
 			}
 		}
-		return mailHits(tx, board, s, mails, &h)
+		h.Before = before
+		for range hitsRounds {
+			mails, err := tx.SearchMails(s, h.Before, hitsLook)
+			if err != nil {
+				return err
+			}
+			if err := mailHits(tx, board, s, mails, &h); err != nil {
+				return err
+			}
+			if !h.More || len(h.Mails) > hitsMail/2 {
+				break
+			}
+		}
+		slices.SortStableFunc(h.Mails, byScore)
+		return nil
 	})
 	return h, err
 }
 
+// matters are the conversations without mail that s selects by something else than words, newest first.
+func matters(tx Tx, s Search) (found []Found, err error) {
+	const most = 100
+	var all []Conversation
+	if s.Number != 0 {
+		id, err := tx.Numbered(s.Number)
+		if errors.Is(err, ErrNone) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		c, err := tx.Conversation(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	} else if all, err = tx.Conversations(Query{Group: s.Group, States: s.states(), Contacts: s.Contacts, Order: NewestFirst, Limit: most}); err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		if c.Mails == 0 && s.fits(c) {
+			found = append(found, Found{Kind: MatterHit, ID: int64(c.ID)})
+		}
+	}
+	return found, nil
+}
+
 func knownHits(tx Tx, board string, s Search) (hits []Hit, err error) {
-	found, err := tx.SearchOthers(s, hitsLook)
+	var found []Found
+	if s.Text() {
+		found, err = tx.SearchOthers(s, hitsLook)
+	} else {
+		found, err = matters(tx, s)
+	}
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range found {
+		if f.Kind != MatterHit && s.onlyMatters() {
+			continue
+		}
 		hit, err := knownHit(tx, board, s, f)
 		if errors.Is(err, ErrNone) {
 			continue
@@ -271,13 +358,17 @@ func knownHits(tx Tx, board string, s Search) (hits []Hit, err error) {
 		if err != nil {
 			return nil, err
 		}
+		twice := func(h Hit) bool { return h.Kind == ContactHit && h.Contact.ID == hit.Contact.ID }
+		if f.Kind == MatterHit && s.onlyMatters() && !s.fits(hit.Conversation.Conversation) || f.Kind == ContactHit && slices.ContainsFunc(hits, twice) {
+			continue
+		}
 		hits = append(hits, hit)
 	}
 	slices.SortStableFunc(hits, byScore)
 	return hits[:min(len(hits), hitsKnown)], nil
 }
 
-// mailHits shows the newest mail of each conversation.
+// mailHits shows the newest mail of each conversation, those aside that are shown already.
 func mailHits(tx Tx, board string, s Search, ids []MailID, h *Hits) error {
 	mails, err := tx.MailsByID(ids)
 	if err != nil {
@@ -285,16 +376,17 @@ func mailHits(tx Tx, board string, s Search, ids []MailID, h *Hits) error {
 	}
 	slices.SortFunc(mails, func(a, b Mail) int { return int(b.ID - a.ID) })
 	var convs []ConversationID
+	shown := len(h.Mails)
 	h.More = len(ids) == hitsLook
 	for _, m := range mails {
-		if slices.Contains(convs, m.Conversation) {
-			continue
-		}
-		if len(convs) == hitsMail {
+		known := slices.Contains(convs, m.Conversation) || slices.ContainsFunc(h.Mails[:shown], func(x Hit) bool { return x.Mail.Conversation == m.Conversation })
+		if !known && shown+len(convs) == hitsMail {
 			h.More = true
 			break
 		}
-		h.Before = m.ID
+		if h.Before = m.ID; known {
+			continue
+		}
 		convs = append(convs, m.Conversation)
 		hit := Hit{Found: Found{Kind: MailHit, ID: int64(m.ID)}, Mail: m}
 		hit.Mail.Text, hit.Mail.HTML = "", ""
@@ -313,12 +405,11 @@ func mailHits(tx Tx, board string, s Search, ids []MailID, h *Hits) error {
 	if err != nil {
 		return err
 	}
-	for i := range h.Mails {
+	for i := shown; i < len(h.Mails); i++ {
 		if j := slices.IndexFunc(list, func(l Listed) bool { return l.ID == h.Mails[i].Mail.Conversation }); j >= 0 {
 			h.Mails[i].Conversation = list[j]
 		}
 	}
-	slices.SortStableFunc(h.Mails, byScore)
 	return nil
 }
 

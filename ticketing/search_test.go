@@ -1,6 +1,8 @@
 package ticketing_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,4 +48,68 @@ func TestParseSearch(t *testing.T) {
 	if err != nil || len(long.Words) > 20 {
 		t.Errorf("%d words, %v", len(long.Words), err)
 	}
+}
+
+func TestSearchReadsOn(t *testing.T) {
+	for text, want := range map[string]Search{
+		"from: maria heating": {From: "maria", Words: []string{"heating"}},
+		"since:2026-02":       {After: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)},
+		"re: heating":         {Words: []string{"re:", "heating"}},
+	} {
+		got, err := ParseSearch(text, time.UTC)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
+		}
+	}
+	if _, err := ParseSearch("from:@", time.UTC); err == nil {
+		t.Error("from:@ was taken")
+	}
+}
+
+// A matter without mail is found by its number and its state, too.
+func TestSearchMatters(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		boiler, err := o.desk.OpenTicket(ctx, by(ann), TicketInput{Summary: "Boiler", With: Address{Name: "Maria"}})
+		o.ok(err)
+		done, err := o.desk.OpenTicket(ctx, by(ann), TicketInput{Summary: "Bell", With: Address{Name: "Peter"}, Outcome: "phoned"})
+		o.ok(err)
+		o.arrives(mail(maria, "1@x", "Heating", "cold"))
+		for text, want := range map[string][]ConversationID{
+			"#1": {boiler.ID}, "#2": {done.ID}, "#77": nil, "state:open": {boiler.ID}, "state:closed": {done.ID}, "state:spam": nil,
+			"since:2026-03-02": {done.ID, boiler.ID}, "before:2026-03-02": nil, "state:taken from:maria": nil,
+		} {
+			s, err := ParseSearch(text, time.UTC)
+			o.ok(err)
+			s.Group = "help"
+			h, err := o.desk.Search(ctx, "x/board", s, 0)
+			o.ok(err)
+			var got []ConversationID
+			for _, hit := range h.Known {
+				got = append(got, hit.Conversation.ID)
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: found %v, want %v", text, got, want)
+			}
+		}
+	})
+}
+
+// A conversation with many mails does not fill page after page.
+func TestSearchPages(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		first := o.from(mail(peter, "p@x", "Garden", "green"))
+		o.arrives(mail(maria, "0@x", "Heating", "cold"))
+		for i := range 61 {
+			o.arrives(mail(maria, fmt.Sprintf("m%d@x", i), "Re: Heating", fmt.Sprint("colder ", i), "0@x"))
+		}
+		s := Search{Group: "help", Open: true}
+		h, err := o.desk.Search(t.Context(), "x/board", s, 0)
+		o.ok(err)
+		if len(h.Mails) != 2 || h.Mails[1].Conversation.ID != first.ID && h.Mails[0].Conversation.ID != first.ID || h.More {
+			t.Errorf("%d conversations, more: %v", len(h.Mails), h.More)
+		}
+	})
 }

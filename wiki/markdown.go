@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html/template"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -132,7 +133,7 @@ var pagePolicy = sync.OnceValue(func() *bluemonday.Policy {
 // rendered is a page's text as HTML, its headings from level base on. find tells where the pages are that it links to, by their names; one
 // that there is not is left out.
 func rendered(source string, base int, find func(names []string) (map[string]string, error)) (template.HTML, error) {
-	src := []byte(source)
+	src := []byte(tame(source))
 	doc := markdown.Parser().Parse(text.NewReader(src))
 	var links []*pageLink
 	var names []string
@@ -168,6 +169,46 @@ func rendered(source string, base int, find func(names []string) (map[string]str
 		return "", err
 	}
 	return template.HTML(pagePolicy().SanitizeReader(&b).String()), nil //nolint:gosec // it was sanitised
+}
+
+const (
+	mostSigns   = 3000   // in a block: what is parsed of them grows with their square
+	mostCells   = 20_000 // of a table: a short row is filled up to as many as the first has
+	mostColumns = 64
+)
+
+var (
+	blank   = regexp.MustCompile(`\n[ \t]*\n`)
+	nested  = regexp.MustCompile(`(?m)^[ \t]*(?:(?:[-+*>]|\d{1,9}[.)])[ \t]*){30}`)
+	signs   = regexp.MustCompile("[!-/:-@\\[-`{-~]")
+	special = "*_~[]()!<>&`|\\"
+)
+
+// tame makes plain text of those blocks of a source that would take far more time and room than they have words: by
+// mistake or to do harm, a few kilobytes can stand for a hundred megabytes.
+func tame(source string) string {
+	var b strings.Builder
+	for source != "" {
+		block, gap := source, ""
+		if at := blank.FindStringIndex(source); at != nil {
+			block, gap = source[:at[0]], source[at[0]:at[1]]
+		}
+		source = source[len(block)+len(gap):]
+		pipes := 0
+		for line := range strings.SplitSeq(block, "\n") {
+			pipes = max(pipes, strings.Count(line, "|"))
+		}
+		lines, sum := strings.Count(block, "\n")+1, 0
+		for _, c := range special {
+			sum += strings.Count(block, string(c))
+		}
+		if nested.MatchString(block) || pipes > mostColumns || pipes*lines > mostCells || sum-strings.Count(block, "|") > mostSigns {
+			block = signs.ReplaceAllString(block, `\$0`)
+		}
+		b.WriteString(block)
+		b.WriteString(gap)
+	}
+	return b.String()
 }
 
 // outline puts a text's headings below those around it, without holes.

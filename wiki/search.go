@@ -39,7 +39,7 @@ func (w *Wiki) search(v *visit) error {
 	ctx := v.r.Context()
 	query := v.r.URL.Query()
 	p := searchPage{Asked: map[string]string{}, Help: ticketing.SearchHelp}
-	typed := []string{}
+	typed, words := []string{}, ""
 	for _, name := range searchFields {
 		value := ticketing.OneLine(query.Get(name), 500)
 		p.Asked[name] = value
@@ -50,7 +50,7 @@ func (w *Wiki) search(v *visit) error {
 		p.Filtered = p.Filtered || name != "q"
 		switch name {
 		case "q":
-			typed = append(typed, value)
+			words = value // last: a quote that is never closed ends with it
 		case "state", "after", "before":
 			typed = append(typed, name+":"+strings.ReplaceAll(value, `"`, ""))
 		case "file":
@@ -72,7 +72,7 @@ func (w *Wiki) search(v *visit) error {
 	}
 	s := ticketing.Search{}
 	var err error
-	if len(typed) > 0 {
+	if typed = append(typed, words); strings.Join(typed, "") != "" {
 		s, err = ticketing.ParseSearch(strings.Join(typed, " "), v.group.Zone)
 	}
 	if err == nil && p.Asked["person"] != "" {
