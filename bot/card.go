@@ -357,7 +357,7 @@ func footer(dr ticketing.Drawing) Line {
 	}
 	if box, ok := dr.Group.Mailbox(c.Mailbox); ok {
 		parts = append(parts, Span{Text: box.Address.Addr})
-	} else if c.Mailbox == "" {
+	} else if c.Mails == 0 {
 		parts = append(parts, Span{Text: "no mail"})
 	}
 	if c.Files > 0 {

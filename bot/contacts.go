@@ -210,7 +210,7 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 		m.Lines = append(m.Lines, Line{{Text: "＋ " + ticketing.OneLine(other.Line(), 150) + ", merged"}})
 		line("   ✉ ", other.Addresses)
 		if i < len(unmerges) {
-			menu = append(menu, Button{ID: unmerges[i], Label: ticketing.OneLine("Part again from "+other.Name, 60), Value: contactID(other.ID),
+			menu = append(menu, Button{ID: unmerges[i], Label: ticketing.OneLine("Undo: part from "+other.Name, 60), Value: contactID(other.ID),
 				Confirm: "Part them again? Each has then what was its own."})
 		}
 	}
@@ -468,15 +468,20 @@ func (h *hub) pressWrongPerson(ctx context.Context, who caller, c Click, id int6
 		Title: "Wrong person", Submit: "Not them", State: h.sign(h.state(who, "wrongperson", s.ID)),
 		Intro: []Line{{{Text: ticketing.OneLine(s.With.String(), 120) + ": "}, {Text: ticketing.OneLine(s.Subject, 150), Strong: true}}},
 	}
-	if s.Contact == 0 || s.Proof == ticketing.Forged {
+	named := max(s.Contact, s.Perhaps)
+	if named == 0 {
 		return Answer{Form: f}
 	}
-	k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, s.Contact)
+	k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, named)
 	if err != nil {
 		return whisper(h.say(err, c.Button, who))
 	}
+	f.Intro = append(f.Intro, says("It is not from "+ticketing.OneLine(k.Line(), 120)+".")...)
+	if s.Contact == 0 || s.Proof == ticketing.Forged {
+		return Answer{Form: f}
+	}
 	if slices.ContainsFunc(append(k.Merged, k.Contact), func(one ticketing.Contact) bool { return one.Has(s.With) }) {
-		f.Fields = []FormField{{Name: "forget", Label: "Nor in future", Kind: Check, Help: "Also take the address away from the contact."}}
+		f.Fields = []FormField{{Name: "forget", Label: "Take the address off", Kind: Check, Help: ticketing.OneLine(s.With.Addr, 60) + " is no longer the contact’s: nothing else from there is taken for them, either."}}
 	}
 	return Answer{Form: f}
 }

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -45,13 +46,25 @@ func (h *hub) meForm(who caller, v map[string]string, until int64, first string)
 			{Name: "status", Label: "Status", Kind: Short, Value: v["status"], Max: 100, Help: "For your colleagues: not in until Thursday."},
 			{Name: "until", Label: "Until when?", Kind: Short, Value: v["until"], Max: 100, Help: "Thursday, 3 December, 31.12. 18:00; empty: until you change it."},
 			{Name: "away", Label: "I am not in", Kind: Check, Value: v["away"], Help: "What you have is not counted as idle, and whoever gives you something is told."},
-			{Name: "zone", Label: "Time zone", Kind: Short, Value: v["zone"], Max: 60, Help: "Europe/Vienna; empty: " + who.group.Zone.String() + ", the team's."},
+			{Name: "zone", Label: "Time zone", Kind: Short, Value: v["zone"], Max: 60, Help: "Like Europe/Vienna; empty: the team's" + zoneName(who.group.Zone) + "."},
 		},
 	}
 }
 
+// zoneName is a zone's name in brackets, where it has one that people know.
+func zoneName(z *time.Location) string {
+	if z == nil || z == time.Local {
+		return ""
+	}
+	return " (" + z.String() + ")"
+}
+
 func (h *hub) submitMe(ctx context.Context, who caller, s formState, v map[string]string) (Answer, error) {
-	if z, err := time.LoadLocation(strings.TrimSpace(v["zone"])); err == nil && v["zone"] != "" {
+	if name := strings.TrimSpace(v["zone"]); name != "" {
+		z, err := time.LoadLocation(name)
+		if err != nil || name == "Local" {
+			return Answer{}, ticketing.Refusal{Kind: ticketing.BadInput, Field: "zone", Text: "“" + ticketing.OneLine(name, 40) + "” is no time zone that I know. Write it like Europe/Vienna or America/New_York."}
+		}
 		who.zone = z
 	}
 	if strings.TrimSpace(v["until"]) == "" && s.Seq == 0 { // it may stand in the status
@@ -114,6 +127,9 @@ func (h *hub) runWho(ctx context.Context, in invoked) Answer {
 			l = append(l, Span{Text: " · away"})
 		}
 		l = append(l, Span{Text: " · has " + plural(c.Has, "conversation")})
+		if c.Answered > 0 {
+			l = append(l, Span{Text: fmt.Sprintf(", %d more wait for their senders", c.Answered)})
+		}
 		if c.Todos > 0 {
 			l = append(l, Span{Text: ", " + plural(c.Todos, "to-do")})
 		}

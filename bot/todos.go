@@ -155,7 +155,7 @@ func wordAt(s string) bool {
 func (h *hub) todoWords(ctx context.Context, who caller, d todoDraft) (Line, error) {
 	l := Line{{Text: ticketing.OneLine(d.Text, 300), Strong: true}}
 	if d.Due == 0 {
-		l = append(l, Span{Text: " · at no time"})
+		l = append(l, Span{Text: " · no date"})
 	} else {
 		l = append(l, Span{Text: " · " + exactly(seconds(d.Due), who)})
 	}
@@ -306,7 +306,7 @@ func (h *hub) todoForm(ctx context.Context, who caller, d todoDraft, words, firs
 	return Answer{Form: f}
 }
 
-const whenHelp = "tomorrow 10:00, next Tuesday, in 2 hours, 31.12. 18:00; empty: at no time"
+const whenHelp = "tomorrow 10:00, next Tuesday, in 2 hours, 31.12. 18:00; empty: no date"
 
 // time reads what was typed as a time; 0 if nothing was. A time that was not shown back yet is not sure.
 func (h *hub) typedTime(who caller, field, text string, shown int64) (unix int64, sure bool, err error) {
@@ -375,7 +375,10 @@ func todoDue(dr ticketing.Drawing, link string) Message {
 		m.Tone = Grey
 		m.Buttons = []Button{{ID: "todoundo", Label: "Undo", Value: v}}
 	case !t.Reminded && t.Due.IsZero():
-		m.Status = Line{{Text: "☐ To do, at no time", Strong: true}}
+		m.Status = Line{{Text: "☐ To do, no date", Strong: true}}
+		m.Buttons = []Button{done, edit}
+	case !t.Reminded && t.Times == 0:
+		m.Status = Line{{Text: "☐ To do", Strong: true}, {Text: " · "}, {Time: t.Due}}
 		m.Buttons = []Button{done, edit}
 	case !t.Reminded:
 		m.Status = Line{{Text: "⏳ Put off", Strong: true}, {Text: " until "}, {Time: t.Due}}
@@ -558,7 +561,7 @@ func (h *hub) todoActForm(who caller, all []ticketing.ListedTodo, v map[string]s
 		}
 		which = append(which, Option{Value: strconv.FormatInt(int64(t.ID), 10), Label: ticketing.OneLine(label, 70)})
 	}
-	if v["todo"] == "" {
+	if len(which) == 1 { // of several none is ticked off by mistake
 		v["todo"] = which[0].Value
 	}
 	f.State = h.sign(s)

@@ -27,7 +27,7 @@ func (w *world) reminders() (thread, direct *posted) {
 	w.until("two reminders", func() bool {
 		for _, p := range w.chat.posts {
 			switch {
-			case !strings.HasPrefix(p.m.Key, "todo:"):
+			case !strings.HasPrefix(p.m.Key, "todo:") || strings.HasPrefix(p.m.Key, "todo:given."):
 			case p.m.Root != "":
 				thread = p
 			default:
@@ -75,17 +75,22 @@ func TestTodoIsForgiving(t *testing.T) {
 	w := newWorld(t, nil)
 	w.taken()
 	for line, want := range map[string]string{
-		"call Maria":                               "call Maria · at no time, for you |",
-		"May I ask Bob":                            "May I ask Bob · at no time, for you |",
+		"call Maria":                               "call Maria · no date, for you |",
+		"May I ask Bob":                            "May I ask Bob · no date, for you |",
 		"call Maria for @me tomorrow":              "call Maria · ",
 		"“Maria anrufen” morgen um 10 Uhr @Ben":    "Maria anrufen · ",
 		"tomorrow 10:00: visit, #1, @ben":          "visit · ",
 		"call Maria 1.1.2020 10:00":                "call Maria · Wed 1 Jan 2020 10:00, for you |  | That time is over. When is it to be done? |  |  | [Change…]",
-		"call Maria @eve":                          " |  | I don't know whom you mean by “eve”. In this channel are: @ann, @ben",
-		"call Maria #77":                           " |  | There is no ticket #77.",
+		"call Maria @eve":                          "I don't know whom you mean by “eve”. In this channel are: @ann, @ben | call Maria @eve",
+		"call Maria #77":                           "There is no ticket #77. | call Maria #77",
 		"write to maria@example.net tomorrow @ben": "write to maria@example.net · ",
 	} {
-		if got := said(w.command(0, "todo "+line)); !strings.HasPrefix(got, want) {
+		a := w.command(0, "todo "+line)
+		got := said(a)
+		if a.Form != nil { // what was typed stands in it
+			got = a.Form.Intro[0][0].Text + " | " + a.Form.Fields[0].Value
+		}
+		if !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s", line, got)
 		}
 	}
@@ -200,7 +205,7 @@ func TestReminderOutlivesItsProcess(t *testing.T) {
 	w.reminders()
 	n := 0
 	for _, p := range w.chat.posts {
-		if strings.HasPrefix(p.m.Key, "todo:") {
+		if strings.HasPrefix(p.m.Key, "todo:") && !strings.HasPrefix(p.m.Key, "todo:given.") {
 			n++
 		}
 	}
@@ -214,7 +219,7 @@ func TestReminderIsFoundAgain(t *testing.T) {
 	failed := false
 	w := newWorld(t, func(c *chat) {
 		c.fault = func(what string) error {
-			if what == "posted" && !failed && c.posts[len(c.posts)-1].channel == "@ben" {
+			if p := c.posts[max(0, len(c.posts)-1):]; what == "posted" && !failed && p[0].channel == "@ben" && !strings.HasPrefix(p[0].m.Key, "todo:given.") {
 				failed = true
 				return errors.New("the connection broke")
 			}
@@ -228,7 +233,7 @@ func TestReminderIsFoundAgain(t *testing.T) {
 	w.found(direct.m.Key)
 	n := 0
 	for _, p := range w.chat.posts {
-		if p.channel == "@ben" {
+		if p.channel == "@ben" && !strings.HasPrefix(p.m.Key, "todo:given.") {
 			n++
 		}
 	}
@@ -254,10 +259,23 @@ func TestTodoAboutAContact(t *testing.T) {
 	}
 	shown := w.command(0, "contact Kovács")
 	a := w.submit(0, w.whispered(0, shown, "todofor").Form, map[string]string{"text": "visit", "owner": "x:ben"})
-	if got := said(a); !strings.Contains(got, "✓ visit · at no time, for Ben, about Maria Kovács") {
+	if got := said(a); !strings.Contains(got, "✓ visit · no date, for Ben, about Maria Kovács") {
 		t.Errorf("kept: %s", got)
 	}
 	if got := said(w.command(0, "contact Kovács")); !strings.Contains(got, "To do: | ☐ visit · ☺ Maria Kovács · Ben") {
 		t.Errorf("contact: %s", got)
 	}
+}
+
+// Whom a colleague gives something to do is told so, and sees there that it is done.
+func TestGivenTodo(t *testing.T) {
+	w := newWorld(t, nil)
+	w.taken()
+	w.whispered(0, w.command(0, "todo call Maria tomorrow 10:00 @ben #1"), "todook")
+	p := w.told("☐ To do")
+	if got := text(p.m); p.channel != "@ben" || !strings.Contains(got, "call Maria") || !strings.Contains(got, "written down by Ann") || !strings.Contains(got, "[Done]") {
+		t.Errorf("in %s: %s", p.channel, got)
+	}
+	w.click(1, p, "tododone")
+	w.shows(p, "✓ Done by Ben")
 }

@@ -212,6 +212,8 @@ func TestPlans(t *testing.T) {
 			fatal(t, err)
 			_, err = tx.Merged(52)
 			fatal(t, err)
+			_, err = tx.PhonesEnding("help", "2345678", 10)
+			fatal(t, err)
 			_, err = tx.Contacts(ticketing.ContactQuery{Group: "help", Like: "n5", Gone: true, Limit: 10})
 			fatal(t, err)
 			_, err = tx.Contacts(ticketing.ContactQuery{Group: "help", After: ticketing.ContactPlace{Name: "n5", ID: 5}, Limit: 20})

@@ -115,6 +115,11 @@ func (t *tx) ContactsWith(group string, k ticketing.Key) ([]ticketing.ContactID,
 		group, string(k.Kind), key(k.Text))
 }
 
+func (t *tx) PhonesEnding(group, digits string, limit int) ([]ticketing.ContactID, error) {
+	return t.contactIDs("phones ending", `SELECT contact FROM contact_keys WHERE group_name = ? AND kind = ? AND key LIKE '%' || ? ORDER BY contact LIMIT ?`,
+		group, string(ticketing.PhoneKey), digits, limit)
+}
+
 func (t *tx) Merged(id ticketing.ContactID) ([]ticketing.ContactID, error) {
 	return t.contactIDs("merged contacts", `SELECT id FROM contacts WHERE into_contact = ? AND into_contact <> 0 ORDER BY id`, int64(id))
 }

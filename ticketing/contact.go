@@ -142,6 +142,8 @@ type ContactTx interface {
 	// accents; names of one short word do not count. At most three.
 	NamedIn(group, text string) ([]ContactID, error)
 
+	// PhonesEnding finds the contacts of a group, merged or not, one of whose phone numbers ends with some digits.
+	PhonesEnding(group, digits string, limit int) ([]ContactID, error)
 	// Belong makes a contact the one whom a conversation and its mails are with; 0: nobody known.
 	Belong(id ConversationID, contact ContactID) error
 	// BelongAll does so for all conversations of a group with this address that are with nobody known,
@@ -719,7 +721,10 @@ func (d *Desk) Contacts(ctx context.Context, q ContactQuery) (all []Contact, mor
 	return all, false, err
 }
 
-// FindContacts finds whom somebody means: by an address, a phone or reference number, or by the
+// localPhone is how many digits of a phone number tell whose it is without those of its country.
+const localPhone = 6
+
+// FindContacts finds whom somebody means: by an address, a phone number (also without its country) or reference number, or by the
 // beginnings of the words of a name. Where nobody is found, near are those whose names are written
 // nearly so. All of them are of the group and not merged; who was is found by their name, too.
 func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, near []Contact, err error) {
@@ -734,6 +739,24 @@ func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, nea
 				continue
 			}
 			ids, err := tx.ContactsWith(group, k)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				c, err := merged(tx, id)
+				if err != nil {
+					return err
+				}
+				if !slices.ContainsFunc(found, func(f Contact) bool { return f.ID == c.ID }) {
+					found = append(found, c)
+				}
+			}
+			if len(found) > 0 {
+				return nil
+			}
+		}
+		if local := strings.TrimLeft(Phone(text), "0"); len(local) >= localPhone && !strings.ContainsAny(local, "+x") && !strings.ContainsFunc(text, unicode.IsLetter) {
+			ids, err := tx.PhonesEnding(group, local, most)
 			if err != nil {
 				return err
 			}

@@ -390,3 +390,17 @@ func TestWatchersOfWhoWrites(t *testing.T) {
 		}
 	})
 }
+
+// A phone number finds whose it is as it is dialled at home, too.
+func TestLocalPhones(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		k, err := o.desk.AddContact(t.Context(), by(ann), ContactInput{Name: "Maria", Phones: []string{"+43 1 2345678"}}, 0)
+		o.ok(err)
+		for text, want := range map[string]bool{"01 2345678": true, "12345678": true, "01/234-56-78": true, "+43 (0)1 2345678": true, "2345": false, "99345678": false, "+49 1 2345678": false} {
+			found, _, err := o.desk.FindContacts(t.Context(), "help", text)
+			if err != nil || (len(found) == 1 && found[0].ID == k.ID) != want {
+				t.Errorf("%s: %+v, %v", text, found, err)
+			}
+		}
+	})
+}

@@ -71,8 +71,9 @@ func (d *Desk) SetMember(ctx context.Context, by By, s MemberSettings) error {
 // Colleague is a member with what they have.
 type Colleague struct {
 	Member
-	Has   int // conversations taken
-	Todos int // open to-dos
+	Has      int // conversations taken
+	Answered int // that wait for their senders
+	Todos    int // open to-dos
 }
 
 // Who lists who is present in a group, by name.
@@ -93,6 +94,9 @@ func (d *Desk) Who(ctx context.Context, group string) (all []Colleague, err erro
 				if h.Member == m.ID {
 					c.Has = h.Count
 				}
+			}
+			if c.Answered, err = tx.CountConversations(Query{Group: group, Owner: m.ID, States: []State{Waiting}}); err != nil {
+				return err
 			}
 			todos, err := tx.Todos(TodoQuery{Group: group, Owner: m.ID, Open: true, Limit: 100})
 			if err != nil {

@@ -89,7 +89,10 @@ func (d *Desk) AddTodo(ctx context.Context, by By, in TodoInput) (t Todo, err er
 		if err := u.AddTodo(&t); err != nil {
 			return err
 		}
-		return u.todoLogged(t, LogTodo, t.Text)
+		if err := u.todoLogged(t, LogTodo, t.Text); err != nil {
+			return err
+		}
+		return u.todoGiven(t, "")
 	})
 	return t, err
 }
@@ -100,9 +103,20 @@ func (d *Desk) EditTodo(ctx context.Context, by By, id TodoID, in TodoInput) (To
 		if !t.Open() {
 			return "", u.todoDone(*t)
 		}
-		err := u.todoIs(t, in, t.Owner)
-		return t.Text, err
+		had := t.Owner
+		if err := u.todoIs(t, in, had); err != nil {
+			return "", err
+		}
+		return t.Text, u.todoGiven(*t, had)
 	})
+}
+
+// todoGiven tells whoever is to do something that a colleague gave it to them. had is who had it before.
+func (u *use) todoGiven(t Todo, had MemberID) error {
+	if t.Owner == had || t.Owner == u.by.Member.ID {
+		return nil
+	}
+	return u.direct(t.Owner, Post{Kind: TodoPost, Todo: t.ID, Conversation: t.Conversation}, fmt.Sprintf("given.%d.%d", t.ID, u.now.UnixMicro()))
 }
 
 // DoneTodo ticks a to-do off.

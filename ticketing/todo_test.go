@@ -348,3 +348,50 @@ func TestClosingSaysWhatIsOpen(t *testing.T) {
 		}
 	})
 }
+
+// Whom a colleague gives something to do is told so at once.
+func TestGivenTodos(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		own, err := o.desk.AddTodo(ctx, by(ann), TodoInput{Text: "call", Owner: ann.ID})
+		o.ok(err)
+		if n := len(o.direct(TodoPost)); n != 0 {
+			t.Errorf("told %d times of one's own", n)
+		}
+		_, err = o.desk.EditTodo(ctx, by(ann), own.ID, TodoInput{Text: "call Maria", Owner: ben.ID, Due: o.now().Add(time.Hour)})
+		o.ok(err)
+		_, err = o.desk.AddTodo(ctx, by(ann), TodoInput{Text: "visit", Owner: ben.ID})
+		o.ok(err)
+		var told []string
+		for _, dr := range o.direct(TodoPost) {
+			told = append(told, string(dr.Post.To)+" "+dr.Todo.Text)
+		}
+		slices.Sort(told)
+		if strings.Join(told, ", ") != "x:ben call Maria, x:ben visit" {
+			t.Errorf("%q", told)
+		}
+		_, err = o.desk.EditTodo(ctx, by(ann), own.ID, TodoInput{Text: "call Maria now", Owner: ben.ID, Due: o.now().Add(time.Hour)})
+		o.ok(err)
+		if n := len(o.direct(TodoPost)); n != 2 {
+			t.Errorf("told %d times", n)
+		}
+	})
+}
+
+// What is due of a team that is no longer configured stops no other reminders.
+func TestTodosOfARemovedTeam(t *testing.T) {
+	eachStore(t, func(t *testing.T, o *office) {
+		o.ok(o.store.Change(t.Context(), func(tx Tx) error {
+			for i := range 120 {
+				if err := tx.AddTodo(&Todo{Group: "gone", Text: "x", Owner: "x:nobody", Due: o.now().Add(time.Duration(i) * time.Second)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		_, err := o.desk.AddTodo(t.Context(), by(ann), TodoInput{Text: "call", Owner: ann.ID, Due: o.now().Add(time.Hour)})
+		o.ok(err)
+		o.pass(2 * time.Hour)
+		o.sweepTodos(1)
+	})
+}

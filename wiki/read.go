@@ -83,21 +83,24 @@ func pageLines(g ticketing.Group, all []ticketing.ReadPage) (lines []pageLine) {
 func (w *Wiki) front(v *visit) error {
 	ctx := v.r.Context()
 	waits, has := ticketing.Waits(v.group.Name, ""), ticketing.Has(v.group.Name, "")
-	waits.Limit, has.Limit = 12, 12
+	answered := ticketing.Query{Group: v.group.Name, States: []ticketing.State{ticketing.Waiting}, Order: ticketing.NewestFirst}
+	waits.Limit, has.Limit, answered.Limit = 12, 12, 5
 	var p struct {
-		Waits, Has         []ticketLine
-		MoreWaits, MoreHas bool
-		Changes            []pageLine
+		Waits, Has, Answered             []ticketLine
+		MoreWaits, MoreHas, MoreAnswered bool
+		Changes                          []pageLine
 	}
-	list, more, err := w.Desk.Reading(ctx, v.board, waits)
-	if err != nil {
-		return err
+	for _, part := range []struct {
+		q    ticketing.Query
+		list *[]ticketLine
+		more *bool
+	}{{waits, &p.Waits, &p.MoreWaits}, {has, &p.Has, &p.MoreHas}, {answered, &p.Answered, &p.MoreAnswered}} {
+		list, more, err := w.Desk.Reading(ctx, v.board, part.q)
+		if err != nil {
+			return err
+		}
+		*part.list, *part.more = w.ticketLines(v, list), more
 	}
-	p.Waits, p.MoreWaits = w.ticketLines(v, list), more
-	if list, more, err = w.Desk.Reading(ctx, v.board, has); err != nil {
-		return err
-	}
-	p.Has, p.MoreHas = w.ticketLines(v, list), more
 	changes, err := w.Desk.Pages(ctx, ticketing.PageQuery{Group: v.group.Name, Limit: 12})
 	if err != nil {
 		return err

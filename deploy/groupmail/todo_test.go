@@ -46,7 +46,7 @@ func (o *office) remember(crashes map[string]crash) {
 	var told chatPost
 	o.eventually("Ben is reminded", func() bool {
 		for _, p := range o.chat.direct("ben") {
-			if strings.HasPrefix(p.Key, "todo:") {
+			if strings.HasPrefix(p.Key, "todo:") && !strings.HasPrefix(p.Key, "todo:given.") {
 				told = p
 			}
 		}

@@ -135,6 +135,9 @@ export function openForm(form, origin, apply, restore) {
 	function finish(r, ahead) {
 		if (r.form) { // it takes this one's place; the draft stays until the last of them is through
 			apply(r);
+			const next = "draft.form." + origin + "." + r.form.title, d = session.get(next);
+			for (const f of r.form.fields) if (d && f.value) delete d[f.name]; // what it says was made of what was typed
+			session.set(next, d);
 			openForm(r.form, origin, apply);
 			type(document.activeElement, ahead);
 			return;
