@@ -230,7 +230,7 @@ func (h *hub) showContact(ctx context.Context, who caller, id ticketing.ContactI
 		return whisper(h.say(err, "contact", who))
 	}
 	if len(todos) > 0 {
-		m.Lines = append(append(m.Lines, Line{{Text: "To do:", Strong: true}}), h.todoLines(who, todos, true)...)
+		m.Lines = append(append(m.Lines, Line{{Text: "To do:", Strong: true}}), h.todoLines(todos, true)...)
 	}
 	const last = 5
 	for _, e := range k.Log[:min(len(k.Log), last)] {

@@ -105,7 +105,7 @@ func (h *hub) runMine(ctx context.Context, in invoked) Answer {
 		if more {
 			head = "To do, the first " + strconv.Itoa(atMost)
 		}
-		a.Whisper.Lines = append(append(a.Whisper.Lines, Line{{Text: head, Strong: true}}), h.todoLines(in.caller, todos, false)...)
+		a.Whisper.Lines = append(append(a.Whisper.Lines, Line{{Text: head, Strong: true}}), h.todoLines(todos, false)...)
 		a.Whisper.Buttons = append(a.Whisper.Buttons, Button{ID: "todos", Label: "To-dos", Value: "0"})
 	}
 	return a

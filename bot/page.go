@@ -70,7 +70,7 @@ func (h *hub) pageOf(ctx context.Context, c caller) []Section {
 	}
 	for _, t := range all {
 		v := strconv.FormatInt(int64(t.ID), 10)
-		todos.Items = append(todos.Items, Message{Notice: "To-do: " + t.Text, Lines: h.todoLines(c, []ticketing.ListedTodo{t}, false), Buttons: []Button{
+		todos.Items = append(todos.Items, Message{Notice: "To-do: " + t.Text, Lines: h.todoLines([]ticketing.ListedTodo{t}, false), Buttons: []Button{
 			{ID: "tododone", Label: "Done", Value: v}, {ID: "todotomorrow", Label: "Tomorrow", Value: v}, {ID: "todoedit", Label: "Change…", Value: v, Opens: true},
 		}})
 	}

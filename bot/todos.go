@@ -472,7 +472,7 @@ func (h *hub) todoList(ctx context.Context, who caller, q ticketing.TodoQuery, b
 		}
 		m.Buttons = append(m.Buttons, Button{ID: "todoact", Label: "Done, or later…", Value: todosNamed(q, ""), Opens: true})
 	}
-	m.Lines = append([]Line{{{Text: head, Strong: true}}}, h.todoLines(who, page, q.Owner == "")...)
+	m.Lines = append([]Line{{{Text: head, Strong: true}}}, h.todoLines(page, q.Owner == "")...)
 	if from > 0 {
 		m.Buttons = append(m.Buttons, Button{ID: "todosfirst", Label: "From the beginning", Value: todosNamed(q, "")})
 	}
@@ -503,7 +503,7 @@ func (h *hub) pressTodos(ctx context.Context, who caller, c Click, _ int64) Answ
 }
 
 // todoLines is a line a to-do: when, what, about what, and the way there.
-func (h *hub) todoLines(who caller, all []ticketing.ListedTodo, owners bool) (lines []Line) {
+func (h *hub) todoLines(all []ticketing.ListedTodo, owners bool) (lines []Line) {
 	now := h.Clock()
 	for _, t := range all {
 		l := Line{{Text: "☐ "}}

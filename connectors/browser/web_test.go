@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -442,6 +443,17 @@ func TestThread(t *testing.T) {
 	ben.do(chromedp.WaitReady(of(root) + " .replies.unread"))
 	ben.look("unread-thread")
 	w.shows("#thread-list .msg", "ping")
+	eval[bool](w, `document.querySelector('#thread-list .msg:last-child [data-tool="more"]').click() ?? true`)
+	w.click(`.menu [data-button="note"]`)
+	w.until("the menu is closed", "!document.querySelector('.menu')")
+	noted := func() bool {
+		return slices.ContainsFunc(s.hub.TypedCommands(), func(c bot.Command) bool { return c.Text == "note here ping" && c.Root == root && c.Who.ID == "ann" })
+	}
+	for end := time.Now().Add(5 * time.Second); !noted() && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	}
+	if !noted() {
+		t.Errorf("kept as a note: %+v", s.hub.TypedCommands())
+	}
 	w.do(chromedp.Focus("#thread-list .msg:last-child"))
 	w.keys(kb.Delete)
 	w.click("dialog.ask [data-yes]")

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +23,7 @@ const sinceMost = 1000
 
 // Run implements [bot.Platform].
 func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
-	h := &listener{p: p, echoes: newEchoes(), rollCall: make(chan struct{}, 1)}
+	h := &listener{p: p, hub: hub, echoes: newEchoes(), rollCall: make(chan struct{}, 1)}
 	h.hearing = hearing.New(h, hub, p.log)
 	p.gateway.Open(hub)
 	defer p.api.http.CloseIdleConnections()
@@ -47,6 +50,7 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 // listener is one Run.
 type listener struct {
 	p       *Platform
+	hub     bot.Hub
 	hearing *hearing.Hearing
 	wg      sync.WaitGroup
 
@@ -98,6 +102,15 @@ func (h *listener) event(ctx context.Context, me *model.User, f frame) {
 		if kind != bot.Written || board(model.ChannelType(f.Data.ChannelType)) {
 			h.hearing.Heard(ctx, post.ChannelId, h.utterance(me, kind, &post))
 		}
+	case model.WebsocketEventReactionAdded:
+		var r model.Reaction
+		if json.Unmarshal([]byte(f.Data.Reaction), &r) == nil && slices.Contains(keepEmoji, r.EmojiName) && r.UserId != me.Id {
+			h.wg.Go(func() {
+				if err := h.keep(ctx, me, r); err != nil && ctx.Err() == nil {
+					h.p.log.Error("cannot keep a message as a note", "post", r.PostId, "err", err)
+				}
+			})
+		}
 	case model.WebsocketEventUserUpdated:
 		var u struct{ ID string }
 		if json.Unmarshal(f.Data.User, &u) == nil {
@@ -110,6 +123,46 @@ func (h *listener) event(ctx context.Context, me *model.User, f frame) {
 			h.hearing.Listen(ctx, f.Broadcast.ChannelID)
 		}
 	}
+}
+
+// keepEmoji are the names of the reaction 📝: what somebody has written in a card's thread is kept as a note by it.
+// Server: the emoji's data, in which one has both.
+var keepEmoji = []string{"memo", "pencil"}
+
+// keep does with a message as if its words were typed behind /mail note here in its thread: once a message, whoever
+// reacts, and in however many processes that is heard. What is no message in a card's thread is none of ours.
+func (h *listener) keep(ctx context.Context, me *model.User, r model.Reaction) error {
+	var post, root model.Post
+	if err := h.p.api.get(ctx, "/posts/"+url.PathEscape(r.PostId), &post); err != nil {
+		return err
+	}
+	if !wanted(me, &post) {
+		return nil
+	}
+	if err := h.p.api.get(ctx, "/posts/"+url.PathEscape(post.RootId), &root); err != nil {
+		return err
+	}
+	if root.UserId != me.Id {
+		return nil
+	}
+	said, ok, err := h.p.said(ctx, me, h.utterance(me, bot.Written, &post), &post)
+	if err != nil || !ok || strings.TrimSpace(said.Text) == "" {
+		return err
+	}
+	who, err := h.p.person(ctx, r.UserId)
+	if err != nil || who.Bot {
+		return err
+	}
+	a := h.hub.Command(ctx, bot.Command{
+		Event: "note:" + post.Id, Who: who.Person, Channel: post.ChannelId, Root: post.RootId, Name: bot.CommandName, Text: "note here " + said.Text,
+	})
+	if a.Form != nil { // nobody has opened one
+		a.Whisper = &bot.Message{Notice: "Not kept as a note", Lines: append(a.Form.Intro, bot.Line{{Text: "Then react once more, or type /" + bot.CommandName + " note in the thread."}})}
+	}
+	if a.Whisper == nil {
+		return nil
+	}
+	return h.p.Tell(ctx, post.ChannelId, post.RootId, r.UserId, *a.Whisper)
 }
 
 // own is a message of the bot's: an echo of what we did, or its end.

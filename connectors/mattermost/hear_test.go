@@ -54,6 +54,34 @@ func TestHearsOnlyPeopleInThreads(t *testing.T) {
 	}
 }
 
+// The reaction 📝 on what somebody wrote in a card's thread keeps it as a note, and says so to whoever reacted.
+func TestKeptByReaction(t *testing.T) {
+	o := newOffice(t, testbed.Mattermost(t))
+	o.hub.command = func(bot.Command) bot.Answer { return bot.Answer{Whisper: &bot.Message{Notice: "Noted", Lines: []bot.Line{{{Text: "Noted on it."}}}}} }
+	o.run()
+	window := o.open(o.ann)
+	root := o.post(card("post-1", 1))
+	words := o.say(o.ben, root, "She prefers *mornings*")
+	talk := o.say(o.ben, "", "a talk")
+	aside := o.say(o.ann, talk, "of our own")
+	react := func(who testbed.MattermostUser, post, emoji string) {
+		o.must(who, http.MethodPost, "/reactions", map[string]any{"user_id": who.ID, "post_id": post, "emoji_name": emoji}, nil)
+	}
+	react(o.ann, aside, "memo")
+	react(o.ann, root, "memo")
+	react(o.ann, words, "+1")
+	react(o.ann, words, "memo")
+	o.hub.until(t, "a command", func() bool { return len(o.hub.cmds) > 0 })
+	window.wait("a direct message", func(s seen) bool {
+		return s.Event == "posted" && s.post().ChannelId != o.channel.ID && strings.Contains(s.Data.Post, "Noted on it")
+	})
+	o.hub.mu.Lock()
+	defer o.hub.mu.Unlock()
+	if c := o.hub.cmds[0]; len(o.hub.cmds) != 1 || c.Who.ID != o.ann.ID || c.Root != root || c.Channel != o.channel.ID || c.Name != bot.CommandName || c.Text != "note here She prefers mornings" || c.Event != "note:"+words {
+		t.Errorf("%+v", o.hub.cmds)
+	}
+}
+
 func TestPeopleChange(t *testing.T) {
 	o := newOffice(t, testbed.Mattermost(t))
 	o.run()

@@ -32,6 +32,7 @@ type frame struct {
 		ChannelType  string          `json:"channel_type"`
 		User         json.RawMessage `json:"user"` // user_updated
 		UserID       string          `json:"user_id"`
+		Reaction     string          `json:"reaction"` // JSON in JSON
 	} `json:"data"`
 	Broadcast struct {
 		ChannelID string `json:"channel_id"`

@@ -465,6 +465,13 @@ const act = {
 		if (list) list.focus({ preventScroll: true }); // it is gone that had the focus; else somebody writes
 		try { await send("dismiss", { whisper: m.id }); } catch (e) { toast(e.message); }
 	},
+	/** Keeps what a message says, as if it were typed behind /mail note here in its thread. */
+	async note(m) {
+		try {
+			const [main] = await get("commands");
+			answered(await send("command", { room: m.room, root: m.root, name: main.name, text: "note here " + m.text }), [boot.me, m.room, m.id, "note"].join("."));
+		} catch (e) { toast(e.message); }
+	},
 	async link(m) {
 		const url = location.origin + boot.root + "/to/" + encodeURIComponent(m.room) + "/" + m.id;
 		try { await navigator.clipboard.writeText(url); toast("The link is copied."); } catch { toast(url); }

@@ -16,7 +16,7 @@ export function gist(m) {
 	return m.card.notice || [plain(m.card.status), m.card.title, plain(m.card.lines?.[0])].filter(Boolean).join(" – ") || boot.bot.name;
 }
 
-/** A message. act has press(m, button, element), thread(m), edit(m), remove(m), dismiss(m), link(m). */
+/** A message. act has press(m, button, element), thread(m), edit(m), remove(m), dismiss(m), link(m), note(m). */
 export function message(m, { compact, inThread, act, unreadReplies }) {
 	const byBot = !m.who;
 	const e = h("article", {
@@ -60,6 +60,7 @@ function tools(m, inThread, act) {
 	if (!m.root && !inThread && !m.room.startsWith("@")) box.append(b("thread", "Reply in thread", () => act.thread(m)));
 	if (mine) box.append(b("edit", "Edit", () => act.edit(m)));
 	const more = [{ label: "Copy link", icon: "link", id: "copylink", run: () => act.link(m) }];
+	if (m.root && !byBot && m.text) more.push({ label: "Keep as a note", icon: "file", id: "note", run: () => act.note(m) });
 	if (mine || byBot) more.push({ label: "Delete message", icon: "trash", id: "delete", danger: true, run: () => act.remove(m) });
 	const dots = h("button", { type: "button", class: "icon", title: "More", "aria-label": "More", "aria-haspopup": "menu", "aria-expanded": "false", "data-tool": "more" }, icon("more"));
 	dots.addEventListener("click", () => menu(dots, more, "Message"));
