@@ -365,6 +365,20 @@ func merged(tx Tx, id ContactID) (c Contact, err error) {
 	return c, fmt.Errorf("contact %d was merged in a circle", id)
 }
 
+// mergedAll reads several so, each once.
+func mergedAll(tx Tx, ids []ContactID) (all []Contact, err error) {
+	for _, id := range ids {
+		c, err := merged(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(all, func(one Contact) bool { return one.ID == c.ID }) {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
 // contact locks one of the acting member's group.
 func (u *use) contact(id ContactID) (Contact, error) {
 	c, err := merged(u, id)
@@ -742,17 +756,8 @@ func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, nea
 			if err != nil {
 				return err
 			}
-			for _, id := range ids {
-				c, err := merged(tx, id)
-				if err != nil {
-					return err
-				}
-				if !slices.ContainsFunc(found, func(f Contact) bool { return f.ID == c.ID }) {
-					found = append(found, c)
-				}
-			}
-			if len(found) > 0 {
-				return nil
+			if found, err = mergedAll(tx, ids); err != nil || len(found) > 0 {
+				return err
 			}
 		}
 		if local := strings.TrimLeft(Phone(text), "0"); len(local) >= localPhone && !strings.ContainsAny(local, "+x") && !strings.ContainsFunc(text, unicode.IsLetter) {
@@ -760,17 +765,8 @@ func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, nea
 			if err != nil {
 				return err
 			}
-			for _, id := range ids {
-				c, err := merged(tx, id)
-				if err != nil {
-					return err
-				}
-				if !slices.ContainsFunc(found, func(f Contact) bool { return f.ID == c.ID }) {
-					found = append(found, c)
-				}
-			}
-			if len(found) > 0 {
-				return nil
+			if found, err = mergedAll(tx, ids); err != nil || len(found) > 0 {
+				return err
 			}
 		}
 		if found, err = tx.Contacts(ContactQuery{Group: group, Like: text, Limit: most}); err != nil {
@@ -787,16 +783,12 @@ func (d *Desk) FindContacts(ctx context.Context, group, text string) (found, nea
 		if err != nil {
 			return err
 		}
+		var into []ContactID
 		for _, c := range gone {
-			if c, err = merged(tx, c.ID); err != nil {
-				return err
-			}
-			if !slices.ContainsFunc(found, func(f Contact) bool { return f.ID == c.ID }) {
-				found = append(found, c)
-			}
+			into = append(into, c.Into)
 		}
-		if len(found) > 0 {
-			return nil
+		if found, err = mergedAll(tx, into); err != nil || len(found) > 0 {
+			return err
 		}
 		near, err = nearMisses(tx, group, text, most)
 		return err

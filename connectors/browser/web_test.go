@@ -454,10 +454,10 @@ func TestThread(t *testing.T) {
 	if !noted() {
 		t.Errorf("kept as a note: %+v", s.hub.TypedCommands())
 	}
-	w.do(chromedp.Focus("#thread-list .msg:last-child"))
+	eval[bool](w, "[...document.querySelectorAll('#thread-list .msg')].find(e => e.innerText.includes('ping')).focus() ?? true")
 	w.keys(kb.Delete)
 	w.click("dialog.ask [data-yes]")
-	w.hides("#thread-list", "ping")
+	w.hides("#thread-list .msg:not(.whisper)", "ping")
 	ben.shows(of(root)+" .replies", "2 replies")
 	var kinds []string
 	for end := time.Now().Add(5 * time.Second); len(kinds) < 5 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
