@@ -39,7 +39,7 @@ type dialect interface {
 	// nextNumber is a statement that returns the next ticket number.
 	nextNumber() string
 	// search finds docs by words, newest first.
-	search(t *tx, x searchQuery) ([]int64, error)
+	search(t *tx, x searchQuery) ([]doc, error)
 	// putSearch replaces what is searched of a thing.
 	putSearch(t *tx, x searchText) error
 	// searchDoc is the table of what is searched of mail, or of all else, and its column that numbers it.

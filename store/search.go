@@ -192,18 +192,18 @@ func terms(s ticketing.Search) (all []term) {
 	return all
 }
 
-func (t *tx) SearchMails(q ticketing.Search, before ticketing.MailID, limit int) (ids []ticketing.MailID, err error) {
+func (t *tx) SearchMails(q ticketing.Search, before ticketing.MailID, limit int) (found []ticketing.FoundMail, err error) {
 	x := searchQuery{terms: terms(q), mail: true, q: q, before: int64(before), limit: limit}
-	var docs []int64
+	var docs []doc
 	if len(x.terms) > 0 {
 		docs, err = t.s.search(t, x)
 	} else {
-		docs, err = t.docs(x.mails, "m.id * 4")
+		docs, err = t.docs(x, x.mails, "m.id * 4")
 	}
-	for _, doc := range docs {
-		ids = append(ids, ticketing.MailID(doc/4))
+	for _, d := range docs {
+		found = append(found, ticketing.FoundMail{ID: ticketing.MailID(d.id / 4), Conversation: ticketing.ConversationID(d.conversation)})
 	}
-	return ids, err
+	return found, err
 }
 
 func (t *tx) SearchOthers(q ticketing.Search, limit int) (all []ticketing.Found, err error) {
@@ -212,25 +212,32 @@ func (t *tx) SearchOthers(q ticketing.Search, limit int) (all []ticketing.Found,
 		return nil, t.err
 	}
 	docs, err := t.s.search(t, x)
-	for _, doc := range docs {
+	for _, d := range docs {
 		for kind, n := range searchKinds {
-			if n == doc%4 {
-				all = append(all, ticketing.Found{Kind: kind, ID: doc / 4})
+			if n == d.id%4 {
+				all = append(all, ticketing.Found{Kind: kind, ID: d.id / 4})
 			}
 		}
 	}
 	return all, err
 }
 
-// docs scans what a search finds.
-func (t *tx) docs(build statement, column string) (ids []int64, err error) {
-	err = t.each("search", func(g *gorm.DB) *gorm.DB { return g.Exec("?", build(fresh(g)).Select(column)) }, func(scan func(...any) error) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
+// doc is what a search finds: its number, and of a mail what it belongs to.
+type doc struct{ id, conversation int64 }
+
+// docs scans what x finds. number is the column of their numbers.
+func (t *tx) docs(x searchQuery, build statement, number string) (all []doc, err error) {
+	columns := number + ", 0"
+	if x.mail {
+		columns = number + ", m.conversation"
+	}
+	err = t.each("search", func(g *gorm.DB) *gorm.DB { return g.Exec("?", build(fresh(g)).Select(columns)) }, func(scan func(...any) error) error {
+		var d doc
+		err := scan(&d.id, &d.conversation)
+		all = append(all, d)
 		return err
 	})
-	return ids, err
+	return all, err
 }
 
 // fresh is a session for a statement of its own, inside of another.

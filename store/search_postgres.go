@@ -37,14 +37,20 @@ func tsvector(x searchText) string {
 	return b.String()
 }
 
-// searchProbe is how many of the newest are looked at to tell how common the words are.
-const searchProbe = 1000
+const (
+	// searchProbe is how many of the newest are looked at to tell how common the words are.
+	searchProbe = 250
+	// searchBound is how many times more than are expected to suffice are looked at before it is said that the newest
+	// have misled.
+	searchBound = 4
+)
 
 // search chooses between two plans, since neither is good for all words: through the newest until enough
 // are found, which takes forever for rare words; or through the index of words, which reads all that
 // there is of common ones. How common they are, the newest tell. To read a match from the index costs
-// about twice as much as to look at one of the newest.
-func (p *postgres) search(t *tx, x searchQuery) ([]int64, error) {
+// about twice as much as to look at one of the newest. Of what has come up only lately there are fewer than
+// they make believe: so many are looked at and no more.
+func (p *postgres) search(t *tx, x searchQuery) ([]doc, error) {
 	if !x.mail { // there are not many
 		return p.searchIndex(t, x)
 	}
@@ -52,36 +58,59 @@ func (p *postgres) search(t *tx, x searchQuery) ([]int64, error) {
 	if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL jit = off") }); err != nil {
 		return nil, err
 	}
-	var matching, all int
+	var matching, all, from, to int
 	err := t.each("probe a search", func(g *gorm.DB) *gorm.DB {
-		newest := x.ofGroup(fresh(g).Table(x.table()).Select("w.words")).Order("w.doc DESC").Limit(searchProbe)
-		return g.Exec(`SELECT count(*), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words) FROM (?) AS w WHERE w.words @@ ?::tsquery`, newest, tsquery(x.terms))
-	}, func(scan func(...any) error) error { return scan(&matching, &all) })
+		newest := x.ofGroup(fresh(g).Table(x.table()).Select("w.words, w.doc")).Order("w.doc DESC").Limit(searchProbe)
+		return g.Exec(`SELECT count(*) FILTER (WHERE w.words @@ ?::tsquery), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words), COALESCE(min(w.doc), 0), COALESCE(max(w.doc), 0)
+			FROM (?) AS w`, tsquery(x.terms), newest)
+	}, func(scan func(...any) error) error { return scan(&matching, &all, &from, &to) })
 	if err != nil {
 		return nil, err
 	}
-	if matching == 0 || x.limit*searchProbe/matching > 2*matching*(all/searchProbe) && all > searchProbe {
+	if matching == 0 {
 		return p.searchIndex(t, x)
 	}
-	return p.searchNewest(t, x)
+	enough := x.limit * searchProbe / matching // of the newest
+	if enough > 2*matching*(all/searchProbe) && all > searchProbe {
+		return p.searchIndex(t, x)
+	}
+	bound := to - (to-from)*max(1, searchBound*enough/searchProbe)
+	found, err := p.searchNewest(t, x, bound)
+	if err != nil || len(found) == x.limit || bound <= 0 {
+		return found, err
+	}
+	if err := p.scansOnly(t, false); err != nil {
+		return nil, err
+	}
+	return p.searchIndex(t, x)
 }
 
-func (p *postgres) searchIndex(t *tx, x searchQuery) ([]int64, error) {
-	return t.docs(func(g *gorm.DB) *gorm.DB {
+// scansOnly has the transaction's plans go through an index in its order, and read nothing more than they give.
+func (p *postgres) scansOnly(t *tx, only bool) error {
+	word := map[bool]string{true: "off", false: "on"}[only]
+	for _, way := range []string{"bitmapscan", "seqscan", "sort", "hashjoin", "mergejoin"} {
+		if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL enable_" + way + " = " + word) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *postgres) searchIndex(t *tx, x searchQuery) ([]doc, error) {
+	return t.docs(x, func(g *gorm.DB) *gorm.DB {
 		found := x.ofGroup(fresh(g).Table(x.table()).Select("w.doc")).Where("w.words @@ ?::tsquery", tsquery(x.terms))
 		// Sorted behind a fence, so that only as many are joined as are wanted.
 		return x.joined(g.Table("(WITH found AS MATERIALIZED (?) SELECT doc FROM found ORDER BY doc DESC OFFSET 0) AS w", found))
 	}, "w.doc")
 }
 
-func (p *postgres) searchNewest(t *tx, x searchQuery) ([]int64, error) {
-	for _, off := range []string{"bitmapscan", "seqscan", "sort", "hashjoin", "mergejoin"} {
-		if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL enable_" + off + " = off") }); err != nil {
-			return nil, err
-		}
+// searchNewest goes through the newest, as far back as from.
+func (p *postgres) searchNewest(t *tx, x searchQuery, from int) ([]doc, error) {
+	if err := p.scansOnly(t, true); err != nil {
+		return nil, err
 	}
-	return t.docs(func(g *gorm.DB) *gorm.DB {
-		return x.joined(x.ofGroup(g.Table(x.table())).Where("w.words @@ ?::tsquery", tsquery(x.terms)))
+	return t.docs(x, func(g *gorm.DB) *gorm.DB {
+		return x.joined(x.ofGroup(g.Table(x.table())).Where("w.words @@ ?::tsquery AND w.doc >= ?", tsquery(x.terms), from))
 	}, "w.doc")
 }
 

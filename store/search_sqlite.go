@@ -20,8 +20,8 @@ func (l *lite) putSearch(t *tx, x searchText) error {
 }
 
 // search has FTS5 go through what it finds from the newest on.
-func (l *lite) search(t *tx, x searchQuery) ([]int64, error) {
-	return t.docs(func(g *gorm.DB) *gorm.DB {
+func (l *lite) search(t *tx, x searchQuery) ([]doc, error) {
+	return t.docs(x, func(g *gorm.DB) *gorm.DB {
 		g = g.Table("search_words AS w").Joins("JOIN search_groups AS o ON o.doc = w.rowid").
 			Where("search_words MATCH ? AND (w.rowid % 4 = 0) = ? AND o.group_name = ?", match(x.terms), x.mail, x.q.Group)
 		if x.mail {

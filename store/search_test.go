@@ -34,7 +34,7 @@ func (b *bed) search(q ticketing.Search, kind ticketing.HitKind, before int64, l
 		if kind == ticketing.MailHit {
 			mails, err := tx.SearchMails(q, ticketing.MailID(before), limit)
 			for _, m := range mails {
-				ids = append(ids, int64(m))
+				ids = append(ids, int64(m.ID))
 			}
 			return err
 		}
@@ -236,6 +236,30 @@ func TestPieces(t *testing.T) {
 			if got != c.want || found != c.found {
 				t.Errorf("%q in %.40q: %q (%d), want %q (%d)", c.search, c.text, got, found, c.want, c.found)
 			}
+		}
+	})
+}
+
+// A word that has come up only lately makes believe that there are many: all that there are is found all the same.
+func TestSearchOfWhatIsNew(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bed) {
+		const mails, lately, newest = 5000, 60, 200
+		b.change(func(tx ticketing.Tx) error {
+			c := ticketing.Conversation{Group: "help", State: ticketing.Closed, Mailbox: "help"}
+			fatal(t, tx.AddConversation(&c))
+			for i := range mails {
+				text := "heating"
+				if i == 3 || i > mails-newest && i%(newest/lately) == 0 {
+					text = "heatpump"
+				}
+				fatal(t, tx.AddMail(&ticketing.Mail{Group: "help", Conversation: c.ID, MessageID: fmt.Sprint(i), Text: text}))
+			}
+			return nil
+		})
+		b.indexed()
+		got, err := b.search(ticketing.Search{Group: "help", Words: []string{"heatpump"}}, ticketing.MailHit, 0, 100)
+		if want := newest/(newest/lately) + 1; err != nil || len(got) < want-1 || len(got) > want+1 || got[len(got)-1] != 4 {
+			t.Errorf("%d of about %d are found, the last is %v, %v", len(got), want, got[max(0, len(got)-1):], err)
 		}
 	})
 }

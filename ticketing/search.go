@@ -238,12 +238,18 @@ type Found struct {
 // SearchTx is the store's search. What was changed is found within seconds.
 type SearchTx interface {
 	// SearchMails finds mails, newest first, those before one if its id is given.
-	SearchMails(s Search, before MailID, limit int) ([]MailID, error)
+	SearchMails(s Search, before MailID, limit int) ([]FoundMail, error)
 	// SearchOthers finds contacts, pages and matters by words: their Kind and ID, newest first.
 	SearchOthers(s Search, limit int) ([]Found, error)
 	// Pieces cuts a text where it has what s looks for; with limit, to about so many characters around the
 	// first place, in one line.
 	Pieces(text string, s Search, limit int) (pieces []Piece, found int)
+}
+
+// FoundMail is a mail that was found, and what it belongs to.
+type FoundMail struct {
+	ID           MailID
+	Conversation ConversationID
 }
 
 // Hit is something that was found, with what people need to know of it.
@@ -369,33 +375,24 @@ func knownHits(tx Tx, board string, s Search) (hits []Hit, err error) {
 }
 
 // mailHits shows the newest mail of each conversation, those aside that are shown already.
-func mailHits(tx Tx, board string, s Search, ids []MailID, h *Hits) error {
-	mails, err := tx.MailsByID(ids)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(mails, func(a, b Mail) int { return int(b.ID - a.ID) })
+func mailHits(tx Tx, board string, s Search, found []FoundMail, h *Hits) error {
 	var convs []ConversationID
+	var ids []MailID
 	shown := len(h.Mails)
-	h.More = len(ids) == hitsLook
-	for _, m := range mails {
-		known := slices.Contains(convs, m.Conversation) || slices.ContainsFunc(h.Mails[:shown], func(x Hit) bool { return x.Mail.Conversation == m.Conversation })
+	h.More = len(found) == hitsLook
+	for _, m := range found {
+		known := slices.Contains(convs, m.Conversation) || slices.ContainsFunc(h.Mails, func(x Hit) bool { return x.Mail.Conversation == m.Conversation })
 		if !known && shown+len(convs) == hitsMail {
 			h.More = true
 			break
 		}
-		if h.Before = m.ID; known {
-			continue
+		if h.Before = m.ID; !known {
+			convs, ids = append(convs, m.Conversation), append(ids, m.ID)
 		}
-		convs = append(convs, m.Conversation)
-		hit := Hit{Found: Found{Kind: MailHit, ID: int64(m.ID)}, Mail: m}
-		hit.Mail.Text, hit.Mail.HTML = "", ""
-		text := m.Reply
-		if _, found := tx.Pieces(text, s, excerptRoom); found == 0 {
-			text = m.Text
-		}
-		mark(tx, &hit, m.Subject, text, s)
-		h.Mails = append(h.Mails, hit)
+	}
+	mails, err := tx.MailsByID(ids)
+	if err != nil {
+		return err
 	}
 	with, err := tx.ConversationsByID(convs)
 	if err != nil {
@@ -405,10 +402,15 @@ func mailHits(tx Tx, board string, s Search, ids []MailID, h *Hits) error {
 	if err != nil {
 		return err
 	}
-	for i := shown; i < len(h.Mails); i++ {
-		if j := slices.IndexFunc(list, func(l Listed) bool { return l.ID == h.Mails[i].Mail.Conversation }); j >= 0 {
-			h.Mails[i].Conversation = list[j]
+	slices.SortFunc(mails, func(a, b Mail) int { return int(b.ID - a.ID) })
+	for _, m := range mails {
+		hit := Hit{Found: Found{Kind: MailHit, ID: int64(m.ID)}, Mail: m}
+		hit.Mail.Text, hit.Mail.HTML = "", ""
+		mark(tx, &hit, s, m.Subject, m.Reply, m.Text)
+		if j := slices.IndexFunc(list, func(l Listed) bool { return l.ID == m.Conversation }); j >= 0 {
+			hit.Conversation = list[j]
 		}
+		h.Mails = append(h.Mails, hit)
 	}
 	return nil
 }
@@ -417,11 +419,15 @@ func byScore(a, b Hit) int { return cmp.Compare(b.score, a.score) }
 
 const excerptRoom = 160 // characters
 
-// mark fills in where a hit has what is looked for, and how well.
-func mark(tx Tx, h *Hit, title, text string, s Search) {
+// mark fills in where a hit has what is looked for, and how well. Of its texts the first counts that has it.
+func mark(tx Tx, h *Hit, s Search, title string, texts ...string) {
 	inTitle, inText := 0, 0
 	h.Title, inTitle = tx.Pieces(OneLine(title, 300), s, 0)
-	h.Excerpt, inText = tx.Pieces(text, s, excerptRoom)
+	for _, text := range texts {
+		if h.Excerpt, inText = tx.Pieces(text, s, excerptRoom); inText > 0 {
+			break
+		}
+	}
 	h.score = 3*float64(inTitle) + float64(min(inText, 5))
 }
 
@@ -453,6 +459,6 @@ func knownHit(tx Tx, board string, s Search, f Found) (h Hit, err error) {
 		title = h.Contact.Line()
 		text = strings.Join(slices.Concat(h.Contact.Addresses, h.Contact.Phones, h.Contact.Numbers), ", ")
 	}
-	mark(tx, &h, title, text, s)
+	mark(tx, &h, s, title, text)
 	return h, nil
 }
