@@ -38,8 +38,11 @@ func tsvector(x searchText) string {
 }
 
 const (
-	// searchProbe is how many of the newest are looked at to tell how common the words are.
-	searchProbe = 250
+	// searchProbe is how many of the newest are looked at to tell how common the words are, and searchMore how many where
+	// those are too few to tell.
+	searchProbe, searchMore = 250, 1500
+	// searchTells is how many of those looked at must match to tell.
+	searchTells = 4
 	// searchBound is how many times more than are expected to suffice are looked at before it is said that the newest
 	// have misled.
 	searchBound = 4
@@ -58,23 +61,21 @@ func (p *postgres) search(t *tx, x searchQuery) ([]doc, error) {
 	if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL jit = off") }); err != nil {
 		return nil, err
 	}
-	var matching, all, from, to int
-	err := t.each("probe a search", func(g *gorm.DB) *gorm.DB {
-		newest := x.ofGroup(fresh(g).Table(x.table()).Select("w.words, w.doc")).Order("w.doc DESC").Limit(searchProbe)
-		return g.Exec(`SELECT count(*) FILTER (WHERE w.words @@ ?::tsquery), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words), COALESCE(min(w.doc), 0), COALESCE(max(w.doc), 0)
-			FROM (?) AS w`, tsquery(x.terms), newest)
-	}, func(scan func(...any) error) error { return scan(&matching, &all, &from, &to) })
+	n, err := p.probe(t, x, searchProbe)
+	if err == nil && n.matching < searchTells {
+		n, err = p.probe(t, x, searchMore)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if matching == 0 {
+	if n.matching == 0 {
 		return p.searchIndex(t, x)
 	}
-	enough := x.limit * searchProbe / matching // of the newest
-	if enough > 2*matching*(all/searchProbe) && all > searchProbe {
+	enough := x.limit * n.looked / n.matching // of the newest
+	if enough > 2*n.matching*n.all/n.looked && n.all > n.looked {
 		return p.searchIndex(t, x)
 	}
-	bound := to - (to-from)*max(1, searchBound*enough/searchProbe)
+	bound := n.to - (n.to-n.from)*max(1, searchBound*enough/n.looked)
 	found, err := p.searchNewest(t, x, bound)
 	if err != nil || len(found) == x.limit || bound <= 0 {
 		return found, err
@@ -83,6 +84,19 @@ func (p *postgres) search(t *tx, x searchQuery) ([]doc, error) {
 		return nil, err
 	}
 	return p.searchIndex(t, x)
+}
+
+// newest is what the newest tell: how many were looked at, of how many there may be, how many match, and from where
+// to where they are.
+type newest struct{ looked, all, matching, from, to int }
+
+func (p *postgres) probe(t *tx, x searchQuery, limit int) (n newest, err error) {
+	err = t.each("probe a search", func(g *gorm.DB) *gorm.DB {
+		some := x.ofGroup(fresh(g).Table(x.table()).Select("w.words, w.doc")).Order("w.doc DESC").Limit(limit)
+		return g.Exec(`SELECT GREATEST(count(*), 1), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words), count(*) FILTER (WHERE w.words @@ ?::tsquery),
+			COALESCE(min(w.doc), 0), COALESCE(max(w.doc), 0) FROM (?) AS w`, tsquery(x.terms), some)
+	}, func(scan func(...any) error) error { return scan(&n.looked, &n.all, &n.matching, &n.from, &n.to) })
+	return n, err
 }
 
 // scansOnly has the transaction's plans go through an index in its order, and read nothing more than they give.
