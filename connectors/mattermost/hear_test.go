@@ -57,7 +57,9 @@ func TestHearsOnlyPeopleInThreads(t *testing.T) {
 // The reaction 📝 on what somebody wrote in a card's thread keeps it as a note, and says so to whoever reacted.
 func TestKeptByReaction(t *testing.T) {
 	o := newOffice(t, testbed.Mattermost(t))
-	o.hub.command = func(bot.Command) bot.Answer { return bot.Answer{Whisper: &bot.Message{Notice: "Noted", Lines: []bot.Line{{{Text: "Noted on it."}}}}} }
+	o.hub.command = func(bot.Command) bot.Answer {
+		return bot.Answer{Whisper: &bot.Message{Notice: "Noted", Lines: []bot.Line{{{Text: "Noted on it."}}}}}
+	}
 	o.run()
 	window := o.open(o.ann)
 	root := o.post(card("post-1", 1))
