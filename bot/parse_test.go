@@ -36,6 +36,7 @@ func TestForgivingCommands(t *testing.T) {
 		{"forward #1 @ben, have a look", "✓ Ben is pointed to #1"},
 		{"todo tomorrow 10:00", "What is to be done then?"},
 		{"todo call Ann @10:00", "call Ann"},
+		{"todo call \xff", "call"},
 		{"todo call Ann tomorrow #99", "There is no ticket #99."},
 		{"todo call Ann tomorrow #99", "text=call Ann tomorrow #99"},
 		{"contact New York Office", "There is no contact “New York Office”"},

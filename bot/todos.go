@@ -107,10 +107,13 @@ func (h *hub) forWhom(ctx context.Context, who caller, text string, owner ticket
 	}
 	at := -1
 	for i, r := range text {
-		if next, _ := utf8.DecodeRuneInString(text[i+utf8.RuneLen(r):]); unicode.IsDigit(next) {
+		if r != '@' {
+			continue
+		}
+		if next, _ := utf8.DecodeRuneInString(text[i+1:]); unicode.IsDigit(next) {
 			continue // "@10:00" is a time
 		}
-		if r == '@' && (i == 0 || unicode.IsSpace(rune(text[i-1])) || strings.ContainsRune("(,;", rune(text[i-1]))) && i+1 < len(text) && !unicode.IsSpace(rune(text[i+1])) {
+		if (i == 0 || unicode.IsSpace(rune(text[i-1])) || strings.ContainsRune("(,;", rune(text[i-1]))) && i+1 < len(text) && !unicode.IsSpace(rune(text[i+1])) {
 			at = i
 			break
 		}
