@@ -38,8 +38,10 @@ type dialect interface {
 	blobsOfFiles() string
 	// nextNumber is a statement that returns the next ticket number.
 	nextNumber() string
-	// search finds docs by words, newest first.
+	// search finds mails by words, newest first.
 	search(t *tx, x searchQuery) ([]doc, error)
+	// searchOthers is a statement that finds all else so, and the column that numbers it.
+	searchOthers(x searchQuery) (find statement, number string)
 	// putSearch replaces what is searched of a thing.
 	putSearch(t *tx, x searchText) error
 	// searchDoc is the table of what is searched of mail, or of all else, and its column that numbers it.
@@ -70,8 +72,9 @@ type transaction interface {
 	query(ctx context.Context, sql string, args []any) (gorm.Rows, error)
 	// exec runs one that does not, and tells how many rows it has touched.
 	exec(ctx context.Context, sql string, args []any) (int64, error)
-	// later runs one at any time before the next, or the commit; what is wrong with it is told then.
-	later(ctx context.Context, sql string, args []any) error
+	// later runs one at any time before the next that is waited for, or the commit; what is wrong with it is told
+	// then. read, if it is not nil, is given its rows.
+	later(ctx context.Context, sql string, args []any, read func(gorm.Rows) error) error
 	// enqueue makes a job in this transaction.
 	enqueue(ctx context.Context, j ticketing.Job) error
 

@@ -333,6 +333,8 @@ func TestPlans(t *testing.T) {
 			fatal(t, tx.EndSession("h6"))
 			_, err = tx.PresentOn("mm:1")
 			fatal(t, err)
+			_, _, _, err = tx.ReadHits([]ticketing.MailID{5, 6}, []ticketing.ConversationID{5, 6}, []string{"k5", "k6"})
+			fatal(t, err)
 			_, err = tx.ConversationsByID([]ticketing.ConversationID{5, 6, 7})
 			fatal(t, err)
 			_, err = tx.MailsBefore(5, 11, 20)

@@ -288,16 +288,26 @@ type postgresTx struct {
 	p       *postgres
 	conn    *pgxpool.Conn
 	pending pgx.Batch
-	begun   bool // something other than BEGIN was asked for
+	readers map[int]func(gorm.Rows) error // of what is pending, by its place
+	begun   bool                          // something other than BEGIN was asked for
 }
 
 // send sends what is pending. The result of the last statement is yet to be read.
 func (t *postgresTx) send(ctx context.Context) (pgx.BatchResults, error) {
-	batch := t.pending
-	t.pending, t.begun = pgx.Batch{}, true
+	batch, readers := t.pending, t.readers
+	t.pending, t.readers, t.begun = pgx.Batch{}, nil, true
 	results := t.conn.SendBatch(ctx, &batch)
-	for range batch.Len() - 1 {
-		if _, err := results.Exec(); err != nil {
+	for i := range batch.Len() - 1 {
+		var err error
+		if read := readers[i]; read == nil {
+			_, err = results.Exec()
+		} else {
+			var rows pgx.Rows
+			if rows, err = results.Query(); err == nil {
+				err = read(pgxRows{rows, nil})
+			}
+		}
+		if err != nil {
 			_ = results.Close() // there is an error already
 			return nil, err
 		}
@@ -311,8 +321,14 @@ func (t *postgresTx) queue(sql string, args []any) error {
 	return err
 }
 
-func (t *postgresTx) later(_ context.Context, sql string, args []any) error {
+func (t *postgresTx) later(_ context.Context, sql string, args []any, read func(gorm.Rows) error) error {
 	t.begun = true
+	if read != nil {
+		if t.readers == nil {
+			t.readers = map[int]func(gorm.Rows) error{}
+		}
+		t.readers[t.pending.Len()] = read
+	}
 	return t.queue(sql, args)
 }
 
@@ -347,7 +363,7 @@ func (t *postgresTx) query(ctx context.Context, sql string, args []any) (gorm.Ro
 // pgxRows are rows as gorm scans them.
 type pgxRows struct {
 	rows    pgx.Rows
-	results pgx.BatchResults
+	results pgx.BatchResults // of which they are the last; nil: more come
 }
 
 func (r pgxRows) Columns() ([]string, error) {
@@ -365,6 +381,9 @@ func (r pgxRows) Scan(dest ...any) error                  { return r.rows.Scan(d
 func (r pgxRows) Err() error                              { return r.rows.Err() }
 func (r pgxRows) Close() error {
 	r.rows.Close()
+	if r.results == nil {
+		return r.rows.Err()
+	}
 	return errors.Join(r.rows.Err(), r.results.Close())
 }
 

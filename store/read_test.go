@@ -34,6 +34,16 @@ func TestReadingInBulk(t *testing.T) {
 			if len(none) != 0 || len(earlier) != 1 || earlier[0].Subject != "b" || earlier[0].Text != "text" {
 				t.Errorf("%+v %+v", none, earlier)
 			}
+			m, c, cards, err := tx.ReadHits([]ticketing.MailID{mails[1].ID, 99}, []ticketing.ConversationID{one.ID, 99}, []string{"k1", "k2"})
+			fatal(t, err)
+			if len(m) != 1 || m[0].Subject != "b" || len(c) != 1 || c[0].Subject != "one" || len(cards) != 1 || cards["k1"].Conversation != one.ID {
+				t.Errorf("%+v %+v %+v", m, c, cards)
+			}
+			m, c, cards, err = tx.ReadHits(nil, nil, nil)
+			fatal(t, err)
+			if len(m)+len(c)+len(cards) != 0 {
+				t.Errorf("%+v %+v %+v", m, c, cards)
+			}
 			posts, err := tx.FindPosts([]string{"k1", "k2"})
 			fatal(t, err)
 			nothing, err := tx.FindPosts(nil)

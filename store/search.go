@@ -198,7 +198,7 @@ func (t *tx) SearchMails(q ticketing.Search, before ticketing.MailID, limit int)
 	if len(x.terms) > 0 {
 		docs, err = t.s.search(t, x)
 	} else {
-		docs, err = t.docs(x, x.mails, "m.id * 4")
+		docs, err = t.docs(x.mails, "m.id * 4")
 	}
 	for _, d := range docs {
 		found = append(found, ticketing.FoundMail{ID: ticketing.MailID(d.id / 4), Conversation: ticketing.ConversationID(d.conversation)})
@@ -206,32 +206,35 @@ func (t *tx) SearchMails(q ticketing.Search, before ticketing.MailID, limit int)
 	return found, err
 }
 
-func (t *tx) SearchOthers(q ticketing.Search, limit int) (all []ticketing.Found, err error) {
-	x := searchQuery{terms: terms(q), q: q, limit: limit}
-	if len(x.terms) == 0 {
-		return nil, t.err
+func (t *tx) SearchAll(q ticketing.Search, before ticketing.MailID, limit int) (mails []ticketing.FoundMail, others []ticketing.Found, err error) {
+	var docs []int64
+	if x := (searchQuery{terms: terms(q), q: q, limit: limit}); len(x.terms) > 0 {
+		find, number := t.s.searchOthers(x)
+		if err := t.getLater("search", func(g *gorm.DB) *gorm.DB {
+			return g.Raw("?", find(fresh(g)).Select(number)).Find(&docs)
+		}); err != nil {
+			return nil, nil, err
+		}
 	}
-	docs, err := t.s.search(t, x)
+	if mails, err = t.SearchMails(q, before, limit); err != nil {
+		return nil, nil, err
+	}
 	for _, d := range docs {
 		for kind, n := range searchKinds {
-			if n == d.id%4 {
-				all = append(all, ticketing.Found{Kind: kind, ID: d.id / 4})
+			if n == d%4 {
+				others = append(others, ticketing.Found{Kind: kind, ID: d / 4})
 			}
 		}
 	}
-	return all, err
+	return mails, others, nil
 }
 
-// doc is what a search finds: its number, and of a mail what it belongs to.
+// doc is a mail that a search finds: its number, and what it belongs to.
 type doc struct{ id, conversation int64 }
 
-// docs scans what x finds. number is the column of their numbers.
-func (t *tx) docs(x searchQuery, build statement, number string) (all []doc, err error) {
-	columns := number + ", 0"
-	if x.mail {
-		columns = number + ", m.conversation"
-	}
-	err = t.each("search", func(g *gorm.DB) *gorm.DB { return g.Exec("?", build(fresh(g)).Select(columns)) }, func(scan func(...any) error) error {
+// docs scans the mails that a statement finds. number is the column of their numbers.
+func (t *tx) docs(build statement, number string) (all []doc, err error) {
+	err = t.each("search", func(g *gorm.DB) *gorm.DB { return g.Exec("?", build(fresh(g)).Select(number+", m.conversation")) }, func(scan func(...any) error) error {
 		var d doc
 		err := scan(&d.id, &d.conversation)
 		all = append(all, d)

@@ -54,15 +54,12 @@ const (
 // about twice as much as to look at one of the newest. Of what has come up only lately there are fewer than
 // they make believe: so many are looked at and no more.
 func (p *postgres) search(t *tx, x searchQuery) ([]doc, error) {
-	if !x.mail { // there are not many
-		return p.searchIndex(t, x)
-	}
 	// To compile a plan takes longer than to carry it out.
 	if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL jit = off") }); err != nil {
 		return nil, err
 	}
 	n, err := p.probe(t, x, searchProbe)
-	if err == nil && n.matching < searchTells {
+	if err == nil && n.matching > 0 && n.matching < searchTells {
 		n, err = p.probe(t, x, searchMore)
 	}
 	if err != nil {
@@ -102,20 +99,26 @@ func (p *postgres) probe(t *tx, x searchQuery, limit int) (n newest, err error) 
 // scansOnly has the transaction's plans go through an index in its order, and read nothing more than they give.
 func (p *postgres) scansOnly(t *tx, only bool) error {
 	word := map[bool]string{true: "off", false: "on"}[only]
-	for _, way := range []string{"bitmapscan", "seqscan", "sort", "hashjoin", "mergejoin"} {
-		if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL enable_" + way + " = " + word) }); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.put("plan a search", func(g *gorm.DB) *gorm.DB {
+		return g.Exec(`SELECT set_config('enable_bitmapscan', @word, TRUE), set_config('enable_seqscan', @word, TRUE), set_config('enable_sort', @word, TRUE),
+			set_config('enable_hashjoin', @word, TRUE), set_config('enable_mergejoin', @word, TRUE)`, map[string]any{"word": word})
+	})
 }
 
 func (p *postgres) searchIndex(t *tx, x searchQuery) ([]doc, error) {
-	return t.docs(x, func(g *gorm.DB) *gorm.DB {
-		found := x.ofGroup(fresh(g).Table(x.table()).Select("w.doc")).Where("w.words @@ ?::tsquery", tsquery(x.terms))
-		// Sorted behind a fence, so that only as many are joined as are wanted.
-		return x.joined(g.Table("(WITH found AS MATERIALIZED (?) SELECT doc FROM found ORDER BY doc DESC OFFSET 0) AS w", found))
-	}, "w.doc")
+	return t.docs(x.byWords, "w.doc")
+}
+
+// searchOthers goes through the index: there are not many.
+func (p *postgres) searchOthers(x searchQuery) (find statement, number string) {
+	return x.byWords, "w.doc"
+}
+
+// byWords finds docs through the index of words.
+func (x searchQuery) byWords(g *gorm.DB) *gorm.DB {
+	found := x.ofGroup(fresh(g).Table(x.table()).Select("w.doc")).Where("w.words @@ ?::tsquery", tsquery(x.terms))
+	// Sorted behind a fence, so that only as many are joined as are wanted.
+	return x.joined(g.Table("(WITH found AS MATERIALIZED (?) SELECT doc FROM found ORDER BY doc DESC OFFSET 0) AS w", found))
 }
 
 // searchNewest goes through the newest, as far back as from.
@@ -123,7 +126,7 @@ func (p *postgres) searchNewest(t *tx, x searchQuery, from int) ([]doc, error) {
 	if err := p.scansOnly(t, true); err != nil {
 		return nil, err
 	}
-	return t.docs(x, func(g *gorm.DB) *gorm.DB {
+	return t.docs(func(g *gorm.DB) *gorm.DB {
 		return x.joined(x.ofGroup(g.Table(x.table())).Where("w.words @@ ?::tsquery AND w.doc >= ?", tsquery(x.terms), from))
 	}, "w.doc")
 }

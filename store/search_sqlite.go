@@ -19,19 +19,21 @@ func (l *lite) putSearch(t *tx, x searchText) error {
 		x.doc, x.title, x.sender, x.recipients, x.words)
 }
 
-// search has FTS5 go through what it finds from the newest on.
-func (l *lite) search(t *tx, x searchQuery) ([]doc, error) {
-	return t.docs(x, func(g *gorm.DB) *gorm.DB {
-		g = g.Table("search_words AS w").Joins("JOIN search_groups AS o ON o.doc = w.rowid").
-			Where("search_words MATCH ? AND (w.rowid % 4 = 0) = ? AND o.group_name = ?", match(x.terms), x.mail, x.q.Group)
-		if x.mail {
-			g = g.Joins("JOIN mails AS m ON m.id = w.rowid / 4").Joins("JOIN conversations AS c ON c.id = m.conversation")
-			if x.before != 0 {
-				g = g.Where("w.rowid < ?", x.before*4)
-			}
+func (l *lite) search(t *tx, x searchQuery) ([]doc, error) { return t.docs(x.fts, "w.rowid") }
+
+func (l *lite) searchOthers(x searchQuery) (find statement, number string) { return x.fts, "w.rowid" }
+
+// fts has FTS5 go through what it finds from the newest on.
+func (x searchQuery) fts(g *gorm.DB) *gorm.DB {
+	g = g.Table("search_words AS w").Joins("JOIN search_groups AS o ON o.doc = w.rowid").
+		Where("search_words MATCH ? AND (w.rowid % 4 = 0) = ? AND o.group_name = ?", match(x.terms), x.mail, x.q.Group)
+	if x.mail {
+		g = g.Joins("JOIN mails AS m ON m.id = w.rowid / 4").Joins("JOIN conversations AS c ON c.id = m.conversation")
+		if x.before != 0 {
+			g = g.Where("w.rowid < ?", x.before*4)
 		}
-		return x.narrowed(g).Order("w.rowid DESC").Limit(x.limit)
-	}, "w.rowid")
+	}
+	return x.narrowed(g).Order("w.rowid DESC").Limit(x.limit)
 }
 
 // match writes terms as FTS5 reads them (SQLite: "Full-text Query Syntax"). Plain words need no escaping.

@@ -38,7 +38,7 @@ func (b *bed) search(q ticketing.Search, kind ticketing.HitKind, before int64, l
 			}
 			return err
 		}
-		others, err := tx.SearchOthers(q, limit)
+		_, others, err := tx.SearchAll(q, 0, limit)
 		for _, f := range others {
 			if f.Kind == kind {
 				ids = append(ids, f.ID)

@@ -253,9 +253,16 @@ func (t *liteTx) exec(ctx context.Context, sql string, args []any) (int64, error
 	return result.RowsAffected()
 }
 
-func (t *liteTx) later(ctx context.Context, sql string, args []any) error {
-	_, err := t.exec(ctx, sql, args)
-	return err
+func (t *liteTx) later(ctx context.Context, sql string, args []any, read func(gorm.Rows) error) error {
+	if read == nil {
+		_, err := t.exec(ctx, sql, args)
+		return err
+	}
+	rows, err := t.query(ctx, sql, args)
+	if err != nil {
+		return err
+	}
+	return read(rows)
 }
 
 func (t *liteTx) commit() error {

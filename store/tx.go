@@ -94,7 +94,18 @@ func (t *tx) add(what string, build statement) (id int64, err error) {
 // put runs a statement whose result nobody waits for.
 func (t *tx) put(what string, build statement) error {
 	return t.do(what, build, func(sql string, args []any, _ *gorm.DB) error {
-		return t.txn.later(t.ctx, sql, args)
+		return t.txn.later(t.ctx, sql, args, nil)
+	})
+}
+
+// getLater is get, but its destination is filled by the next statement that is waited for: each message to a database
+// and its answer cost more than most statements do.
+func (t *tx) getLater(what string, build statement) error {
+	return t.do(what, build, func(sql string, args []any, g *gorm.DB) error {
+		return t.txn.later(t.ctx, sql, args, func(rows gorm.Rows) error {
+			gorm.Scan(rows, g, 0)
+			return errors.Join(rows.Close(), g.Error)
+		})
 	})
 }
 

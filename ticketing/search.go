@@ -239,8 +239,11 @@ type Found struct {
 type SearchTx interface {
 	// SearchMails finds mails, newest first, those before one if its id is given.
 	SearchMails(s Search, before MailID, limit int) ([]FoundMail, error)
-	// SearchOthers finds contacts, pages and matters by words: their Kind and ID, newest first.
-	SearchOthers(s Search, limit int) ([]Found, error)
+	// SearchAll finds contacts, pages and matters by words, too: their Kind and ID, newest first.
+	SearchAll(s Search, before MailID, limit int) ([]FoundMail, []Found, error)
+	// ReadHits reads what is shown of mails that were found: them without HTML, their conversations without locking
+	// them, and the posts with some keys. All of it is in any order, without what is not there.
+	ReadHits(mails []MailID, conversations []ConversationID, keys []string) ([]Mail, []Conversation, map[string]Post, error)
 	// Pieces cuts a text where it has what s looks for; with limit, to about so many characters around the
 	// first place, in one line.
 	Pieces(text string, s Search, limit int) (pieces []Piece, found int)
@@ -291,22 +294,34 @@ func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID
 				return err
 			}
 		}
-		if !s.onlyMail() && before == 0 {
-			if h.Known, err = knownHits(tx, board, s); err != nil {
-				return err
+		var mails []FoundMail
+		var others []Found
+		switch {
+		case s.onlyMail() || before != 0:
+			mails, err = tx.SearchMails(s, before, hitsLook)
+		case s.Text():
+			mails, others, err = tx.SearchAll(s, before, hitsLook)
+		default:
+			if others, err = matters(tx, s); err == nil {
+				mails, err = tx.SearchMails(s, before, hitsLook)
 			}
 		}
+		if err != nil {
+			return err
+		}
+		if h.Known, err = knownHits(tx, board, s, others); err != nil {
+			return err
+		}
 		h.Before = before
-		for range hitsRounds {
-			mails, err := tx.SearchMails(s, h.Before, hitsLook)
-			if err != nil {
-				return err
-			}
+		for round := 1; ; round++ {
 			if err := mailHits(tx, board, s, mails, &h); err != nil {
 				return err
 			}
-			if !h.More || len(h.Mails) > hitsMail/2 {
+			if !h.More || len(h.Mails) > hitsMail/2 || round == hitsRounds {
 				break
+			}
+			if mails, err = tx.SearchMails(s, h.Before, hitsLook); err != nil {
+				return err
 			}
 		}
 		slices.SortStableFunc(h.Mails, byScore)
@@ -343,16 +358,8 @@ func matters(tx Tx, s Search) (found []Found, err error) {
 	return found, nil
 }
 
-func knownHits(tx Tx, board string, s Search) (hits []Hit, err error) {
-	var found []Found
-	if s.Text() {
-		found, err = tx.SearchOthers(s, hitsLook)
-	} else {
-		found, err = matters(tx, s)
-	}
-	if err != nil {
-		return nil, err
-	}
+// knownHits shows the contacts, pages and matters that were found, best first.
+func knownHits(tx Tx, board string, s Search, found []Found) (hits []Hit, err error) {
 	for _, f := range found {
 		if f.Kind != MatterHit && s.onlyMatters() {
 			continue
@@ -378,6 +385,7 @@ func knownHits(tx Tx, board string, s Search) (hits []Hit, err error) {
 func mailHits(tx Tx, board string, s Search, found []FoundMail, h *Hits) error {
 	var convs []ConversationID
 	var ids []MailID
+	var keys []string // of their cards
 	shown := len(h.Mails)
 	h.More = len(found) == hitsLook
 	for _, m := range found {
@@ -387,18 +395,14 @@ func mailHits(tx Tx, board string, s Search, found []FoundMail, h *Hits) error {
 			break
 		}
 		if h.Before = m.ID; !known {
-			convs, ids = append(convs, m.Conversation), append(ids, m.ID)
+			convs, ids, keys = append(convs, m.Conversation), append(ids, m.ID), append(keys, cardKey(m.Conversation, Board{Name: board}))
 		}
 	}
-	mails, err := tx.MailsByID(ids)
+	mails, with, cards, err := tx.ReadHits(ids, convs, keys)
 	if err != nil {
 		return err
 	}
-	with, err := tx.ConversationsByID(convs)
-	if err != nil {
-		return err
-	}
-	list, err := listed(tx, board, with)
+	list, err := listedAt(tx, board, with, cards)
 	if err != nil {
 		return err
 	}

@@ -116,9 +116,7 @@ type Tx interface {
 
 	AddMail(m *Mail) error // sets ID
 	Mail(id MailID) (Mail, error)
-	// MailsByID reads some, in any order, without HTML and without those that are not there; ConversationsByID likewise,
-	// without locking them.
-	MailsByID(ids []MailID) ([]Mail, error)
+	// ConversationsByID reads some, in any order, without those that are not there and without locking them.
 	ConversationsByID(ids []ConversationID) ([]Conversation, error)
 	// Mails lists a conversation's mails, newest first, at most limit.
 	Mails(id ConversationID, limit int) ([]Mail, error)

@@ -394,20 +394,29 @@ func (d *Desk) List(ctx context.Context, board string, q Query) (p ListPage, err
 
 // listed adds to conversations who has them and where their cards are.
 func listed(tx Tx, board string, some []Conversation) (list []Listed, err error) {
-	known := map[MemberID]Member{}
-	owners, keys := make([]MemberID, len(some)), make([]string, len(some))
+	keys := make([]string, len(some))
 	for i, c := range some {
-		owners[i], keys[i] = c.Owner, cardKey(c.ID, Board{Name: board})
-	}
-	if err := namesOf(tx, known, owners); err != nil {
-		return nil, err
+		keys[i] = cardKey(c.ID, Board{Name: board})
 	}
 	cards, err := tx.FindPosts(keys)
 	if err != nil {
 		return nil, err
 	}
+	return listedAt(tx, board, some, cards)
+}
+
+// listedAt does so where the cards are known, by their keys.
+func listedAt(tx Tx, board string, some []Conversation, cards map[string]Post) (list []Listed, err error) {
+	known := map[MemberID]Member{}
+	owners := make([]MemberID, len(some))
 	for i, c := range some {
-		list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: cards[keys[i]]})
+		owners[i] = c.Owner
+	}
+	if err := namesOf(tx, known, owners); err != nil {
+		return nil, err
+	}
+	for _, c := range some {
+		list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: cards[cardKey(c.ID, Board{Name: board})]})
 	}
 	return list, nil
 }
