@@ -240,26 +240,20 @@ func TestPieces(t *testing.T) {
 	})
 }
 
-// A word that has come up only lately makes believe that there are many: all that there are is found all the same.
+// A word that has come up only lately makes Postgres believe that there are many: all that there are is found all the same.
 func TestSearchOfWhatIsNew(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bed) {
-		const mails, lately, newest = 5000, 60, 200
-		b.change(func(tx ticketing.Tx) error {
-			c := ticketing.Conversation{Group: "help", State: ticketing.Closed, Mailbox: "help"}
-			fatal(t, tx.AddConversation(&c))
-			for i := range mails {
-				text := "heating"
-				if i == 3 || i > mails-newest && i%(newest/lately) == 0 {
-					text = "heatpump"
-				}
-				fatal(t, tx.AddMail(&ticketing.Mail{Group: "help", Conversation: c.ID, MessageID: fmt.Sprint(i), Text: text}))
-			}
-			return nil
-		})
-		b.indexed()
+		if b.config.URL == "" {
+			return // FTS5 makes no guess
+		}
+		b.many(conversationRow{}, map[string]string{"group_name": "'help'", "state": "'closed'", "mailbox": "'help'"})
+		b.many(mailRow{}, map[string]string{"group_name": "'help'", "conversation": "i", "direction": "'in'"})
+		b.exec(fmt.Sprintf(`INSERT INTO search_words (doc, group_name, words) SELECT i * 4, 'help',
+			CASE WHEN i = 4 OR i > %[1]d - 200 AND i %% 3 = 0 THEN 'heatpump:1' ELSE 'heating:1' END::tsvector FROM generate_series(1, %[1]d) i`, plenty))
+		b.exec("ANALYZE")
 		got, err := b.search(ticketing.Search{Group: "help", Words: []string{"heatpump"}}, ticketing.MailHit, 0, 100)
-		if want := newest/(newest/lately) + 1; err != nil || len(got) < want-1 || len(got) > want+1 || got[len(got)-1] != 4 {
-			t.Errorf("%d of about %d are found, the last is %v, %v", len(got), want, got[max(0, len(got)-1):], err)
+		if err != nil || len(got) < 60 || len(got) > 70 || got[len(got)-1] != 4 {
+			t.Errorf("%d are found, the last is %v, %v", len(got), got[max(0, len(got)-1):], err)
 		}
 	})
 }
