@@ -172,11 +172,13 @@ func (u *use) conversation(id ConversationID) (Conversation, error) {
 
 // move applies a step to c, keeps it, logs it and raises its cards.
 func (u *use) move(c *Conversation, s step, detail string) error {
-	lead, err := u.leads(c.Owner)
-	if err != nil {
-		return err
+	s.now, s.by = u.now, u.by.Member
+	if slices.Contains(ownersOnly, s.move) {
+		var err error
+		if s.lead, err = u.leads(c.Owner); err != nil {
+			return err
+		}
 	}
-	s.now, s.by, s.lead = u.now, u.by.Member, lead
 	if !c.Erased.IsZero() && s.by.ID != "" {
 		return u.erased(*c)
 	}

@@ -199,13 +199,7 @@ func (d *Desk) HandOverLeft(ctx context.Context, by By, who, to MemberID) (given
 			return err
 		}
 		t.Owner = to
-		if err := u.SetTodo(*t); err != nil {
-			return err
-		}
-		if err := u.todoLogged(*t, LogTodoEdit, t.Text); err != nil {
-			return err
-		}
-		return u.raise(PostsWhere{Todo: t.ID})
+		return u.todoLogged(*t, LogTodoEdit, t.Text)
 	})
 	if given == 0 || to == by.Member.ID {
 		return given, err
@@ -219,7 +213,8 @@ func (d *Desk) HandOverLeft(ctx context.Context, by By, who, to MemberID) (given
 	}))
 }
 
-// ofLeaver does something with each conversation, and each open to-do, of somebody who has left, some in a transaction.
+// ofLeaver does something with each conversation, and changes each open to-do, of somebody who has left, some in a
+// transaction.
 func (d *Desk) ofLeaver(ctx context.Context, by By, who MemberID, each func(*use, *Conversation) error, todo func(*use, *Todo) error) (done int, err error) {
 	const atOnce = 50
 	by.Event = "" // of many use cases; each is harmless when repeated
@@ -250,22 +245,14 @@ func (d *Desk) ofLeaver(ctx context.Context, by By, who MemberID, each func(*use
 			if todo == nil || len(some) > 0 {
 				return u.raiseLeft(who)
 			}
-			todos, err := u.Todos(TodoQuery{Group: u.group.Name, Owner: who, Open: true, Limit: atOnce})
+			n, err = u.eachTodo(TodoQuery{Group: u.group.Name, Owner: who, Open: true, Limit: atOnce}, func(t *Todo) (bool, error) {
+				if t.Owner != who || !t.Open() {
+					return false, nil // somebody was quicker
+				}
+				return true, todo(u, t)
+			})
 			if err != nil {
 				return err
-			}
-			for _, one := range todos {
-				t, err := u.Todo(one.ID) // locked
-				if err != nil {
-					return err
-				}
-				if t.Owner != who || !t.Open() {
-					continue // somebody was quicker
-				}
-				if err := todo(u, &t); err != nil {
-					return err
-				}
-				n++
 			}
 			return u.raiseLeft(who)
 		})

@@ -140,11 +140,13 @@ func (u *use) takeTodos(from, to ConversationID, target Group) error {
 	if err != nil {
 		return err
 	}
-	return u.eachTodo(from, func(t *Todo) {
+	_, err = u.eachTodo(TodoQuery{Conversation: from}, func(t *Todo) (bool, error) {
 		if t.Conversation = 0; among(team, t.Owner) {
 			t.Group, t.Conversation, t.Contact = target.Name, to, 0
 		}
+		return true, nil
 	})
+	return err
 }
 
 // elsewhere takes out of a drawing what belongs to another group by now.

@@ -2,6 +2,7 @@ package ticketing
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -81,11 +82,14 @@ var targets = map[Move]map[State]State{
 	MoveLeft:     {Taken: New, Waiting: Waiting},
 }
 
+// ownersOnly are the moves of what somebody has that are theirs alone, and of those who may do what a lead may.
+var ownersOnly = []Move{MoveRelease, MoveLeft, MoveAssign, MoveSpam, MoveJoin, MoveAway, MoveKeep}
+
 // step is one move with all that its rule depends on.
 type step struct {
 	move    Move
 	by      Member   // empty for mail and time
-	lead    bool     // by may do what a lead may
+	lead    bool     // by may do what a lead may; only of the moves in ownersOnly
 	to      MemberID // assign: the new owner
 	outcome string
 	present bool // mail in: the last owner is still in the group
@@ -161,15 +165,14 @@ func (s step) mayMove(c Conversation, called func(MemberID) string) error {
 	if c.JoinedTo != 0 && s.by.ID != "" {
 		return refuse(WrongState, "%s was joined to another ticket: go on there.", c.Name())
 	}
+	if slices.Contains(ownersOnly, s.move) && c.Owner != "" && c.Owner != s.by.ID && !s.lead {
+		return refuse(NotYours, "%s took %s %s: only %s or a lead can do that.",
+			called(c.Owner), c.Name(), ago(s.now, c.Since), called(c.Owner))
+	}
 	switch s.move {
 	case MoveTake:
 		if c.Owner != "" {
 			return s.refuse(c, called)
-		}
-	case MoveRelease, MoveLeft, MoveAssign, MoveSpam, MoveJoin, MoveAway, MoveKeep:
-		if c.Owner != "" && c.Owner != s.by.ID && !s.lead {
-			return refuse(NotYours, "%s took %s %s: only %s or a lead can do that.",
-				called(c.Owner), c.Name(), ago(s.now, c.Since), called(c.Owner))
 		}
 	case MoveUndo:
 		if c.State == Closed && c.Outcome != NoAnswerNeeded && c.Outcome != Discarded {

@@ -167,37 +167,45 @@ func (d *Desk) todo(ctx context.Context, by By, id TodoID, why Move, f func(*use
 		if err != nil {
 			return err
 		}
-		if err := u.SetTodo(t); err != nil {
-			return err
-		}
 		if err := u.todoLogged(t, why, detail); err != nil {
 			return err
 		}
-		return u.raise(PostsWhere{Todo: t.ID})
+		return u.setTodo(t)
 	})
 	return t, err
 }
 
-// eachTodo changes each to-do about a conversation, and redraws what shows it.
-func (u *use) eachTodo(about ConversationID, change func(*Todo)) error {
-	todos, err := u.Todos(TodoQuery{Conversation: about})
+// eachTodo changes each to-do of a query, unless change tells that it is to stay as it is, and redraws what shows it. It
+// returns how many it changed.
+func (u *use) eachTodo(q TodoQuery, change func(*Todo) (bool, error)) (n int, err error) {
+	todos, err := u.Todos(q)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, one := range todos {
 		t, err := u.Todo(one.ID) // locked
 		if err != nil {
-			return err
+			return n, err
 		}
-		change(&t)
-		if err := u.SetTodo(t); err != nil {
-			return err
+		if changed, err := change(&t); err != nil {
+			return n, err
+		} else if !changed {
+			continue
 		}
-		if err := u.raise(PostsWhere{Todo: t.ID}); err != nil {
-			return err
+		if err := u.setTodo(t); err != nil {
+			return n, err
 		}
+		n++
 	}
-	return nil
+	return n, nil
+}
+
+// setTodo stores a to-do and redraws what shows it.
+func (u *use) setTodo(t Todo) error {
+	if err := u.SetTodo(t); err != nil {
+		return err
+	}
+	return u.raise(PostsWhere{Todo: t.ID})
 }
 
 func (u *use) todoDone(t Todo) error {

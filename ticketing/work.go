@@ -157,7 +157,11 @@ func (d *Desk) Join(ctx context.Context, by By, id ConversationID, number int) (
 		if err := u.MoveMails(c.ID, t.ID, t.Seq); err != nil {
 			return err
 		}
-		if err := u.eachTodo(c.ID, func(todo *Todo) { todo.Conversation = t.ID }); err != nil {
+		_, err = u.eachTodo(TodoQuery{Conversation: c.ID}, func(todo *Todo) (bool, error) {
+			todo.Conversation = t.ID
+			return true, nil
+		})
+		if err != nil {
 			return err
 		}
 		if t.Contact == 0 && t.Match == "" {

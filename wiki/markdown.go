@@ -181,7 +181,7 @@ var (
 	blank   = regexp.MustCompile(`\n[ \t]*\n`)
 	nested  = regexp.MustCompile(`(?m)^[ \t]*(?:(?:[-+*>]|\d{1,9}[.)])[ \t]*){30}`)
 	signs   = regexp.MustCompile("[!-/:-@\\[-`{-~]")
-	special = "*_~[]()!<>&`|\\"
+	special = "*_~[]()!<>&`\\" // and |, which is counted for itself
 )
 
 // tame makes plain text of those blocks of a source that would take far more time and room than they have words: by
@@ -202,7 +202,7 @@ func tame(source string) string {
 		for _, c := range special {
 			sum += strings.Count(block, string(c))
 		}
-		if nested.MatchString(block) || pipes > mostColumns || pipes*lines > mostCells || sum-strings.Count(block, "|") > mostSigns {
+		if nested.MatchString(block) || pipes > mostColumns || pipes*lines > mostCells || sum > mostSigns {
 			block = signs.ReplaceAllString(block, `\$0`)
 		}
 		b.WriteString(block)
