@@ -33,54 +33,60 @@ const leftAfter = time.Hour
 
 // sweepLeavers offers to the leads, once and while they are there, what is still with somebody who has left.
 func (d *Desk) sweepLeavers(ctx context.Context, g Group) error {
-	var missing []MemberID
-	var noted []Leaver
+	var l leaving
 	err := d.store.Read(ctx, func(tx Tx) (err error) {
-		if missing, err = tx.Missing(g.Name); err == nil {
-			noted, err = tx.Leavers(g.Name)
-		}
+		l, err = whoLeaves(tx, g, d.clock())
 		return err
 	})
-	if err != nil {
+	if err != nil || len(l.fresh)+len(l.back)+len(l.due) == 0 {
 		return err
-	}
-	changes, now := false, d.clock()
-	for _, l := range noted {
-		changes = changes || !slices.Contains(missing, l.Member) || l.due(g, now)
-	}
-	for _, m := range missing {
-		changes = changes || !slices.ContainsFunc(noted, func(l Leaver) bool { return l.Member == m })
-	}
-	if !changes {
-		return nil
 	}
 	return d.change(ctx, By{Group: g.Name}, func(u *use) error {
-		missing, err := u.Missing(g.Name)
+		l, err := whoLeaves(u, g, u.now)
 		if err != nil {
 			return err
 		}
-		noted, err := u.Leavers(g.Name)
-		if err != nil {
-			return err
+		for _, one := range l.back {
+			err = errors.Join(err, u.raiseLeft(one.Member), u.ForgetLeaver(g.Name, one.Member))
 		}
-		for _, l := range noted {
-			i := slices.Index(missing, l.Member)
-			if i < 0 {
-				err = errors.Join(u.raiseLeft(l.Member), u.ForgetLeaver(g.Name, l.Member))
-			} else if missing = slices.Delete(missing, i, i+1); l.due(g, u.now) {
-				err = u.offer(l)
-			}
-			if err != nil {
-				return err
-			}
+		for _, one := range l.due {
+			err = errors.Join(err, u.offer(one))
 		}
-		for _, m := range missing {
-			if err := u.PutLeaver(Leaver{Group: g.Name, Member: m, Since: u.now}); err != nil {
-				return err
-			}
+		for _, one := range l.fresh {
+			err = errors.Join(err, u.PutLeaver(one))
 		}
-		return nil
+		return err
 	})
+}
+
+// leaving is what has come about among those who have left.
+type leaving struct {
+	fresh []Leaver // were not noted yet
+	back  []Leaver // are there again, or have nothing open any more
+	due   []Leaver // of whom it is time to say so
+}
+
+func whoLeaves(tx Tx, g Group, now time.Time) (l leaving, err error) {
+	missing, err := tx.Missing(g.Name)
+	if err != nil {
+		return l, err
+	}
+	noted, err := tx.Leavers(g.Name)
+	if err != nil {
+		return l, err
+	}
+	for _, one := range noted {
+		i := slices.Index(missing, one.Member)
+		if i < 0 {
+			l.back = append(l.back, one)
+		} else if missing = slices.Delete(missing, i, i+1); one.due(g, now) {
+			l.due = append(l.due, one)
+		}
+	}
+	for _, m := range missing {
+		l.fresh = append(l.fresh, Leaver{Group: g.Name, Member: m, Since: now})
+	}
+	return l, nil
 }
 
 // due tells whether it is time to say that somebody has left.
