@@ -280,11 +280,11 @@ func TestNotesOfNamesakes(t *testing.T) {
 	}
 	a, b := add("A"), add("B")
 	notes := func(k ticketing.Contact) string {
-		all, err := w.desk.NotesOf(t.Context(), "help", k.ID)
-		if err != nil || len(all) != 1 {
-			t.Fatal(all, err)
+		f, err := w.desk.ContactFile(t.Context(), "help", "", k.ID, 0, 10)
+		if err != nil || len(f.Notes) != 1 {
+			t.Fatal(f.Notes, err)
 		}
-		return all[0].Text
+		return f.Notes[0].Text
 	}
 	answer := w.command(0, "note maria@a.example is ill")
 	if answer.Form == nil || !strings.Contains(text(Message{Lines: answer.Form.Intro}), "Maria Kovacs, A") {

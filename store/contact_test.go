@@ -87,13 +87,23 @@ func TestContacts(t *testing.T) {
 			c.Into, c.Addresses = maria, nil
 			return tx.SetContact(c)
 		})
+		anna := add(ticketing.Contact{Name: "Anna", Into: peter})
 		b.read(func(tx ticketing.Tx) error {
 			if all, err := tx.Contacts(ticketing.ContactQuery{Group: "help", Limit: 10}); err != nil || len(all) != 2 {
 				t.Errorf("a merged one is listed: %v, %v", all, err)
 			}
-			if got, err := tx.Merged(maria); err != nil || !slices.Equal(got, []ticketing.ContactID{peter}) {
-				t.Errorf("merged: %v, %v", got, err)
+			for of, want := range map[ticketing.ContactID][]ticketing.ContactID{maria: {maria, peter, anna}, peter: {peter, anna}, zoe: {zoe}} {
+				var got []ticketing.ContactID
+				all, err := tx.Family(of)
+				for _, c := range all {
+					got = append(got, c.ID)
+				}
+				if err != nil || !slices.Equal(got, want) {
+					t.Errorf("family of %d: %v, %v, want %v", of, got, err, want)
+				}
 			}
+			_, err := tx.Family(99)
+			wantErr(t, err, ticketing.ErrNone)
 			if got, err := tx.ContactsWith("help", ticketing.Key{Kind: ticketing.DomainKey, Text: "firm.example"}); err != nil || len(got) > 0 {
 				t.Errorf("a key that was taken away is there: %v, %v", got, err)
 			}
@@ -118,7 +128,7 @@ func TestContacts(t *testing.T) {
 func TestBelonging(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bed) {
 		mail := func(c ticketing.Conversation) ticketing.Mail {
-			m := ticketing.Mail{Group: c.Group, Conversation: c.ID, Subject: c.Subject, Text: "text", HTML: "html", Reply: "reply", MessageID: fmt.Sprint(c.ID, b.count("mails"))}
+			m := ticketing.Mail{Group: c.Group, Conversation: c.ID, Subject: c.Subject, Text: "text", HTML: "html", Reply: "reply", Received: b.clock(), Attachments: []ticketing.Attachment{{Name: "a.txt"}}, MessageID: fmt.Sprint(c.ID, b.count("mails"))}
 			b.change(func(tx ticketing.Tx) error { return tx.AddMail(&m) })
 			return m
 		}
@@ -135,10 +145,10 @@ func TestBelonging(t *testing.T) {
 		check := func(ids []ticketing.ContactID, before ticketing.MailID, want ...string) {
 			t.Helper()
 			b.read(func(tx ticketing.Tx) error {
-				all, err := tx.ContactMails(ids, before, 10)
+				all, err := tx.OfContacts(ticketing.OfContactsQuery{IDs: ids, Before: before, Mails: 10})
 				var got []string
-				for _, m := range all {
-					if m.Text != "" || m.HTML != "" || m.Reply != "reply" {
+				for _, m := range all.Mails {
+					if m.Text != "" || m.HTML != "" || m.Received.IsZero() || len(m.Attachments) != 1 {
 						t.Errorf("%+v", m)
 					}
 					got = append(got, m.Subject)

@@ -277,7 +277,7 @@ func TestNoSuchRow(t *testing.T) {
 			wantErr(t, err, ticketing.ErrNone)
 			_, err = tx.Revision(7, 1)
 			wantErr(t, err, ticketing.ErrNone)
-			_, _, err = tx.Session("7")
+			_, _, _, err = tx.Session("7")
 			wantErr(t, err, ticketing.ErrNone)
 			_, err = tx.Login("7")
 			wantErr(t, err, ticketing.ErrNone)

@@ -75,6 +75,8 @@ type transaction interface {
 	// later runs one at any time before the next that is waited for, or the commit; what is wrong with it is told
 	// then. read, if it is not nil, is given its rows.
 	later(ctx context.Context, sql string, args []any, read func(gorm.Rows) error) error
+	// flush runs now what somebody wants to read of what may be run later.
+	flush(ctx context.Context) error
 	// enqueue makes a job in this transaction.
 	enqueue(ctx context.Context, j ticketing.Job) error
 

@@ -210,7 +210,7 @@ func TestPlans(t *testing.T) {
 			fatal(t, tx.SetContact(kept))
 			_, err = tx.ContactsWith("help", ticketing.Key{Kind: ticketing.AddressKey, Text: "k7"})
 			fatal(t, err)
-			_, err = tx.Merged(52)
+			_, err = tx.Family(52)
 			fatal(t, err)
 			_, err = tx.PhonesEnding("help", "2345678", 10)
 			fatal(t, err)
@@ -220,10 +220,13 @@ func TestPlans(t *testing.T) {
 			fatal(t, err)
 			fatal(t, tx.Belong(5, 7))
 			fatal(t, tx.BelongAll("help", "a7", 7))
-			_, err = tx.ContactMails([]ticketing.ContactID{7}, 0, 50)
-			fatal(t, err)
-			_, err = tx.ContactMails([]ticketing.ContactID{7, 8}, 1000, 50)
-			fatal(t, err)
+			for _, q := range []ticketing.OfContactsQuery{{IDs: []ticketing.ContactID{7}}, {IDs: []ticketing.ContactID{7, 8}, Before: 1000}} {
+				q.Mails = 50
+				q.Todos = ticketing.TodoQuery{Group: "help", Contacts: q.IDs, Open: true, Limit: 20}
+				q.Tickets = ticketing.Query{Group: "help", Contacts: q.IDs, Order: ticketing.LatestFirst, Limit: 11}
+				_, err = tx.OfContacts(q)
+				fatal(t, err)
+			}
 			_, err = tx.ContactEvents([]ticketing.ContactID{7}, 20)
 			fatal(t, err)
 			_, err = tx.Conversations(ticketing.Query{Group: "help", Contacts: []ticketing.ContactID{7}, Order: ticketing.LatestFirst, Limit: 10})
@@ -320,26 +323,23 @@ func TestPlans(t *testing.T) {
 			fatal(t, tx.AddRevision(ticketing.Revision{Page: 5, Number: 99}))
 			_, err = tx.PageOf(6)
 			fatal(t, err)
-			_, err = tx.PagesOf([]ticketing.ContactID{6, 8})
-			fatal(t, err)
 			_, err = tx.PagesNamed("help", []string{"s5", "s6", "none"}, []string{"T7", "none"})
 			fatal(t, err)
 			_, err = tx.Revision(5, 7)
 			fatal(t, err)
-			_, _, err = tx.Session("h5")
+			_, _, _, err = tx.Session("h5")
 			fatal(t, err)
 			fatal(t, tx.UseSession("h5", now))
 			fatal(t, tx.AddSession(ticketing.Session{Hash: "new", Used: now}, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)))
 			fatal(t, tx.EndSession("h6"))
 			_, err = tx.PresentOn("mm:1")
 			fatal(t, err)
-			_, _, _, err = tx.ReadHits([]ticketing.MailID{5, 6}, []ticketing.ConversationID{5, 6}, []string{"k5", "k6"})
-			fatal(t, err)
-			_, err = tx.ConversationsByID([]ticketing.ConversationID{5, 6, 7})
+			_, err = tx.Rows(ticketing.Wanted{
+				Mails: []ticketing.MailID{5, 6}, Conversations: []ticketing.ConversationID{5, 6}, Contacts: []ticketing.ContactID{5, 6},
+				Pages: []ticketing.PageID{5, 6}, Posts: []string{"k5", "k6", "none"}, Members: []ticketing.MemberID{"mm:5", "mm:6"},
+			})
 			fatal(t, err)
 			_, err = tx.MailsBefore(5, 11, 20)
-			fatal(t, err)
-			_, err = tx.FindPosts([]string{"k5", "k6", "none"})
 			fatal(t, err)
 			fatal(t, tx.SetPresent("help", "b", []ticketing.MemberID{"mm:1", "mm:2"}))
 			_, err = tx.Present("help")
@@ -364,7 +364,7 @@ func TestPlans(t *testing.T) {
 			whole = regexp.MustCompile(`\bSCAN (\w+)$`)
 			explain = "EXPLAIN QUERY PLAN "
 		}
-		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true, "troubles": true, "picked": true, "watchers": true, "owners": true, "leavers": true}
+		small := map[string]bool{"counters": true, "present": true, "leases": true, "json_each": true, "event_keys": true, "n": true, "here": true, "owed": true, "cursors": true, "blobs": true, "chunks": true, "boxes": true, "troubles": true, "picked": true, "watchers": true, "owners": true, "leavers": true, "family": true}
 		for _, sql := range record.sql {
 			plan := b.plan(explain + sql)
 			for _, line := range plan {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,8 +56,9 @@ func openPostgres(ctx context.Context, url string) (*postgres, error) {
 	if _, ok := config.ConnConfig.RuntimeParams["application_name"]; !ok {
 		config.ConnConfig.RuntimeParams["application_name"] = "groupmail"
 	}
-	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { // a frozen process gives up its locks
-		_, err := c.Exec(ctx, "SET idle_in_transaction_session_timeout = '60s'")
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		// A frozen process gives up its locks. To compile a plan takes longer than to carry it out.
+		_, err := c.Exec(ctx, "SET idle_in_transaction_session_timeout = '60s'; SET jit = off")
 		return err
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
@@ -75,7 +77,16 @@ func openPostgres(ctx context.Context, url string) (*postgres, error) {
 		_ = p.close() // there is an error already
 		return nil, err
 	}
+	p.gorm.ClauseBuilders["LIMIT"] = plainLimit
 	return p, nil
+}
+
+// plainLimit writes a limit into the statement. As a parameter it would be unknown to a plan that is kept for all
+// parameters, so that Postgres would think it dear and plan each statement anew, which takes longer than to carry it out.
+func plainLimit(c clause.Clause, b clause.Builder) {
+	if l, ok := c.Expression.(clause.Limit); ok && l.Limit != nil {
+		_, _ = b.WriteString("LIMIT " + strconv.Itoa(*l.Limit)) // a buffer
+	}
 }
 
 // await asks for the version until somebody answers. What no waiting can cure ends it at once.
@@ -292,12 +303,12 @@ type postgresTx struct {
 	begun   bool                          // something other than BEGIN was asked for
 }
 
-// send sends what is pending. The result of the last statement is yet to be read.
-func (t *postgresTx) send(ctx context.Context) (pgx.BatchResults, error) {
+// send sends what is pending. The results of the last statements are yet to be read, as many as are left.
+func (t *postgresTx) send(ctx context.Context, left int) (pgx.BatchResults, error) {
 	batch, readers := t.pending, t.readers
 	t.pending, t.readers, t.begun = pgx.Batch{}, nil, true
 	results := t.conn.SendBatch(ctx, &batch)
-	for i := range batch.Len() - 1 {
+	for i := range batch.Len() - left {
 		var err error
 		if read := readers[i]; read == nil {
 			_, err = results.Exec()
@@ -332,11 +343,26 @@ func (t *postgresTx) later(_ context.Context, sql string, args []any, read func(
 	return t.queue(sql, args)
 }
 
+func (t *postgresTx) flush(ctx context.Context) error {
+	if len(t.readers) == 0 {
+		return nil // nobody waits for any
+	}
+	return t.sendAll(ctx)
+}
+
+func (t *postgresTx) sendAll(ctx context.Context) error {
+	results, err := t.send(ctx, 0)
+	if err != nil {
+		return err
+	}
+	return results.Close()
+}
+
 func (t *postgresTx) exec(ctx context.Context, sql string, args []any) (int64, error) {
 	if err := t.queue(sql, args); err != nil {
 		return 0, err
 	}
-	results, err := t.send(ctx)
+	results, err := t.send(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
@@ -348,7 +374,7 @@ func (t *postgresTx) query(ctx context.Context, sql string, args []any) (gorm.Ro
 	if err := t.queue(sql, args); err != nil {
 		return nil, err
 	}
-	results, err := t.send(ctx)
+	results, err := t.send(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -398,7 +424,7 @@ func (t *postgresTx) commit() error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
 	defer cancel()
 	t.pending.Queue("COMMIT")
-	results, err := t.send(ctx)
+	results, err := t.send(ctx, 1)
 	if err == nil {
 		var tag pgconn.CommandTag
 		if tag, err = results.Exec(); err == nil && tag.String() != "COMMIT" {
@@ -440,12 +466,7 @@ func (t *postgresTx) dead() bool { return t.conn.Conn().IsClosed() }
 
 func (t *postgresTx) enqueue(ctx context.Context, j ticketing.Job) error {
 	if t.pending.Len() > 0 {
-		results, err := t.send(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = results.Exec()
-		if err = errors.Join(err, results.Close()); err != nil {
+		if err := t.sendAll(ctx); err != nil {
 			return err
 		}
 	}

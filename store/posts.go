@@ -121,19 +121,6 @@ func (t *tx) FindPost(k, board, message string) (ticketing.Post, error) {
 	return row.noun(), err
 }
 
-func (t *tx) FindPosts(keys []string) (map[string]ticketing.Post, error) {
-	found := map[string]ticketing.Post{}
-	if len(keys) == 0 {
-		return found, t.err
-	}
-	var rows []postRow
-	err := t.get("find posts", func(g *gorm.DB) *gorm.DB { return g.Where(t.s.among("key"), jsonArray(keys)).Find(&rows) })
-	for _, p := range nouns(rows) {
-		found[p.Key] = p
-	}
-	return found, err
-}
-
 // LeasePosts implements ticketing.Store.
 func (s *Store) LeasePosts(ctx context.Context, holder string, ttl time.Duration, limit int) (ids []ticketing.PostID, err error) {
 	err = s.single(ctx, "lease posts", func(g *gorm.DB) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -40,7 +41,7 @@ func tsvector(x searchText) string {
 const (
 	// searchProbe is how many of the newest are looked at to tell how common the words are, and searchMore how many where
 	// those are too few to tell.
-	searchProbe, searchMore = 250, 1500
+	searchProbe, searchMore = 250, 800
 	// searchTells is how many of those looked at must match to tell.
 	searchTells = 4
 	// searchBound is how many times more than are expected to suffice are looked at before it is said that the newest
@@ -48,51 +49,66 @@ const (
 	searchBound = 4
 )
 
-// search chooses between two plans, since neither is good for all words: through the newest until enough
-// are found, which takes forever for rare words; or through the index of words, which reads all that
-// there is of common ones. How common they are, the newest tell. To read a match from the index costs
-// about twice as much as to look at one of the newest. Of what has come up only lately there are fewer than
-// they make believe: so many are looked at and no more.
+// search looks through some of the newest, which is all for common words. Where they are not enough it chooses between
+// two plans, since neither is good for all words: on through the newest until enough are found, which takes forever for
+// rare words; or through the index of words, which reads all that there is of common ones. How common they are, the
+// newest tell. To read a match from the index costs about twice as much as to look at one of the newest. Of what has
+// come up only lately there are fewer than they make believe: so many are looked at and no more.
 func (p *postgres) search(t *tx, x searchQuery) ([]doc, error) {
-	// To compile a plan takes longer than to carry it out.
-	if err := t.put("plan a search", func(g *gorm.DB) *gorm.DB { return g.Exec("SET LOCAL jit = off") }); err != nil {
-		return nil, err
+	n, err := p.lookNewest(t, x, searchProbe)
+	if err == nil && n.matching > 0 && n.matching < searchTells && !n.suffices(x) {
+		n, err = p.lookNewest(t, x, searchMore)
 	}
-	n, err := p.probe(t, x, searchProbe)
-	if err == nil && n.matching > 0 && n.matching < searchTells {
-		n, err = p.probe(t, x, searchMore)
-	}
-	if err != nil {
-		return nil, err
+	if err != nil || n.suffices(x) {
+		return n.found, err
 	}
 	if n.matching == 0 {
-		return p.searchIndex(t, x)
+		return t.docs(x.byWords, "w.doc")
 	}
 	enough := x.limit * n.looked / n.matching // of the newest
 	if enough > 2*n.matching*n.all/n.looked && n.all > n.looked {
-		return p.searchIndex(t, x)
+		return t.docs(x.byWords, "w.doc")
 	}
-	bound := n.to - (n.to-n.from)*max(1, searchBound*enough/n.looked)
-	found, err := p.searchNewest(t, x, bound)
-	if err != nil || len(found) == x.limit || bound <= 0 {
+	bound := n.to - (n.to-n.from)*int64(max(1, searchBound*enough/n.looked))
+	on := x
+	on.before, on.limit = n.from/4, x.limit-len(n.found)
+	more, err := p.searchNewest(t, on, bound)
+	if found := slices.Concat(n.found, more); err != nil || len(found) == x.limit || bound <= 0 {
 		return found, err
 	}
 	if err := p.scansOnly(t, false); err != nil {
 		return nil, err
 	}
-	return p.searchIndex(t, x)
+	return t.docs(x.byWords, "w.doc")
 }
 
-// newest is what the newest tell: how many were looked at, of how many there may be, how many match, and from where
-// to where they are.
-type newest struct{ looked, all, matching, from, to int }
+// newest is what the newest tell: how many were looked at, from where to where they are, and of how many there may be;
+// how many have the words, and those of them that are found.
+type newest struct {
+	looked, all, matching int
+	from, to              int64
+	found                 []doc
+	whole                 bool // there are no others
+}
 
-func (p *postgres) probe(t *tx, x searchQuery, limit int) (n newest, err error) {
-	err = t.each("probe a search", func(g *gorm.DB) *gorm.DB {
-		some := x.ofGroup(fresh(g).Table(x.table()).Select("w.words, w.doc")).Order("w.doc DESC").Limit(limit)
-		return g.Exec(`SELECT GREATEST(count(*), 1), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words), count(*) FILTER (WHERE w.words @@ ?::tsquery),
-			COALESCE(min(w.doc), 0), COALESCE(max(w.doc), 0) FROM (?) AS w`, tsquery(x.terms), some)
-	}, func(scan func(...any) error) error { return scan(&n.looked, &n.all, &n.matching, &n.from, &n.to) })
+func (n newest) suffices(x searchQuery) bool { return n.whole || len(n.found) == x.limit }
+
+func (p *postgres) lookNewest(t *tx, x searchQuery, limit int) (n newest, err error) {
+	err = t.each("search the newest", func(g *gorm.DB) *gorm.DB {
+		looked := x.ofGroup(fresh(g).Table(x.table()).Select("w.doc, w.words @@ ?::tsquery AS hit", tsquery(x.terms))).Order("w.doc DESC").Limit(limit)
+		found := x.joined(fresh(g).Table("(SELECT doc FROM looked WHERE hit ORDER BY doc DESC OFFSET 0) AS w").Select("w.doc, m.conversation")) // fenced, as in byWords
+		return g.Exec(`WITH looked AS MATERIALIZED (?), found AS MATERIALIZED (?)
+			SELECT count(*), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words), count(*) FILTER (WHERE hit), COALESCE(min(doc), 0), COALESCE(max(doc), 0),
+			ARRAY(SELECT doc FROM found ORDER BY doc DESC), ARRAY(SELECT conversation FROM found ORDER BY doc DESC) FROM looked`, looked, found)
+	}, func(scan func(...any) error) error {
+		var docs, conversations []int64
+		err := scan(&n.looked, &n.all, &n.matching, &n.from, &n.to, &docs, &conversations)
+		for i, d := range docs {
+			n.found = append(n.found, doc{d, conversations[i]})
+		}
+		return err
+	})
+	n.whole = n.looked < limit
 	return n, err
 }
 
@@ -103,10 +119,6 @@ func (p *postgres) scansOnly(t *tx, only bool) error {
 		return g.Exec(`SELECT set_config('enable_bitmapscan', @word, TRUE), set_config('enable_seqscan', @word, TRUE), set_config('enable_sort', @word, TRUE),
 			set_config('enable_hashjoin', @word, TRUE), set_config('enable_mergejoin', @word, TRUE)`, map[string]any{"word": word})
 	})
-}
-
-func (p *postgres) searchIndex(t *tx, x searchQuery) ([]doc, error) {
-	return t.docs(x.byWords, "w.doc")
 }
 
 // searchOthers goes through the index: there are not many.
@@ -122,7 +134,7 @@ func (x searchQuery) byWords(g *gorm.DB) *gorm.DB {
 }
 
 // searchNewest goes through the newest, as far back as from.
-func (p *postgres) searchNewest(t *tx, x searchQuery, from int) ([]doc, error) {
+func (p *postgres) searchNewest(t *tx, x searchQuery, from int64) ([]doc, error) {
 	if err := p.scansOnly(t, true); err != nil {
 		return nil, err
 	}

@@ -265,6 +265,8 @@ func (t *liteTx) later(ctx context.Context, sql string, args []any, read func(go
 	return read(rows)
 }
 
+func (t *liteTx) flush(context.Context) error { return nil }
+
 func (t *liteTx) commit() error {
 	defer t.sql.Close()
 	err := t.tx.Commit()

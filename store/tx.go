@@ -98,8 +98,8 @@ func (t *tx) put(what string, build statement) error {
 	})
 }
 
-// getLater is get, but its destination is filled by the next statement that is waited for: each message to a database
-// and its answer cost more than most statements do.
+// getLater is get, but its destination is filled by the next statement that is waited for, or by flush: each message
+// to a database and its answer cost more than most statements do. That nothing is found is no error then.
 func (t *tx) getLater(what string, build statement) error {
 	return t.do(what, build, func(sql string, args []any, g *gorm.DB) error {
 		return t.txn.later(t.ctx, sql, args, func(rows gorm.Rows) error {
@@ -107,6 +107,14 @@ func (t *tx) getLater(what string, build statement) error {
 			return errors.Join(rows.Close(), g.Error)
 		})
 	})
+}
+
+// flush fills the destinations of what was to be read later.
+func (t *tx) flush(what string) error {
+	if t.err != nil {
+		return t.err
+	}
+	return t.fail(what, t.txn.flush(t.ctx))
 }
 
 // putOne updates a row. ErrNone if it is not there, as can be only if this transaction does not know it.
@@ -168,15 +176,6 @@ func (t *tx) Conversation(id ticketing.ConversationID) (ticketing.Conversation, 
 	return row.noun(), err
 }
 
-func (t *tx) ConversationsByID(ids []ticketing.ConversationID) ([]ticketing.Conversation, error) {
-	var rows []conversationRow
-	if len(ids) == 0 {
-		return nil, t.err
-	}
-	err := t.get("conversations by id", func(g *gorm.DB) *gorm.DB { return g.Where("id IN ?", ids).Find(&rows) })
-	return nouns(rows), err
-}
-
 func (t *tx) Numbered(number int) (ticketing.ConversationID, error) {
 	var row conversationRow
 	err := t.get("ticket number", func(g *gorm.DB) *gorm.DB {
@@ -217,31 +216,34 @@ func (t *tx) matterOwed(c ticketing.Conversation) error {
 
 func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) {
 	var rows []conversationRow
-	err := t.get("conversations", func(g *gorm.DB) *gorm.DB {
-		g = selected(g, q)
-		switch by := q.Order; {
-		case by == ticketing.NewestFirst || by == ticketing.BySince && q.Back:
-			g = g.Order("since DESC NULLS LAST, id DESC")
-		case by == ticketing.LatestFirst || by == ticketing.ByOpening && q.Back:
-			g = g.Order("id DESC")
-		case by == ticketing.BySince:
-			g = g.Order("since NULLS FIRST, id")
-		case by == ticketing.ByOpening:
-			g = g.Order("id")
-		case q.Back:
-			g = g.Order("waits DESC NULLS LAST, id DESC")
-		default:
-			g = g.Order("waits NULLS FIRST, id")
-		}
-		if q.Limit > 0 {
-			g = g.Limit(q.Limit)
-		}
-		return g.Find(&rows)
-	})
+	err := t.get("conversations", func(g *gorm.DB) *gorm.DB { return ordered(g, q).Find(&rows) })
 	if q.Back {
 		slices.Reverse(rows)
 	}
 	return nouns(rows), err
+}
+
+// ordered selects conversations, and puts them into the order asked for, or, with Back, into its reverse.
+func ordered(g *gorm.DB, q ticketing.Query) *gorm.DB {
+	g = selected(g, q)
+	switch by := q.Order; {
+	case by == ticketing.NewestFirst || by == ticketing.BySince && q.Back:
+		g = g.Order("since DESC NULLS LAST, id DESC")
+	case by == ticketing.LatestFirst || by == ticketing.ByOpening && q.Back:
+		g = g.Order("id DESC")
+	case by == ticketing.BySince:
+		g = g.Order("since NULLS FIRST, id")
+	case by == ticketing.ByOpening:
+		g = g.Order("id")
+	case q.Back:
+		g = g.Order("waits DESC NULLS LAST, id DESC")
+	default:
+		g = g.Order("waits NULLS FIRST, id")
+	}
+	if q.Limit > 0 {
+		g = g.Limit(q.Limit)
+	}
+	return g
 }
 
 func (t *tx) CountConversations(q ticketing.Query) (n int, err error) {

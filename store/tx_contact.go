@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -120,8 +122,18 @@ func (t *tx) PhonesEnding(group, digits string, limit int) ([]ticketing.ContactI
 		group, string(ticketing.PhoneKey), digits, limit)
 }
 
-func (t *tx) Merged(id ticketing.ContactID) ([]ticketing.ContactID, error) {
-	return t.contactIDs("merged contacts", `SELECT id FROM contacts WHERE into_contact = ? AND into_contact <> 0 ORDER BY id`, int64(id))
+func (t *tx) Family(id ticketing.ContactID) ([]ticketing.Contact, error) {
+	var rows []contactRow
+	// Nobody merges in a circle, but nothing must hang on it.
+	err := t.get("family of a contact", func(g *gorm.DB) *gorm.DB {
+		return g.Raw(`WITH RECURSIVE family (id, depth) AS (SELECT id, 0 FROM contacts WHERE id = ?
+			UNION SELECT c.id, family.depth + 1 FROM contacts c JOIN family ON c.into_contact = family.id AND c.into_contact <> 0 WHERE family.depth < 20)
+			SELECT c.* FROM family JOIN contacts c ON c.id = family.id ORDER BY family.depth, c.id LIMIT 100`, int64(id)).Find(&rows)
+	})
+	if err == nil && len(rows) == 0 {
+		err = ticketing.ErrNone
+	}
+	return nouns(rows), err
 }
 
 func (t *tx) Contacts(q ticketing.ContactQuery) ([]ticketing.Contact, error) {
@@ -177,21 +189,32 @@ func (t *tx) BelongAll(group, addr string, contact ticketing.ContactID) error {
 	})
 }
 
-func (t *tx) ContactMails(ids []ticketing.ContactID, before ticketing.MailID, limit int) ([]ticketing.Mail, error) {
-	var rows []mailRow
-	err := t.get("mails of a contact", func(g *gorm.DB) *gorm.DB {
-		g = g.Omit("text", "html").Where("contact <> 0")
-		if len(ids) == 1 { // nearly always; then the newest are found without sorting them all
-			g = g.Where("contact = ?", int64(ids[0]))
-		} else {
-			g = g.Where("contact IN ?", ids)
-		}
-		if before != 0 {
-			g = g.Where("-id > ?", -int64(before))
-		}
-		return g.Order("-id").Limit(limit).Find(&rows)
-	})
-	return nouns(rows), err
+func (t *tx) OfContacts(q ticketing.OfContactsQuery) (of ticketing.OfContacts, err error) {
+	var pages []pageRow
+	var todos []todoRow
+	var tickets []conversationRow
+	var mails []mailRow
+	err = errors.Join(
+		t.getLater("pages of contacts", func(g *gorm.DB) *gorm.DB { return g.Where("contact IN ? AND contact <> 0", q.IDs).Find(&pages) }),
+		t.getLater("to-dos", func(g *gorm.DB) *gorm.DB { return selectedTodos(g, q.Todos).Find(&todos) }),
+		t.getLater("conversations", func(g *gorm.DB) *gorm.DB { return ordered(g, q.Tickets).Find(&tickets) }),
+		t.getLater("mails of contacts", func(g *gorm.DB) *gorm.DB {
+			g = g.Select(mailLine).Where("contact <> 0")
+			if len(q.IDs) == 1 { // nearly always; then the newest are found without sorting them all
+				g = g.Where("contact = ?", int64(q.IDs[0]))
+			} else {
+				g = g.Where("contact IN ?", q.IDs)
+			}
+			if q.Before != 0 {
+				g = g.Where("-id > ?", -int64(q.Before))
+			}
+			return g.Order("-id").Limit(q.Mails).Find(&mails)
+		}),
+		t.flush("of contacts"))
+	if q.Tickets.Back {
+		slices.Reverse(tickets)
+	}
+	return ticketing.OfContacts{Pages: nouns(pages), Todos: nouns(todos), Tickets: nouns(tickets), Mails: nouns(mails)}, err
 }
 
 func (t *tx) ContactEvents(ids []ticketing.ContactID, limit int) ([]ticketing.Event, error) {

@@ -34,22 +34,6 @@ func (t *tx) Mail(id ticketing.MailID) (ticketing.Mail, error) {
 	return row.noun(), err
 }
 
-func (t *tx) ReadHits(mails []ticketing.MailID, conversations []ticketing.ConversationID, keys []string) ([]ticketing.Mail, []ticketing.Conversation, map[string]ticketing.Post, error) {
-	var m []mailRow
-	var c []conversationRow
-	if len(keys) == 0 { // there would be nothing to wait for
-		return nil, nil, nil, t.err
-	}
-	err := errors.Join(
-		t.getLater("mails by id", func(g *gorm.DB) *gorm.DB { return g.Omit("html").Where("id IN ?", mails).Find(&m) }),
-		t.getLater("conversations by id", func(g *gorm.DB) *gorm.DB { return g.Where("id IN ?", conversations).Find(&c) }))
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	posts, err := t.FindPosts(keys)
-	return nouns(m), nouns(c), posts, err
-}
-
 func (t *tx) Mails(id ticketing.ConversationID, limit int) ([]ticketing.Mail, error) {
 	var rows []mailRow
 	err := t.get("mails", func(g *gorm.DB) *gorm.DB {

@@ -103,12 +103,6 @@ func (t *tx) PageOf(contact ticketing.ContactID) (ticketing.PageID, error) {
 	return ticketing.PageID(row.ID), err
 }
 
-func (t *tx) PagesOf(contacts []ticketing.ContactID) ([]ticketing.Page, error) {
-	var rows []pageRow
-	err := t.get("pages of contacts", func(g *gorm.DB) *gorm.DB { return g.Where("contact IN ? AND contact <> 0", contacts).Find(&rows) })
-	return nouns(rows), err
-}
-
 func (t *tx) PagesNamed(group string, slugs, titles []string) ([]ticketing.Page, error) {
 	keys := make([]string, 0, len(titles))
 	for _, title := range titles {

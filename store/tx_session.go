@@ -60,7 +60,13 @@ func (t *tx) AddSession(s ticketing.Session, stale time.Time) error {
 	return t.addSession("sessions", s, stale)
 }
 
-func (t *tx) Session(hash string) (s ticketing.Session, in []ticketing.Presence, err error) {
+func (t *tx) Session(hash string) (s ticketing.Session, m ticketing.Member, in []ticketing.Presence, err error) {
+	var member memberRow
+	if err := t.getLater("member", func(g *gorm.DB) *gorm.DB {
+		return g.Where("id = (SELECT member FROM sessions WHERE hash = ?)", hash).Find(&member)
+	}); err != nil {
+		return s, m, nil, err
+	}
 	err = t.each("session", func(g *gorm.DB) *gorm.DB {
 		return g.Exec(`SELECT s.member, s.used, COALESCE(p.group_name, ''), COALESCE(p.board, '') FROM sessions s
 			LEFT JOIN present p ON p.member = s.member WHERE s.hash = ? ORDER BY p.group_name, p.board`, hash)
@@ -77,7 +83,10 @@ func (t *tx) Session(hash string) (s ticketing.Session, in []ticketing.Presence,
 	if err == nil && s.Hash == "" {
 		err = ticketing.ErrNone
 	}
-	return s, in, err
+	if m = member.noun(); m.ID == "" {
+		m.ID = s.Member
+	}
+	return s, m, in, err
 }
 
 func (t *tx) UseSession(hash string, now time.Time) error {

@@ -69,30 +69,33 @@ func (t *tx) SetTodo(todo ticketing.Todo) error {
 
 func (t *tx) Todos(q ticketing.TodoQuery) ([]ticketing.Todo, error) {
 	var rows []todoRow
-	err := t.get("to-dos", func(g *gorm.DB) *gorm.DB {
-		if q.Group != "" {
-			g = g.Where("group_name = ?", q.Group)
-		}
-		if q.Owner != "" {
-			g = g.Where("owner = ?", string(q.Owner))
-		}
-		if q.Conversation != 0 {
-			g = g.Where("conversation = ? AND conversation <> 0", int64(q.Conversation))
-		}
-		if q.Contacts != nil {
-			g = g.Where(`(contact IN ? AND contact <> 0 OR conversation <> 0 AND conversation IN
-				(SELECT id FROM conversations WHERE contact IN ? AND contact <> 0))`, q.Contacts, q.Contacts)
-		}
-		if q.Open {
-			g = g.Where("done IS NULL")
-		}
-		if !q.Unsaid.IsZero() {
-			g = g.Where("done IS NULL AND NOT reminded AND due IS NOT NULL AND due <= ?", at(q.Unsaid))
-		}
-		if q.Limit > 0 {
-			g = g.Limit(q.Limit)
-		}
-		return g.Order("due IS NULL, due, id").Find(&rows)
-	})
+	err := t.get("to-dos", func(g *gorm.DB) *gorm.DB { return selectedTodos(g, q).Find(&rows) })
 	return nouns(rows), err
+}
+
+// selectedTodos adds what a query asks for.
+func selectedTodos(g *gorm.DB, q ticketing.TodoQuery) *gorm.DB {
+	if q.Group != "" {
+		g = g.Where("group_name = ?", q.Group)
+	}
+	if q.Owner != "" {
+		g = g.Where("owner = ?", string(q.Owner))
+	}
+	if q.Conversation != 0 {
+		g = g.Where("conversation = ? AND conversation <> 0", int64(q.Conversation))
+	}
+	if q.Contacts != nil {
+		g = g.Where(`(contact IN ? AND contact <> 0 OR conversation <> 0 AND
+				EXISTS (SELECT 1 FROM conversations c WHERE c.id = todos.conversation AND c.contact IN ? AND c.contact <> 0))`, q.Contacts, q.Contacts)
+	}
+	if q.Open {
+		g = g.Where("done IS NULL")
+	}
+	if !q.Unsaid.IsZero() {
+		g = g.Where("done IS NULL AND NOT reminded AND due IS NOT NULL AND due <= ?", at(q.Unsaid))
+	}
+	if q.Limit > 0 {
+		g = g.Limit(q.Limit)
+	}
+	return g.Order("due IS NULL, due, id")
 }

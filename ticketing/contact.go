@@ -134,8 +134,8 @@ type ContactTx interface {
 	SetContact(c Contact) error
 	// ContactsWith finds whose a key is, merged ones included.
 	ContactsWith(group string, k Key) ([]ContactID, error)
-	// Merged lists those that were merged into one.
-	Merged(id ContactID) ([]ContactID, error)
+	// Family reads one, first, and all that were merged into it, at whatever remove, without locking them.
+	Family(id ContactID) ([]Contact, error)
 	// Contacts lists a group's, without those that were merged, by name.
 	Contacts(q ContactQuery) ([]Contact, error)
 	// NamedIn finds those of a group whose whole name stands in a text, whatever its case and
@@ -149,15 +149,32 @@ type ContactTx interface {
 	// BelongAll does so for all conversations of a group with this address that are with nobody known,
 	// failed no authentication, and of which nobody has said that they are not the contact's.
 	BelongAll(group, addr string, contact ContactID) error
-	// ContactMails lists the mails with any of these contacts, newest first, those before a mail if one is
-	// given. They come without Text and HTML.
-	ContactMails(ids []ContactID, before MailID, limit int) ([]Mail, error)
+	// OfContacts reads at once what there is of some contacts.
+	OfContacts(q OfContactsQuery) (OfContacts, error)
 	// ContactEvents lists the newest lines of the log about any of these contacts, newest first.
 	ContactEvents(ids []ContactID, limit int) ([]Event, error)
 
 	// Watchers are the members who are told when the contact writes.
 	Watchers(id ContactID) ([]MemberID, error)
 	SetWatcher(id ContactID, m MemberID, watches bool) error
+}
+
+// OfContactsQuery selects what there is of some contacts: all pages, and as many as are asked for of the rest.
+type OfContactsQuery struct {
+	IDs     []ContactID
+	Todos   TodoQuery
+	Tickets Query
+	Before  MailID // mails before this; 0: the newest
+	Mails   int
+}
+
+// OfContacts is what there is of some contacts: pages in any order, to-dos and conversations as their queries order
+// them, and of mails, newest first, what is shown in a line.
+type OfContacts struct {
+	Pages   []Page
+	Todos   []Todo
+	Tickets []Conversation
+	Mails   []Mail
 }
 
 // ContactQuery selects contacts.
@@ -605,51 +622,34 @@ func (d *Desk) Watch(ctx context.Context, by By, id ContactID, watches bool) (c 
 		if watches {
 			return u.SetWatcher(c.ID, by.Member.ID, true)
 		}
-		ids, err := family(u, c.ID)
-		for _, id := range ids {
-			err = errors.Join(err, u.SetWatcher(id, by.Member.ID, false))
+		all, err := u.Family(c.ID)
+		for _, one := range all {
+			err = errors.Join(err, u.SetWatcher(one.ID, by.Member.ID, false))
 		}
 		return err
 	})
 	return c, err
 }
 
-// family are a contact's id, first, and those of all that were merged into it.
-func family(tx Tx, id ContactID) ([]ContactID, error) {
-	all := []ContactID{id}
-	for i := 0; i < len(all) && len(all) < 100; i++ {
-		more, err := tx.Merged(all[i])
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, more...)
-	}
-	return all, nil
-}
-
 // contactIn reads a group's contact, or the one that it was merged into, with its family.
-func contactIn(tx Tx, group string, id ContactID) (c Contact, ids []ContactID, err error) {
-	c, err = merged(tx, id)
-	if errors.Is(err, ErrNone) || err == nil && c.Group != group {
-		return c, nil, refuse(NotFound, "There is no such contact here.")
+func contactIn(tx Tx, group string, id ContactID) (all []Contact, err error) {
+	if all, err = tx.Family(id); err == nil && all[0].Into != 0 {
+		var c Contact
+		if c, err = merged(tx, id); err == nil {
+			all, err = tx.Family(c.ID)
+		}
 	}
-	if err != nil {
-		return c, nil, err
+	if errors.Is(err, ErrNone) || err == nil && all[0].Group != group {
+		return nil, refuse(NotFound, "There is no such contact here.")
 	}
-	ids, err = family(tx, c.ID)
-	return c, ids, err
+	return all, err
 }
 
-// contactsOf reads contacts as they are, merged or not.
-func contactsOf(tx Tx, ids []ContactID) (all []Contact, err error) {
-	for _, id := range ids {
-		c, err := tx.Contact(id)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
+func contactIDs(all []Contact) (ids []ContactID) {
+	for _, c := range all {
+		ids = append(ids, c.ID)
 	}
-	return all, nil
+	return ids
 }
 
 // KnownContact is a contact with what is known of them.
@@ -675,14 +675,12 @@ func (k KnownContact) Named(id MemberID) Member {
 func (d *Desk) Contact(ctx context.Context, group, board string, id ContactID) (k KnownContact, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
 		k = KnownContact{names: map[MemberID]Member{}}
-		c, ids, err := contactIn(tx, group, id)
+		all, err := contactIn(tx, group, id)
 		if err != nil {
 			return err
 		}
-		k.Contact = c
-		if k.Merged, err = contactsOf(tx, ids[1:]); err != nil {
-			return err
-		}
+		k.Contact, k.Merged = all[0], all[1:]
+		ids := contactIDs(all)
 		watchers := []MemberID{}
 		for _, id := range ids {
 			more, err := tx.Watchers(id)
@@ -700,7 +698,7 @@ func (d *Desk) Contact(ctx context.Context, group, board string, id ContactID) (
 		for _, e := range k.Log {
 			who = append(who, e.Member)
 		}
-		if err := namesOf(tx, k.names, append(who, c.By)); err != nil {
+		if err := namesOf(tx, k.names, append(who, k.By)); err != nil {
 			return err
 		}
 		for _, w := range watchers {
@@ -845,17 +843,4 @@ func Edits(one, other string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// ContactMails lists the mails with a contact, newest first, those before a mail if one is given. They
-// come without Text and HTML.
-func (d *Desk) ContactMails(ctx context.Context, group string, id ContactID, before MailID, limit int) (all []Mail, err error) {
-	err = d.store.Read(ctx, func(tx Tx) error {
-		_, ids, err := contactIn(tx, group, id)
-		if err == nil {
-			all, err = tx.ContactMails(ids, before, limit)
-		}
-		return err
-	})
-	return all, err
 }

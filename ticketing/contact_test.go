@@ -132,9 +132,9 @@ func TestContactsOfATeam(t *testing.T) {
 		}
 		mails := func(id ContactID) (all []string) {
 			t.Helper()
-			list, err := o.desk.ContactMails(ctx, "help", id, 0, 10)
+			f, err := o.desk.ContactFile(ctx, "help", "", id, 0, 10)
 			o.ok(err)
-			for _, m := range list {
+			for _, m := range f.Mails {
 				all = append(all, m.Subject)
 			}
 			return all
@@ -230,10 +230,10 @@ func TestMerge(t *testing.T) {
 		if c.ID != a.ID {
 			t.Fatalf("%+v", c)
 		}
-		list, err := o.desk.ContactMails(ctx, "help", b.ID, 0, 10)
+		f, err := o.desk.ContactFile(ctx, "help", "", b.ID, 0, 10)
 		o.ok(err)
-		if len(list) != 2 {
-			t.Errorf("%d mails of both", len(list))
+		if len(f.Mails) != 2 || f.ID != a.ID || len(f.Merged) != 1 || f.Merged[0].ID != b.ID {
+			t.Errorf("%+v", f)
 		}
 		k, err := o.desk.Contact(ctx, "help", "", b.ID)
 		o.ok(err)

@@ -135,8 +135,8 @@ func (u *use) raiseLeft(who MemberID) error {
 			keys = append(keys, p.key(b, noted[i].subject()))
 		}
 	}
-	posts, err := u.FindPosts(keys)
-	for _, p := range posts {
+	rows, err := u.Rows(Wanted{Posts: keys})
+	for _, p := range rows.Posts {
 		err = errors.Join(err, u.raise(PostsWhere{ID: p.ID}))
 	}
 	return err

@@ -198,13 +198,13 @@ func (u *use) tellWatchers(c Conversation, m Mail) error {
 			return err
 		}
 	}
-	ids, err := family(u, k.ID)
+	all, err := u.Family(k.ID)
 	if err != nil {
 		return err
 	}
 	told := map[MemberID]bool{}
-	for _, id := range ids {
-		watchers, err := u.Watchers(id)
+	for _, one := range all {
+		watchers, err := u.Watchers(one.ID)
 		if err != nil {
 			return err
 		}

@@ -67,8 +67,6 @@ type PageTx interface {
 	SetPage(p Page) error // keeps Title, Text, Revision, Changed and By
 	// PageOf finds the page of a contact.
 	PageOf(contact ContactID) (PageID, error)
-	// PagesOf reads the pages of contacts, in no order.
-	PagesOf(contacts []ContactID) ([]Page, error)
 	// PagesNamed finds the pages of a group that have one of these slugs, or one of these titles, which
 	// are compared without case. Their texts are left out.
 	PagesNamed(group string, slugs, titles []string) ([]Page, error)
@@ -416,38 +414,6 @@ func readPage(tx Tx, group string, id PageID) (p ReadPage, err error) {
 	}
 	p.Writer, err = memberOf(tx, p.By)
 	return p, err
-}
-
-// NotesOf reads the case notes of a contact, and of those merged into it: their own first. A contact
-// without any has none.
-func (d *Desk) NotesOf(ctx context.Context, group string, id ContactID) (all []ReadPage, err error) {
-	err = d.store.Read(ctx, func(tx Tx) error {
-		_, ids, err := contactIn(tx, group, id)
-		if err == nil {
-			all, err = notesOf(tx, group, ids)
-		}
-		return err
-	})
-	return all, err
-}
-
-func notesOf(tx Tx, group string, ids []ContactID) (all []ReadPage, err error) {
-	pages, err := tx.PagesOf(ids)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(pages, func(a, b Page) int { return slices.Index(ids, a.Contact) - slices.Index(ids, b.Contact) })
-	names := map[MemberID]Member{}
-	for _, p := range pages {
-		if p.Group != group {
-			continue
-		}
-		if err := namesOf(tx, names, []MemberID{p.By}); err != nil {
-			return nil, err
-		}
-		all = append(all, ReadPage{p, names[p.By]})
-	}
-	return all, nil
 }
 
 // PageNamed reads a group's page by its slug, else by its title; the page last changed if several have

@@ -291,9 +291,9 @@ func TestCaseNotes(t *testing.T) {
 		ctx := t.Context()
 		one, other := o.add("Maria Kovács", "maria@example.net"), o.add("M. Kovács", "m@example.net")
 		notes := func(id ContactID) (got string) {
-			all, err := o.desk.NotesOf(ctx, "help", id)
+			f, err := o.desk.ContactFile(ctx, "help", "", id, 0, 10)
 			o.ok(err)
-			for _, p := range all {
+			for _, p := range f.Notes {
 				got += fmt.Sprintf("%s/%d ", p.Slug, p.Revision)
 			}
 			return got
@@ -315,7 +315,7 @@ func TestCaseNotes(t *testing.T) {
 		}
 		_, err = o.desk.NoteContact(ctx, by(ann), other.ID+100, "x")
 		o.refused(err, NotFound)
-		_, err = o.desk.NotesOf(ctx, "other", one.ID)
+		_, err = o.desk.ContactFile(ctx, "other", "", one.ID, 0, 10)
 		o.refused(err, NotFound)
 	})
 }

@@ -3,6 +3,7 @@ package ticketing
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // Reading reads a piece of a list of conversations without counting what else there is; more: there is more
@@ -38,7 +39,7 @@ type ContactFile struct {
 	Merged      []Contact    // that were merged into it
 	Notes       []ReadPage   // their own first
 	Todos       []ListedTodo // open ones, first due first
-	Mails       []FiledMail  // newest first; without texts
+	Mails       []FiledMail  // newest first; what is shown in a line
 	MoreMails   bool
 	Tickets     []Listed // the latest, latest first
 	MoreTickets bool
@@ -47,63 +48,62 @@ type ContactFile struct {
 // ContactFile reads what there is of a contact, or of the one that it was merged into: at most limit mails, those
 // before one if it is given, and the latest ten conversations. Refused with NotFound where the group has none of this id.
 func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactID, before MailID, limit int) (f ContactFile, err error) {
+	const latest = 10
 	err = d.store.Read(ctx, func(tx Tx) error {
-		f = ContactFile{}
-		c, ids, err := contactIn(tx, group, id)
+		family, err := contactIn(tx, group, id)
 		if err != nil {
 			return err
 		}
-		f.Contact = c
-		if f.Merged, err = contactsOf(tx, ids[1:]); err != nil {
-			return err
-		}
-		if f.Notes, err = notesOf(tx, group, ids); err != nil {
-			return err
-		}
-		if f.Todos, err = listedTodos(tx, board, TodoQuery{Group: group, Contacts: ids, Open: true, Limit: 20}); err != nil {
-			return err
-		}
-		mails, err := tx.ContactMails(ids, before, limit+1)
+		f = ContactFile{Contact: family[0], Merged: family[1:]}
+		ids := contactIDs(family)
+		of, err := tx.OfContacts(OfContactsQuery{
+			IDs: ids, Todos: todosOf(group, ids), Before: before, Mails: limit + 1,
+			Tickets: Query{Group: group, Contacts: ids, Order: LatestFirst, Limit: latest + 1},
+		})
 		if err != nil {
 			return err
 		}
-		if f.MoreMails = len(mails) > limit; f.MoreMails {
-			mails = mails[:limit]
+		if f.MoreMails = len(of.Mails) > limit; f.MoreMails {
+			of.Mails = of.Mails[:limit]
 		}
-		const latest = 10
-		tickets, err := tx.Conversations(Query{Group: group, Contacts: ids, Order: LatestFirst, Limit: latest + 1})
-		if err != nil {
-			return err
+		if f.MoreTickets = len(of.Tickets) > latest; f.MoreTickets {
+			of.Tickets = of.Tickets[:latest]
 		}
-		if f.MoreTickets = len(tickets) > latest; f.MoreTickets {
-			tickets = tickets[:latest]
+		var w Wanted
+		w.todos(of.Todos, board)
+		for _, c := range of.Tickets {
+			w.listed(c, board)
 		}
-		read := map[ConversationID]bool{}
-		for _, c := range tickets {
-			read[c.ID] = true
+		for _, p := range of.Pages {
+			w.Members = append(w.Members, p.By)
 		}
-		in := []ConversationID{}
-		for _, m := range mails {
-			if !read[m.Conversation] {
-				read[m.Conversation] = true
-				in = append(in, m.Conversation)
+		for _, m := range of.Mails {
+			if !slices.ContainsFunc(of.Tickets, func(c Conversation) bool { return c.ID == m.Conversation }) {
+				w.conversation(m.Conversation, board)
 			}
 		}
-		others, err := tx.ConversationsByID(in)
+		rows, err := tx.Rows(w)
 		if err != nil {
 			return err
 		}
-		all, err := listed(tx, board, append(tickets, others...))
-		if err != nil {
+		for _, c := range of.Tickets {
+			rows.Conversations[c.ID] = c
+		}
+		if err := rows.owners(tx); err != nil {
 			return err
 		}
-		f.Tickets = all[:len(tickets):len(tickets)]
-		of := map[ConversationID]Listed{}
-		for _, l := range all {
-			of[l.ID] = l
+		slices.SortFunc(of.Pages, func(a, b Page) int { return slices.Index(ids, a.Contact) - slices.Index(ids, b.Contact) })
+		for _, p := range of.Pages {
+			f.Notes = append(f.Notes, ReadPage{p, rows.member(p.By)})
 		}
-		for _, m := range mails {
-			f.Mails = append(f.Mails, FiledMail{m, of[m.Conversation]})
+		if f.Todos, err = listedTodosAt(tx, board, of.Todos, rows); err != nil {
+			return err
+		}
+		for _, c := range of.Tickets {
+			f.Tickets = append(f.Tickets, rows.with(c, board))
+		}
+		for _, m := range of.Mails {
+			f.Mails = append(f.Mails, FiledMail{m, rows.with(rows.Conversations[m.Conversation], board)})
 		}
 		return nil
 	})

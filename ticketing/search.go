@@ -241,9 +241,6 @@ type SearchTx interface {
 	SearchMails(s Search, before MailID, limit int) ([]FoundMail, error)
 	// SearchAll finds contacts, pages and matters by words, too: their Kind and ID, newest first.
 	SearchAll(s Search, before MailID, limit int) ([]FoundMail, []Found, error)
-	// ReadHits reads what is shown of mails that were found: them without HTML, their conversations without locking
-	// them, and the posts with some keys. All of it is in any order, without what is not there.
-	ReadHits(mails []MailID, conversations []ConversationID, keys []string) ([]Mail, []Conversation, map[string]Post, error)
 	// Pieces cuts a text where it has what s looks for; with limit, to about so many characters around the
 	// first place, in one line.
 	Pieces(text string, s Search, limit int) (pieces []Piece, found int)
@@ -286,13 +283,11 @@ func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID
 	err = d.store.Read(ctx, func(tx Tx) error {
 		h = Hits{}
 		if s.Contact != 0 {
-			c, err := merged(tx, s.Contact)
+			all, err := contactIn(tx, s.Group, s.Contact)
 			if err != nil {
 				return err
 			}
-			if s.Contacts, err = family(tx, c.ID); err != nil {
-				return err
-			}
+			s.Contacts = contactIDs(all)
 		}
 		var mails []FoundMail
 		var others []Found
@@ -309,14 +304,25 @@ func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID
 		if err != nil {
 			return err
 		}
-		if h.Known, err = knownHits(tx, board, s, others); err != nil {
-			return err
-		}
 		h.Before = before
 		for round := 1; ; round++ {
-			if err := mailHits(tx, board, s, mails, &h); err != nil {
+			var w Wanted
+			w.found(others, board)
+			ids := h.pick(mails, board, &w)
+			rows, err := tx.Rows(w)
+			if err != nil {
 				return err
 			}
+			if err := rows.owners(tx); err != nil {
+				return err
+			}
+			if round == 1 {
+				if h.Known, err = knownHits(tx, board, s, others, rows); err != nil {
+					return err
+				}
+				others = nil
+			}
+			h.Mails = append(h.Mails, mailHits(tx, board, s, ids, rows)...)
 			if !h.More || len(h.Mails) > hitsMail/2 || round == hitsRounds {
 				break
 			}
@@ -358,13 +364,27 @@ func matters(tx Tx, s Search) (found []Found, err error) {
 	return found, nil
 }
 
+// found adds what is shown of contacts, pages and matters that were found.
+func (w *Wanted) found(all []Found, board string) {
+	for _, f := range all {
+		switch f.Kind {
+		case MatterHit:
+			w.conversation(ConversationID(f.ID), board)
+		case PageHit:
+			w.Pages = append(w.Pages, PageID(f.ID))
+		case ContactHit:
+			w.Contacts = append(w.Contacts, ContactID(f.ID))
+		}
+	}
+}
+
 // knownHits shows the contacts, pages and matters that were found, best first.
-func knownHits(tx Tx, board string, s Search, found []Found) (hits []Hit, err error) {
+func knownHits(tx Tx, board string, s Search, found []Found, rows Rows) (hits []Hit, err error) {
 	for _, f := range found {
 		if f.Kind != MatterHit && s.onlyMatters() {
 			continue
 		}
-		hit, err := knownHit(tx, board, s, f)
+		hit, err := knownHit(tx, board, s, f, rows)
 		if errors.Is(err, ErrNone) {
 			continue
 		}
@@ -381,42 +401,38 @@ func knownHits(tx Tx, board string, s Search, found []Found) (hits []Hit, err er
 	return hits[:min(len(hits), hitsKnown)], nil
 }
 
-// mailHits shows the newest mail of each conversation, those aside that are shown already.
-func mailHits(tx Tx, board string, s Search, found []FoundMail, h *Hits) error {
+// pick picks the newest mail of each conversation, those aside that are shown already, and adds what is shown of them.
+func (h *Hits) pick(found []FoundMail, board string, w *Wanted) (ids []MailID) {
 	var convs []ConversationID
-	var ids []MailID
-	var keys []string // of their cards
-	shown := len(h.Mails)
 	h.More = len(found) == hitsLook
 	for _, m := range found {
 		known := slices.Contains(convs, m.Conversation) || slices.ContainsFunc(h.Mails, func(x Hit) bool { return x.Mail.Conversation == m.Conversation })
-		if !known && shown+len(convs) == hitsMail {
+		if !known && len(h.Mails)+len(convs) == hitsMail {
 			h.More = true
 			break
 		}
 		if h.Before = m.ID; !known {
-			convs, ids, keys = append(convs, m.Conversation), append(ids, m.ID), append(keys, cardKey(m.Conversation, Board{Name: board}))
+			convs, ids = append(convs, m.Conversation), append(ids, m.ID)
+			w.conversation(m.Conversation, board)
 		}
 	}
-	mails, with, cards, err := tx.ReadHits(ids, convs, keys)
-	if err != nil {
-		return err
-	}
-	list, err := listedAt(tx, board, with, cards)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(mails, func(a, b Mail) int { return int(b.ID - a.ID) })
-	for _, m := range mails {
-		hit := Hit{Found: Found{Kind: MailHit, ID: int64(m.ID)}, Mail: m}
+	w.Mails = append(w.Mails, ids...)
+	return ids
+}
+
+// mailHits shows mails that were found.
+func mailHits(tx Tx, board string, s Search, ids []MailID, rows Rows) (hits []Hit) {
+	for _, id := range ids {
+		m, there := rows.Mails[id]
+		if !there {
+			continue
+		}
+		hit := Hit{Found: Found{Kind: MailHit, ID: int64(id)}, Mail: m, Conversation: rows.with(rows.Conversations[m.Conversation], board)}
 		hit.Mail.Text, hit.Mail.HTML = "", ""
 		mark(tx, &hit, s, m.Subject, m.Reply, m.Text)
-		if j := slices.IndexFunc(list, func(l Listed) bool { return l.ID == m.Conversation }); j >= 0 {
-			hit.Conversation = list[j]
-		}
-		h.Mails = append(h.Mails, hit)
+		hits = append(hits, hit)
 	}
-	return nil
+	return hits
 }
 
 func byScore(a, b Hit) int { return cmp.Compare(b.score, a.score) }
@@ -435,33 +451,31 @@ func mark(tx Tx, h *Hit, s Search, title string, texts ...string) {
 	h.score = 3*float64(inTitle) + float64(min(inText, 5))
 }
 
-// knownHit reads a contact, page or matter.
-func knownHit(tx Tx, board string, s Search, f Found) (h Hit, err error) {
+// knownHit shows a contact, page or matter. ErrNone if it is not there any more.
+func knownHit(tx Tx, board string, s Search, f Found, rows Rows) (h Hit, err error) {
 	h.Found = f
-	id := f.ID
+	there := false
 	title, text := "", ""
 	switch f.Kind {
 	case MatterHit:
-		c, err := tx.Conversation(ConversationID(id))
-		if err != nil {
-			return h, err
-		}
-		some, err := listed(tx, board, []Conversation{c})
-		if err != nil {
-			return h, err
-		}
-		h.Conversation, title, text = some[0], c.Subject, c.Note
+		id := ConversationID(f.ID)
+		c, known := rows.Conversations[id]
+		h.Conversation, there = rows.with(c, board), known
+		title, text = h.Conversation.Subject, h.Conversation.Note
 	case PageHit:
-		if h.Page, err = tx.Page(PageID(id)); err != nil {
-			return h, err
-		}
+		h.Page, there = rows.Pages[PageID(f.ID)]
 		title, text = h.Page.Title, withoutMarkdown(h.Page.Text)
 	case ContactHit:
-		if h.Contact, err = merged(tx, ContactID(id)); err != nil {
-			return h, err
+		if h.Contact, there = rows.Contacts[ContactID(f.ID)]; h.Contact.Into != 0 {
+			if h.Contact, err = merged(tx, h.Contact.Into); err != nil {
+				return h, err
+			}
 		}
 		title = h.Contact.Line()
 		text = strings.Join(slices.Concat(h.Contact.Addresses, h.Contact.Phones, h.Contact.Numbers), ", ")
+	}
+	if !there {
+		return h, ErrNone
 	}
 	mark(tx, &h, s, title, text)
 	return h, nil

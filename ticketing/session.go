@@ -39,8 +39,8 @@ type SessionTx interface {
 	TakeLogin(hash string) (Session, error)
 	// AddSession keeps a session, and forgets those last used before stale.
 	AddSession(s Session, stale time.Time) error
-	// Session reads one, and where its member is present.
-	Session(hash string) (Session, []Presence, error)
+	// Session reads one, its member, who is zero but for the id where they are not known, and where they are present.
+	Session(hash string) (Session, Member, []Presence, error)
 	UseSession(hash string, now time.Time) error
 	EndSession(hash string) error
 	// PresentOn lists where a member is present.
@@ -155,13 +155,12 @@ func (d *Desk) Visitor(ctx context.Context, token string) (v Visitor, err error)
 	err = d.store.Read(ctx, func(tx Tx) error {
 		v = Visitor{Boards: map[string]string{}}
 		var places []Presence
-		if s, places, err = tx.Session(hash); errors.Is(err, ErrNone) {
+		if s, v.Member, places, err = tx.Session(hash); errors.Is(err, ErrNone) {
 			return errSignedOut
 		}
 		if err != nil {
 			return err
 		}
-		v.Member, err = memberOf(tx, s.Member)
 		for _, p := range places {
 			g, ok := d.Group(p.Group)
 			if _, there := g.Board(p.Board); !ok || !there {

@@ -87,6 +87,9 @@ type Tx interface {
 	TodoTx
 	LeaverTx
 
+	// Rows reads rows of several kinds at once, those that are there, without locking them.
+	Rows(w Wanted) (Rows, error)
+
 	// Once inserts the key of an inbound event; ErrRepeated if it is there. Empty: does nothing.
 	Once(key string) error
 
@@ -116,8 +119,6 @@ type Tx interface {
 
 	AddMail(m *Mail) error // sets ID
 	Mail(id MailID) (Mail, error)
-	// ConversationsByID reads some, in any order, without those that are not there and without locking them.
-	ConversationsByID(ids []ConversationID) ([]Conversation, error)
 	// Mails lists a conversation's mails, newest first, at most limit.
 	Mails(id ConversationID, limit int) ([]Mail, error)
 	// MailsBefore lists those that were kept before one likewise.
@@ -183,8 +184,6 @@ type Tx interface {
 	Elder(p Post) (bool, error)
 	// FindPost finds a post by its key, or by board and message if key is empty.
 	FindPost(key, board, message string) (Post, error)
-	// FindPosts finds those with one of these keys.
-	FindPosts(keys []string) (map[string]Post, error)
 
 	Lease(name, holder string, ttl time.Duration) (bool, error)
 	Unlease(name, holder string) error
@@ -228,6 +227,26 @@ type Tx interface {
 	// Enqueue makes a job that runs at or after at, once the transaction has committed, and again
 	// with backoff when it fails.
 	Enqueue(j Job) error
+}
+
+// Wanted names rows.
+type Wanted struct {
+	Mails         []MailID
+	Conversations []ConversationID
+	Contacts      []ContactID
+	Pages         []PageID
+	Posts         []string // their keys
+	Members       []MemberID
+}
+
+// Rows are those that were wanted; of mails what is shown in a line, Text and Reply.
+type Rows struct {
+	Mails         map[MailID]Mail
+	Conversations map[ConversationID]Conversation
+	Contacts      map[ContactID]Contact
+	Pages         map[PageID]Page
+	Posts         map[string]Post
+	Members       map[MemberID]Member
 }
 
 // Query selects conversations. Zero fields do not select.

@@ -384,36 +384,55 @@ func (d *Desk) Todos(ctx context.Context, board string, q TodoQuery) (all []List
 // where the group has none of this id.
 func (d *Desk) TodosOf(ctx context.Context, group, board string, id ContactID) (all []ListedTodo, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		_, ids, err := contactIn(tx, group, id)
+		family, err := contactIn(tx, group, id)
 		if err == nil {
-			all, err = listedTodos(tx, board, TodoQuery{Group: group, Contacts: ids, Open: true, Limit: 20})
+			all, err = listedTodos(tx, board, todosOf(group, contactIDs(family)))
 		}
 		return err
 	})
 	return all, err
 }
 
-func listedTodos(tx Tx, board string, q TodoQuery) (all []ListedTodo, err error) {
+func todosOf(group string, contacts []ContactID) TodoQuery {
+	return TodoQuery{Group: group, Contacts: contacts, Open: true, Limit: 20}
+}
+
+func listedTodos(tx Tx, board string, q TodoQuery) ([]ListedTodo, error) {
 	todos, err := tx.Todos(q)
 	if err != nil {
 		return nil, err
 	}
-	known := map[MemberID]Member{}
+	var w Wanted
+	w.todos(todos, board)
+	rows, err := tx.Rows(w)
+	if err != nil {
+		return nil, err
+	}
+	return listedTodosAt(tx, board, todos, rows)
+}
+
+// todos adds what a list of to-dos shows.
+func (w *Wanted) todos(todos []Todo, board string) {
 	for _, t := range todos {
-		if err := namesOf(tx, known, []MemberID{t.Owner}); err != nil {
-			return nil, err
-		}
-		l := ListedTodo{Todo: t, Whose: known[t.Owner]}
+		w.Members = append(w.Members, t.Owner)
 		if t.Conversation != 0 {
-			if l.About, err = tx.Conversation(t.Conversation); err != nil {
-				return nil, err
-			}
-			if l.Card, err = tx.FindPost(cardKey(t.Conversation, Board{Name: board}), "", ""); err != nil && !errors.Is(err, ErrNone) {
-				return nil, err
-			}
+			w.conversation(t.Conversation, board)
 		}
 		if t.Contact != 0 {
-			if l.Contact, err = merged(tx, t.Contact); err != nil {
+			w.Contacts = append(w.Contacts, t.Contact)
+		}
+	}
+}
+
+// listedTodosAt lists to-dos where the rows are known that are shown with them.
+func listedTodosAt(tx Tx, board string, todos []Todo, rows Rows) (all []ListedTodo, err error) {
+	for _, t := range todos {
+		l := ListedTodo{Todo: t, Whose: rows.member(t.Owner)}
+		if t.Conversation != 0 {
+			l.About, l.Card = rows.Conversations[t.Conversation], rows.Posts[cardKey(t.Conversation, Board{Name: board})]
+		}
+		if l.Contact = rows.Contacts[t.Contact]; l.Contact.Into != 0 {
+			if l.Contact, err = merged(tx, l.Contact.Into); err != nil {
 				return nil, err
 			}
 		}

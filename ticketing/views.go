@@ -259,19 +259,26 @@ func newestIn(tx Tx, c Conversation, first Mail) (Mail, error) {
 	return Mail{}, nil
 }
 
+// namesOf reads those of some members who are not known yet.
 func namesOf(tx Tx, known map[MemberID]Member, who []MemberID) error {
+	var w Wanted
 	for _, id := range who {
-		if _, ok := known[id]; ok || id == "" {
-			continue
+		if _, ok := known[id]; !ok && id != "" {
+			w.Members = append(w.Members, id)
 		}
-		m, err := tx.Member(id)
-		if err != nil && !errors.Is(err, ErrNone) {
-			return err
-		}
-		m.ID = id
-		known[id] = m
 	}
-	return nil
+	rows, err := tx.Rows(w)
+	for _, id := range w.Members {
+		known[id] = rows.member(id)
+	}
+	return err
+}
+
+// member is one of those that were wanted; zero but for the id if they are not known yet.
+func (r Rows) member(id MemberID) Member {
+	m := r.Members[id]
+	m.ID = id
+	return m
 }
 
 // LeasePosts leases posts that are owed a drawing to this process.
@@ -394,31 +401,41 @@ func (d *Desk) List(ctx context.Context, board string, q Query) (p ListPage, err
 
 // listed adds to conversations who has them and where their cards are.
 func listed(tx Tx, board string, some []Conversation) (list []Listed, err error) {
-	keys := make([]string, len(some))
-	for i, c := range some {
-		keys[i] = cardKey(c.ID, Board{Name: board})
+	var w Wanted
+	for _, c := range some {
+		w.listed(c, board)
 	}
-	cards, err := tx.FindPosts(keys)
-	if err != nil {
-		return nil, err
+	rows, err := tx.Rows(w)
+	for _, c := range some {
+		list = append(list, rows.with(c, board))
 	}
-	return listedAt(tx, board, some, cards)
+	return list, err
 }
 
-// listedAt does so where the cards are known, by their keys.
-func listedAt(tx Tx, board string, some []Conversation, cards map[string]Post) (list []Listed, err error) {
-	known := map[MemberID]Member{}
-	owners := make([]MemberID, len(some))
-	for i, c := range some {
-		owners[i] = c.Owner
+// listed adds what is shown of a conversation in a list.
+func (w *Wanted) listed(c Conversation, board string) {
+	w.Posts = append(w.Posts, cardKey(c.ID, Board{Name: board}))
+	w.Members = append(w.Members, c.Owner)
+}
+
+// conversation adds a conversation and its card.
+func (w *Wanted) conversation(id ConversationID, board string) {
+	w.Conversations = append(w.Conversations, id)
+	w.Posts = append(w.Posts, cardKey(id, Board{Name: board}))
+}
+
+// with is a conversation as lists show it.
+func (r Rows) with(c Conversation, board string) Listed {
+	return Listed{Conversation: c, Holder: r.member(c.Owner), Card: r.Posts[cardKey(c.ID, Board{Name: board})]}
+}
+
+// owners reads who has the conversations.
+func (r Rows) owners(tx Tx) error {
+	var who []MemberID
+	for _, c := range r.Conversations {
+		who = append(who, c.Owner)
 	}
-	if err := namesOf(tx, known, owners); err != nil {
-		return nil, err
-	}
-	for _, c := range some {
-		list = append(list, Listed{Conversation: c, Holder: known[c.Owner], Card: cards[cardKey(c.ID, Board{Name: board})]})
-	}
-	return list, nil
+	return namesOf(tx, r.Members, who)
 }
 
 // Shown is a conversation with its mails, newest first, and its log, oldest first.

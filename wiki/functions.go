@@ -9,7 +9,7 @@ import (
 	"groupmail/ticketing"
 )
 
-// functions are what the templates call.
+// functions are what the templates call. What is large comes by its address: templates copy what they hand over.
 var functions = template.FuncMap{
 	"at":     at,
 	"state":  state,
@@ -21,14 +21,14 @@ var functions = template.FuncMap{
 	"line":   func(s string, limit int) string { return ticketing.OneLine(s, limit) },
 	"people": people,
 	"when":   when,
-	"in":     func(m ticketing.Mail) bool { return m.Direction == ticketing.In },
-	"forged": func(m ticketing.Mail) bool { return m.Direction == ticketing.In && m.Proof == ticketing.Forged },
+	"in":     func(m *ticketing.Mail) bool { return m.Direction == ticketing.In },
+	"forged": func(m *ticketing.Mail) bool { return m.Direction == ticketing.In && m.Proof == ticketing.Forged },
 	"id":     func(id ticketing.ConversationID) string { return number(int64(id)) },
 	"args":   func(all ...any) []any { return all },
 }
 
 // at is a time in the group's zone, for people and for machines.
-func at(t time.Time, g ticketing.Group) template.HTML {
+func at(t time.Time, g *ticketing.Group) template.HTML {
 	if t.IsZero() {
 		return ""
 	}
@@ -41,7 +41,7 @@ func at(t time.Time, g ticketing.Group) template.HTML {
 }
 
 // when is the time that a mail shows: when it was written, unless that is not to be believed.
-func when(m ticketing.Mail) time.Time {
+func when(m *ticketing.Mail) time.Time {
 	if m.Sent.IsZero() || m.Sent.After(m.Received) {
 		return m.Received
 	}
@@ -49,7 +49,7 @@ func when(m ticketing.Mail) time.Time {
 }
 
 // state is a conversation's in a word and a mark, and the name of its colour.
-func state(l ticketing.Listed) template.HTML {
+func state(l *ticketing.Listed) template.HTML {
 	mark, word, tone := "●", "new", "new"
 	switch l.State {
 	case ticketing.New:

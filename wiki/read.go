@@ -417,7 +417,7 @@ func (w *Wiki) conversation(v *visit) error {
 	if n := len(mails); n > 0 && n == 50 {
 		p.Older = again(v, "before", number(int64(mails[n-1].ID)))
 	}
-	w.render(v, http.StatusOK, "conversation", strings.TrimSpace(ticketing.OneLine(s.Name(), 20)+" "+p.Heading), p)
+	w.render(v, http.StatusOK, "conversation", strings.TrimSpace(ticketing.OneLine(s.Name(), 20)+" "+p.Heading), &p)
 	return nil
 }
 

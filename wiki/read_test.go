@@ -347,9 +347,9 @@ func TestContactPage(t *testing.T) {
 		if listed != atOnce+6 {
 			t.Errorf("%d mails, want %d", listed, atOnce+6)
 		}
-		notes, err := o.desk.NotesOf(ctx, "help", who.ID)
+		f, err := o.desk.ContactFile(ctx, "help", "", who.ID, 0, 1)
 		o.ok(err)
-		r, _ := v.ask("GET", to("help", "page", notes[0].Slug))
+		r, _ := v.ask("GET", to("help", "page", f.Notes[0].Slug))
 		if r.Header.Get("Location") != path {
 			t.Error(r.Header)
 		}

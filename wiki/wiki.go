@@ -198,7 +198,7 @@ func (w *Wiki) fail(v *visit, err error) {
 // framed is what the frame around each page shows.
 type framed struct {
 	Title  string
-	Group  ticketing.Group
+	Group  *ticketing.Group
 	Member ticketing.Member
 	Many   bool // the visitor is in several groups
 	Here   string
@@ -212,7 +212,7 @@ func (w *Wiki) render(v *visit, status int, page, title string, data any) {
 	}
 	var b bytes.Buffer
 	err := w.pages[page].ExecuteTemplate(&b, "frame.html", framed{
-		Title: title, Group: v.group, Member: v.Member, Many: len(v.Groups) > 1, Here: page, Page: data,
+		Title: title, Group: &v.group, Member: v.Member, Many: len(v.Groups) > 1, Here: page, Page: data,
 	})
 	if err != nil {
 		w.Log.Error("a page cannot be written", "page", page, "err", err)
