@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"mime"
 	"net/http"
@@ -29,16 +30,28 @@ func id(s string) int64 {
 	return n
 }
 
-// ticketLine is a conversation in a list.
+// ticketLine is a conversation in a list, with no more than is shown: there are many, and templates are slow to look
+// for a field.
 type ticketLine struct {
-	ticketing.Listed
-	Path string
-	Chat string // its card
+	State         template.HTML
+	Number        int
+	Since         time.Time // since when it waits for somebody, or was opened
+	Holder        string    // who has it, if somebody has
+	Subject, With string
+	Path, Chat    string // Chat: its card
 }
 
-func (w *Wiki) ticketLine(v *visit, l ticketing.Listed) ticketLine {
-	t := ticketLine{Listed: l, Path: to(v.group.Name, "conversation", number(int64(l.ID)))}
-	t.Chat = w.chat(l.Card)
+func (w *Wiki) ticketLine(v *visit, l *ticketing.Listed) ticketLine {
+	t := ticketLine{
+		State: state(l), Number: l.Number, Since: l.Opened, Subject: l.Subject, With: l.With.Called(),
+		Path: to(v.group.Name, "conversation", number(int64(l.ID))), Chat: w.chat(l.Card),
+	}
+	if l.State == ticketing.New {
+		t.Since = l.Waits
+	}
+	if l.Holder.ID != "" {
+		t.Holder = l.Holder.Called()
+	}
 	return t
 }
 
@@ -51,8 +64,8 @@ func (w *Wiki) chat(p ticketing.Post) string {
 }
 
 func (w *Wiki) ticketLines(v *visit, all []ticketing.Listed) (lines []ticketLine) {
-	for _, l := range all {
-		lines = append(lines, w.ticketLine(v, l))
+	for i := range all {
+		lines = append(lines, w.ticketLine(v, &all[i]))
 	}
 	return lines
 }
@@ -154,12 +167,13 @@ func again(v *visit, pairs ...string) string {
 	return u.RequestURI()
 }
 
-// mailLine is a mail in a list.
+// mailLine is a mail in a list, like a ticketLine.
 type mailLine struct {
-	ticketing.FiledMail
-	Path  string
-	In    ticketLine
-	Files []file
+	Received      bool // or sent
+	When          time.Time
+	Subject, Path string
+	In            ticketLine
+	Files         []file
 }
 
 type note struct {
@@ -191,8 +205,11 @@ func (w *Wiki) contact(v *visit) error {
 		p.Notes = append(p.Notes, note{pageLine{n, to(v.group.Name, "page", n.Slug)}, html, to(v.group.Name, "page", n.Slug, "history")})
 	}
 	for _, m := range f.Mails {
-		in := w.ticketLine(v, m.In)
-		p.Mails = append(p.Mails, mailLine{m, in.Path + "#mail-" + number(int64(m.ID)), in, files(v.group, m.Mail)})
+		in := w.ticketLine(v, &m.In)
+		p.Mails = append(p.Mails, mailLine{
+			Received: m.Direction == ticketing.In, When: when(&m.Mail), Subject: m.Subject, Path: in.Path + "#mail-" + number(int64(m.ID)),
+			In: in, Files: files(v.group, m.Mail),
+		})
 	}
 	if f.MoreMails {
 		p.Older = again(v, "before", number(int64(f.Mails[len(f.Mails)-1].ID)))
@@ -393,7 +410,8 @@ func (w *Wiki) conversation(v *visit) error {
 		Text string
 	}
 	p := struct {
-		ticketLine
+		ticketing.Listed
+		Chat    string // its card
 		Heading string
 		Contact string
 		Joined  string
@@ -401,7 +419,8 @@ func (w *Wiki) conversation(v *visit) error {
 		Log     []logLine
 		First   bool
 		Older   string
-	}{ticketLine: w.ticketLine(v, s.Listed), Heading: cmp.Or(ticketing.OneLine(s.Subject, 300), "(no subject)"), First: before == 0}
+		Newest  string
+	}{Listed: s.Listed, Chat: w.chat(s.Card), Newest: to(v.group.Name, "conversation", number(int64(of))), Heading: cmp.Or(ticketing.OneLine(s.Subject, 300), "(no subject)"), First: before == 0}
 	if s.Contact != 0 {
 		p.Contact = to(v.group.Name, "contact", number(int64(s.Contact)))
 	}

@@ -126,7 +126,7 @@ func (w *Wiki) hitLine(v *visit, h ticketing.Hit) hitLine {
 	case ticketing.PageHit:
 		l.Path = to(v.group.Name, "page", h.Page.Slug)
 	case ticketing.MatterHit, ticketing.MailHit:
-		l.Line = w.ticketLine(v, h.Conversation)
+		l.Line = w.ticketLine(v, &h.Conversation)
 		l.Path = l.Line.Path
 		if h.Kind == ticketing.MailHit {
 			l.Path += "#mail-" + url.PathEscape(number(h.ID))
