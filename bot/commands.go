@@ -182,7 +182,7 @@ func meant(name string) string {
 func (h *hub) runHelp(_ context.Context, in invoked) Answer {
 	for _, c := range commands {
 		if name, _ := word(in.rest); strings.EqualFold(name, c.name) {
-			m := &Message{Notice: c.help, Lines: []Line{{{Text: strings.TrimSpace("/" + CommandName + " " + c.name + " " + c.args), Code: true}, {Text: " " + c.help}}}}
+			m := &Message{Notice: c.help, Lines: []Line{c.line()}}
 			if slices.Contains(shorts, c.name) {
 				m.Lines = append(m.Lines, Line{{Text: "Also as "}, {Text: "/" + c.name, Code: true}, {Text: ", where the name is free."}})
 			}
@@ -192,6 +192,11 @@ func (h *hub) runHelp(_ context.Context, in invoked) Answer {
 	return Answer{Whisper: helpMessage("")}
 }
 
+// line is a command in help.
+func (c command) line() Line {
+	return Line{{Text: strings.TrimSpace("/" + CommandName + " " + c.name + " " + c.args), Code: true}, {Text: " " + c.help}}
+}
+
 func helpMessage(first string) *Message {
 	m := &Message{Notice: "What I can do"}
 	if first != "" {
@@ -199,7 +204,7 @@ func helpMessage(first string) *Message {
 		m.Lines = append(m.Lines, Line{{Text: first}})
 	}
 	for _, c := range commands {
-		m.Lines = append(m.Lines, Line{{Text: strings.TrimSpace("/" + CommandName + " " + c.name + " " + c.args), Code: true}, {Text: " " + c.help}})
+		m.Lines = append(m.Lines, c.line())
 	}
 	m.Footer = Line{{Text: "In a card's thread the number may be left out. A thread message that begins with my name is sent to the other side."}}
 	return m

@@ -255,7 +255,7 @@ func difference(before, after string) string {
 // thread, or in a form.
 func (h *hub) runNote(ctx context.Context, in invoked) Answer {
 	if in.rest == "" && in.Root == "" {
-		return Answer{Form: h.noteForm(in.caller, "", "", "")}
+		return Answer{Form: h.noteForm(in.caller, "", "")}
 	}
 	first, rest := word(in.rest)
 	if in.Root != "" && strings.EqualFold(first, "here") { // whatever it begins with
@@ -284,7 +284,7 @@ func (h *hub) runNote(ctx context.Context, in invoked) Answer {
 		if found, _, err := h.Desk.FindContacts(ctx, in.group.Name, first); err == nil && len(found) == 1 && len([]rune(first)) > 2 {
 			return Answer{Form: h.caseForm(in.caller, found[0], strings.TrimSpace(rest), "Is it for the case notes of "+ticketing.OneLine(found[0].Line(), 120)+"?")}
 		}
-		return Answer{Form: h.noteForm(in.caller, "", in.rest, "Which page is it for? Its name did not come first, or there is none of that name.")}
+		return Answer{Form: h.noteForm(in.caller, in.rest, "Which page is it for? Its name did not come first, or there is none of that name.")}
 	case text == "":
 		return Answer{Form: h.pageNoteForm(in.caller, page)}
 	}
@@ -294,7 +294,7 @@ func (h *hub) runNote(ctx context.Context, in invoked) Answer {
 			return whisper(h.say(err, "note", in.caller))
 		}
 		if which != "" {
-			return Answer{Form: h.noteForm(in.caller, "", text, which)}
+			return Answer{Form: h.noteForm(in.caller, text, which)}
 		}
 	}
 	page, err = h.Desk.AppendNote(ctx, in.by, page.ID, text)
@@ -337,7 +337,7 @@ func (h *hub) noteTicket(ctx context.Context, who caller, id ticketing.Conversat
 		return whisper(h.say(err, "note", who))
 	}
 	if s.Contact == 0 {
-		return Answer{Form: h.noteForm(who, "", text, ticketing.OneLine(s.With.Called(), 80)+" is no contact yet, and has no case notes. Add the contact in the card's menu, or choose a page for the note.")}
+		return Answer{Form: h.noteForm(who, text, ticketing.OneLine(s.With.Called(), 80)+" is no contact yet, and has no case notes. Add the contact in the card's menu, or choose a page for the note.")}
 	}
 	if text == "" {
 		k, err := h.Desk.Contact(ctx, who.group.Name, who.board.Name, s.Contact)
@@ -352,20 +352,24 @@ func (h *hub) noteTicket(ctx context.Context, who caller, id ticketing.Conversat
 
 // caseForm asks for a note on a contact's case notes.
 func (h *hub) caseForm(who caller, k ticketing.Contact, text, first string) *Form {
-	f := h.noteForm(who, "", text, first)
-	state := h.state(who, "note", 0)
-	state.Contact = k.ID
-	f.State, f.Fields = h.sign(state), f.Fields[1:]
+	s := h.state(who, "note", 0)
+	s.Contact = k.ID
+	return h.noteOn(s, text, first)
+}
+
+// noteForm asks for a note, and on which page.
+func (h *hub) noteForm(who caller, text, first string) *Form {
+	f := h.noteOn(h.state(who, "note", 0), text, first)
+	page := FormField{Name: "page", Label: "Page", Kind: Short, Required: true, Max: 200, Help: "Its title, or a contact's name."}
+	f.Fields = append([]FormField{page}, f.Fields...)
 	return f
 }
 
-func (h *hub) noteForm(who caller, page, text, first string) *Form {
+// noteOn asks for a note on what s names.
+func (h *hub) noteOn(s formState, text, first string) *Form {
 	f := &Form{
-		Title: "Note", Submit: "Save", State: h.sign(h.state(who, "note", 0)),
-		Fields: []FormField{
-			{Name: "page", Label: "Page", Kind: Short, Value: page, Required: true, Max: 200, Help: "Its title, or a contact's name."},
-			{Name: "text", Label: "Note", Kind: Long, Value: text, Required: true},
-		},
+		Title: "Note", Submit: "Save", State: h.sign(s),
+		Fields: []FormField{{Name: "text", Label: "Note", Kind: Long, Value: text, Required: true}},
 	}
 	if first != "" {
 		f.Intro = says(first)
@@ -383,11 +387,9 @@ func (h *hub) pressNotePage(ctx context.Context, who caller, c Click, id int64) 
 
 // pageNoteForm asks for a note on a page.
 func (h *hub) pageNoteForm(who caller, p ticketing.Page) *Form {
-	f := h.noteForm(who, "", "", "For “"+p.Title+"”.")
 	s := h.state(who, "note", 0)
 	s.Page = p.ID
-	f.State, f.Fields = h.sign(s), f.Fields[1:]
-	return f
+	return h.noteOn(s, "", "For “"+p.Title+"”.")
 }
 
 // namesakes asks which of several pages of one title is meant; empty: there is but one.

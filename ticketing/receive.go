@@ -541,16 +541,11 @@ func (u *use) joins(m Mail) (id ConversationID, mentions int, err error) {
 	if err != nil || c.Group != u.group.Name {
 		return 0, 0, err
 	}
-	part, err := u.takesPart(id, m.From)
-	if err != nil || !part || m.Proof == Forged { // who only claims to be them can guess a number
+	people, err := u.Participants(id)
+	if err != nil || !slices.ContainsFunc(people, m.From.Is) || m.Proof == Forged { // who only claims to be them can guess a number
 		return 0, c.Number, err
 	}
 	return id, 0, nil
-}
-
-func (u *use) takesPart(id ConversationID, a Address) (bool, error) {
-	all, err := u.Participants(id)
-	return slices.ContainsFunc(all, a.Is), err
 }
 
 // opened is the conversation that a mail begins.
@@ -592,16 +587,14 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 	}
 	people := append(slices.Concat(m.To, m.Cc, m.ReplyTo), m.From, m.Author)
 	if c.First != 0 && m.Asks() {
-		part, err := u.takesPart(c.ID, m.From)
+		known, err := u.Participants(c.ID)
 		if err != nil {
 			return err
 		}
-		part = part || c.With.Is(m.From)
+		part := slices.ContainsFunc(known, m.From.Is) || c.With.Is(m.From)
 		m.NewPerson = !part || m.Proof == Forged
-		diverted, err := u.diverted(*c, *m)
+		diverted := u.diverted(*c, *m, known)
 		switch {
-		case err != nil:
-			return err
 		case len(diverted) > 0 && !m.NewPerson:
 			c.NewPerson = diverted[0]
 			people = slices.DeleteFunc(people, func(a Address) bool { return slices.ContainsFunc(diverted, a.Is) })
@@ -647,20 +640,19 @@ func (u *use) keep(c *Conversation, m *Mail, outside bool) error {
 
 // diverted are those to whom a follow-up asks for answers though they have no part in its conversation, and nothing
 // proves that it comes from whom it says. Machines ask for answers to an address of its own for each mail: below their
-// own domain, where nobody else is, they may.
-func (u *use) diverted(c Conversation, m Mail) (strangers []Address, err error) {
-	if m.ID == c.First && m.ID != 0 || m.Proof == Proved || len(m.ReplyTo) == 0 || m.Direction == Out {
-		return nil, nil
+// own domain, where nobody else is, they may. known are those who have a part in it.
+func (u *use) diverted(c Conversation, m Mail, known []Address) (strangers []Address) {
+	if m.ID == c.First && m.ID != 0 || m.Proof == Proved || m.Direction == Out {
+		return nil
 	}
 	_, domain, _ := strings.Cut(strings.ToLower(m.From.Addr), "@")
-	known, err := u.Participants(c.ID)
 	for _, a := range m.ReplyTo {
 		_, own, _ := strings.Cut(strings.ToLower(a.Addr), "@")
 		if !strings.HasSuffix(own, "."+domain) && !a.Is(m.From) && !c.With.Is(a) && !slices.ContainsFunc(known, a.Is) && !u.group.Own(a) {
 			strangers = append(strangers, a)
 		}
 	}
-	return strangers, err
+	return strangers
 }
 
 // followUp shows a mail in the thread of its conversation and lets it wake whom it concerns.

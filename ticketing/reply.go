@@ -136,11 +136,14 @@ func (u *use) lastIn(c Conversation) (Mail, error) {
 // that only carried the mail, our own addresses are never among them, and everybody whom the sender wrote
 // to gets a copy.
 func (u *use) recipients(c Conversation, m Mail) (to, cc []Address, err error) {
-	strangers, err := u.diverted(c, m)
-	if err != nil {
-		return nil, nil, err
+	if len(m.ReplyTo) > 0 {
+		known, err := u.Participants(c.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		strangers := u.diverted(c, m, known)
+		m.ReplyTo = slices.DeleteFunc(slices.Clone(m.ReplyTo), func(a Address) bool { return slices.ContainsFunc(strangers, a.Is) })
 	}
-	m.ReplyTo = slices.DeleteFunc(slices.Clone(m.ReplyTo), func(a Address) bool { return slices.ContainsFunc(strangers, a.Is) })
 	came, _, err := u.d.groupOfMailbox(strings.TrimSuffix(m.Mailbox, sentSuffix))
 	if err != nil { // of a mailbox that is no longer configured, or of none
 		came = u.group

@@ -65,7 +65,8 @@ func ParseSearch(text string, zone *time.Location) (s Search, err error) {
 	for i := 0; i < len(all); i++ {
 		t := all[i]
 		key, value, filter := strings.Cut(t.text, ":")
-		if filter && value == "" && !t.quoted && i+1 < len(all) && slices.Contains(filters, strings.ToLower(key)) { // "from: maria"
+		filter = filter && slices.Contains(filters, strings.ToLower(key))
+		if filter && value == "" && !t.quoted && i+1 < len(all) { // "from: maria"
 			i++
 			value = all[i].text
 		}
@@ -81,13 +82,10 @@ func ParseSearch(text string, zone *time.Location) (s Search, err error) {
 				continue
 			}
 		case filter && value != "":
-			known, err := s.filter(strings.ToLower(key), value, zone)
-			if err != nil {
+			if err := s.filter(strings.ToLower(key), value, zone); err != nil {
 				return s, err
 			}
-			if known {
-				continue
-			}
+			continue
 		}
 		if hasWord(t.text) {
 			s.Words = append(s.Words, t.text)
@@ -109,19 +107,15 @@ func hasWord(text string) bool {
 // filters are what may stand before a colon.
 var filters = []string{"from", "to", "state", "is", "has", "before", "after", "since"}
 
-// filter takes over a filter, and tells whether it is one.
-func (s *Search) filter(key, value string, zone *time.Location) (known bool, err error) {
+// filter takes over a filter.
+func (s *Search) filter(key, value string, zone *time.Location) error {
 	switch key {
 	case "from", "to":
 		if !hasWord(value) {
-			return true, refuse(BadInput, "“%s:%s” names nobody.", key, OneLine(value, 30))
+			return refuse(BadInput, "“%s:%s” names nobody.", key, OneLine(value, 30))
 		}
-	}
-	switch key {
-	case "from":
-		s.From = strings.TrimSpace(s.From + " " + value)
-	case "to":
-		s.To = strings.TrimSpace(s.To + " " + value)
+		who := map[string]*string{"from": &s.From, "to": &s.To}[key]
+		*who = strings.TrimSpace(*who + " " + value)
 	case "state", "is":
 		switch v := State(strings.ToLower(value)); {
 		case v == "open":
@@ -129,17 +123,17 @@ func (s *Search) filter(key, value string, zone *time.Location) (known bool, err
 		case slices.Contains([]State{New, Taken, Waiting, Closed, Spam, Held}, v):
 			s.State = v
 		default:
-			return true, refuse(BadInput, "“state:%s” is none of open, new, taken, waiting, closed, spam, held.", OneLine(value, 30))
+			return refuse(BadInput, "“state:%s” is none of open, new, taken, waiting, closed, spam, held.", OneLine(value, 30))
 		}
 	case "has":
 		if v := strings.ToLower(value); !strings.HasPrefix("attachments", v) && !strings.HasPrefix("files", v) {
-			return true, refuse(BadInput, "“has:%s” is not known: it is has:attachment.", OneLine(value, 30))
+			return refuse(BadInput, "“has:%s” is not known: it is has:attachment.", OneLine(value, 30))
 		}
 		s.File = true
 	case "before", "after", "since":
 		from, to, ok := day(value, zone)
 		if !ok {
-			return true, refuse(BadInput, "“%s:%s” is no date. Write it like %s:2026-01-31, 31.1.2026, 2026-01 or 2026.", key, OneLine(value, 30), key)
+			return refuse(BadInput, "“%s:%s” is no date. Write it like %s:2026-01-31, 31.1.2026, 2026-01 or 2026.", key, OneLine(value, 30), key)
 		}
 		switch key {
 		case "before":
@@ -149,10 +143,8 @@ func (s *Search) filter(key, value string, zone *time.Location) (known bool, err
 		case "since":
 			s.After = from
 		}
-	default:
-		return false, nil
 	}
-	return true, nil
+	return nil
 }
 
 // day is when a day, month or year begins, and when it is over.
