@@ -55,11 +55,8 @@ const (
 // newest tell. To read a match from the index costs about twice as much as to look at one of the newest. Of what has
 // come up only lately there are fewer than they make believe: so many are looked at and no more.
 func (p *postgres) search(t *tx, x searchQuery) ([]doc, error) {
-	n, err := p.lookNewest(t, x, searchProbe)
-	if err == nil && n.matching > 0 && n.matching < searchTells && !n.suffices(x) {
-		n, err = p.lookNewest(t, x, searchMore)
-	}
-	if err != nil || n.suffices(x) {
+	n, err := p.lookNewest(t, x)
+	if err != nil || n.whole || len(n.found) == x.limit {
 		return n.found, err
 	}
 	if n.matching == 0 {
@@ -91,15 +88,19 @@ type newest struct {
 	whole                 bool // there are no others
 }
 
-func (n newest) suffices(x searchQuery) bool { return n.whole || len(n.found) == x.limit }
-
-func (p *postgres) lookNewest(t *tx, x searchQuery, limit int) (n newest, err error) {
+// lookNewest looks at searchProbe of them, or, in the same message, at searchMore.
+func (p *postgres) lookNewest(t *tx, x searchQuery) (n newest, err error) {
 	err = t.each("search the newest", func(g *gorm.DB) *gorm.DB {
-		looked := x.ofGroup(fresh(g).Table(x.table()).Select("w.doc, w.words @@ ?::tsquery AS hit", tsquery(x.terms))).Order("w.doc DESC").Limit(limit)
+		look := func(limit int) *gorm.DB {
+			return x.ofGroup(fresh(g).Table(x.table()).Select("w.doc, w.words @@ ?::tsquery AS hit", tsquery(x.terms))).Order("w.doc DESC").Limit(limit)
+		}
+		more := look(searchMore-searchProbe).
+			Where("w.doc < (SELECT min(doc) FROM probed) AND (SELECT count(*) FILTER (WHERE hit) FROM probed) BETWEEN 1 AND ?", searchTells-1)
 		found := x.joined(fresh(g).Table("(SELECT doc FROM looked WHERE hit ORDER BY doc DESC OFFSET 0) AS w").Select("w.doc, m.conversation")) // fenced, as in byWords
-		return g.Exec(`WITH looked AS MATERIALIZED (?), found AS MATERIALIZED (?)
+		return g.Exec(`WITH probed AS MATERIALIZED (?), more AS MATERIALIZED (?),
+			looked AS MATERIALIZED (SELECT doc, hit FROM probed UNION ALL SELECT doc, hit FROM more), found AS MATERIALIZED (?)
 			SELECT count(*), (SELECT COALESCE(max(doc), 0) / 4 FROM search_words), count(*) FILTER (WHERE hit), COALESCE(min(doc), 0), COALESCE(max(doc), 0),
-			ARRAY(SELECT doc FROM found ORDER BY doc DESC), ARRAY(SELECT conversation FROM found ORDER BY doc DESC) FROM looked`, looked, found)
+			ARRAY(SELECT doc FROM found ORDER BY doc DESC), ARRAY(SELECT conversation FROM found ORDER BY doc DESC) FROM looked`, look(searchProbe), more, found)
 	}, func(scan func(...any) error) error {
 		var docs, conversations []int64
 		err := scan(&n.looked, &n.all, &n.matching, &n.from, &n.to, &docs, &conversations)
@@ -108,16 +109,20 @@ func (p *postgres) lookNewest(t *tx, x searchQuery, limit int) (n newest, err er
 		}
 		return err
 	})
-	n.whole = n.looked < limit
+	n.whole = n.looked < searchProbe || n.looked > searchProbe && n.looked < searchMore
 	return n, err
 }
 
-// scansOnly has the transaction's plans go through an index in its order, and read nothing more than they give.
+// scansOnly has the transaction's plans go through an index in its order, and read nothing more than they give. That
+// leaves one plan, which is kept.
 func (p *postgres) scansOnly(t *tx, only bool) error {
-	word := map[bool]string{true: "off", false: "on"}[only]
+	word, keep := "on", "auto"
+	if only {
+		word, keep = "off", "force_generic_plan"
+	}
 	return t.put("plan a search", func(g *gorm.DB) *gorm.DB {
 		return g.Exec(`SELECT set_config('enable_bitmapscan', @word, TRUE), set_config('enable_seqscan', @word, TRUE), set_config('enable_sort', @word, TRUE),
-			set_config('enable_hashjoin', @word, TRUE), set_config('enable_mergejoin', @word, TRUE)`, map[string]any{"word": word})
+			set_config('enable_hashjoin', @word, TRUE), set_config('enable_mergejoin', @word, TRUE), set_config('plan_cache_mode', @keep, TRUE)`, map[string]any{"word": word, "keep": keep})
 	})
 }
 

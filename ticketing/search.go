@@ -264,7 +264,7 @@ type Hits struct {
 const (
 	hitsKnown = 8  // contacts, pages and matters
 	hitsMail  = 10 // conversations
-	hitsLook  = 30 // of the newest that match, the best are shown
+	hitsLook  = 20 // of the newest that match, the best are shown
 	// hitsRounds is how often that many are looked at where nearly all are of the same few conversations.
 	hitsRounds = 10
 )
