@@ -73,9 +73,6 @@ func (p *postgres) search(t *tx, x searchQuery) ([]doc, error) {
 	if found := slices.Concat(n.found, more); err != nil || len(found) == x.limit || bound <= 0 {
 		return found, err
 	}
-	if err := p.scansOnly(t, false); err != nil {
-		return nil, err
-	}
 	return t.docs(x.byWords, "w.doc")
 }
 
@@ -113,8 +110,8 @@ func (p *postgres) lookNewest(t *tx, x searchQuery) (n newest, err error) {
 	return n, err
 }
 
-// scansOnly has the transaction's plans go through an index in its order, and read nothing more than they give. That
-// leaves one plan, which is kept.
+// scansOnly has the transaction's plans go through an index in its order, and read nothing more than they give, or no
+// longer. As that leaves one plan, it is kept.
 func (p *postgres) scansOnly(t *tx, only bool) error {
 	word, keep := "on", "auto"
 	if only {
@@ -143,9 +140,13 @@ func (p *postgres) searchNewest(t *tx, x searchQuery, from int64) ([]doc, error)
 	if err := p.scansOnly(t, true); err != nil {
 		return nil, err
 	}
-	return t.docs(func(g *gorm.DB) *gorm.DB {
+	found, err := t.docs(func(g *gorm.DB) *gorm.DB {
 		return x.joined(x.ofGroup(g.Table(x.table())).Where("w.words @@ ?::tsquery AND w.doc >= ?", tsquery(x.terms), from))
 	}, "w.doc")
+	if err != nil {
+		return nil, err
+	}
+	return found, p.scansOnly(t, false) // lest other statements keep such plans
 }
 
 // table is where the docs are, as w.
