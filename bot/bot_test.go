@@ -657,6 +657,7 @@ func TestCommands(t *testing.T) {
 	}{
 		{0, "", "/mail queue [MAILBOX]"},
 		{0, "help", "/mail close #12 [OUTCOME]"},
+		{0, "help", "People and pages"},
 		{0, "qeue", "Did you mean /mail queue?"},
 		{0, "queue", "Waits for somebody: 1 conversation"},
 		{0, "queue", "Maria: Heating broken · Ann"},

@@ -96,6 +96,9 @@ func init() { // help lists them all
 	}
 }
 
+// headings stand in help before these commands.
+var headings = map[string]string{"queue": "What there is", "ticket": "Tickets", "contact": "People and pages", "todo": "You and your team"}
+
 // Commands implements Hub.
 func (h *hub) Commands() []CommandInfo { return CommandList() }
 
@@ -204,6 +207,9 @@ func helpMessage(first string) *Message {
 		m.Lines = append(m.Lines, Line{{Text: first}})
 	}
 	for _, c := range commands {
+		if heading := headings[c.name]; heading != "" {
+			m.Lines = append(m.Lines, Line{{Text: heading, Strong: true}})
+		}
 		m.Lines = append(m.Lines, c.line())
 	}
 	m.Footer = Line{{Text: "In a card's thread the number may be left out. A thread message that begins with my name is sent to the other side."}}
