@@ -217,13 +217,11 @@ func (t *tx) matterOwed(c ticketing.Conversation) error {
 func (t *tx) Conversations(q ticketing.Query) ([]ticketing.Conversation, error) {
 	var rows []conversationRow
 	err := t.get("conversations", func(g *gorm.DB) *gorm.DB { return ordered(g, q).Find(&rows) })
-	if q.Back {
-		slices.Reverse(rows)
-	}
-	return nouns(rows), err
+	return inOrder(rows, q), err
 }
 
-// ordered selects conversations, and puts them into the order asked for, or, with Back, into its reverse.
+// ordered selects conversations, and puts them into the order asked for, or, with Back, into its reverse, which inOrder
+// puts right.
 func ordered(g *gorm.DB, q ticketing.Query) *gorm.DB {
 	g = selected(g, q)
 	switch by := q.Order; {
@@ -244,6 +242,13 @@ func ordered(g *gorm.DB, q ticketing.Query) *gorm.DB {
 		g = g.Limit(q.Limit)
 	}
 	return g
+}
+
+func inOrder(rows []conversationRow, q ticketing.Query) []ticketing.Conversation {
+	if q.Back {
+		slices.Reverse(rows)
+	}
+	return nouns(rows)
 }
 
 func (t *tx) CountConversations(q ticketing.Query) (n int, err error) {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -211,10 +210,7 @@ func (t *tx) OfContacts(q ticketing.OfContactsQuery) (of ticketing.OfContacts, e
 			return g.Order("-id").Limit(q.Mails).Find(&mails)
 		}),
 		t.flush("of contacts"))
-	if q.Tickets.Back {
-		slices.Reverse(tickets)
-	}
-	return ticketing.OfContacts{Pages: nouns(pages), Todos: nouns(todos), Tickets: nouns(tickets), Mails: nouns(mails)}, err
+	return ticketing.OfContacts{Pages: nouns(pages), Todos: nouns(todos), Tickets: inOrder(tickets, q.Tickets), Mails: nouns(mails)}, err
 }
 
 func (t *tx) ContactEvents(ids []ticketing.ContactID, limit int) ([]ticketing.Event, error) {

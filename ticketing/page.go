@@ -497,14 +497,15 @@ func (d *Desk) Pages(ctx context.Context, q PageQuery) (list []ReadPage, err err
 		if err != nil {
 			return err
 		}
-		names := map[MemberID]Member{}
+		var w Wanted
 		for _, p := range all {
-			if err := namesOf(tx, names, []MemberID{p.By}); err != nil {
-				return err
-			}
-			list = append(list, ReadPage{p, names[p.By]})
+			w.Members = append(w.Members, p.By)
 		}
-		return nil
+		rows, err := tx.Rows(w)
+		for _, p := range all {
+			list = append(list, ReadPage{p, rows.member(p.By)})
+		}
+		return err
 	})
 	return list, err
 }
@@ -562,14 +563,15 @@ func (d *Desk) PageHistory(ctx context.Context, group string, id PageID, before,
 		if err != nil {
 			return err
 		}
-		names := map[MemberID]Member{}
+		var w Wanted
 		for _, r := range all {
-			if err := namesOf(tx, names, []MemberID{r.By}); err != nil {
-				return err
-			}
-			list = append(list, Written{r, names[r.By]})
+			w.Members = append(w.Members, r.By)
 		}
-		return nil
+		rows, err := tx.Rows(w)
+		for _, r := range all {
+			list = append(list, Written{r, rows.member(r.By)})
+		}
+		return err
 	})
 	return p, list, err
 }

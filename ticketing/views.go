@@ -122,13 +122,17 @@ func (d *Desk) fill(tx Tx, dr *Drawing) (err error) {
 		if dr.Replies, err = tx.Replies(p.Conversation, Asking, Pending, Sending, Unknown, Failed); err != nil {
 			return err
 		}
+		var w Wanted
+		for _, r := range dr.Replies {
+			w.Posts = append(w.Posts, postKey(ReplyPost, r.ID, dr.Board))
+		}
+		rows, err := tx.Rows(w)
+		if err != nil {
+			return err
+		}
 		dr.lines = map[ReplyID]string{}
 		for _, r := range dr.Replies {
-			line, err := tx.FindPost(postKey(ReplyPost, r.ID, dr.Board), "", "")
-			if err != nil && !errors.Is(err, ErrNone) {
-				return err
-			}
-			if !line.Gone {
+			if line := rows.Posts[postKey(ReplyPost, r.ID, dr.Board)]; !line.Gone {
 				dr.lines[r.ID] = line.Message
 			}
 		}
@@ -457,7 +461,7 @@ func (s Shown) Named(id MemberID) Member {
 // Conversation reads one of a group. Refused with NotFound where the group has none of this id.
 func (d *Desk) Conversation(ctx context.Context, group, board string, id ConversationID) (s Shown, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
-		s = Shown{names: map[MemberID]Member{}}
+		s = Shown{}
 		c, err := tx.Conversation(id)
 		if errors.Is(err, ErrNone) || err == nil && c.Group != group {
 			return refuse(NotFound, "There is no such conversation here.")
@@ -465,24 +469,20 @@ func (d *Desk) Conversation(ctx context.Context, group, board string, id Convers
 		if err != nil {
 			return err
 		}
-		s.Conversation = c
 		if s.Mails, err = tx.Mails(id, 50); err != nil {
 			return err
 		}
 		if s.Events, err = tx.Events(id); err != nil {
 			return err
 		}
-		who := []MemberID{c.Owner, c.LastOwner, c.ClosedBy}
+		var w Wanted
+		w.listed(c, board)
+		w.Members = append(w.Members, c.LastOwner, c.ClosedBy)
 		for _, e := range s.Events {
-			who = append(who, e.Member, e.whom())
+			w.Members = append(w.Members, e.Member, e.whom())
 		}
-		if err := namesOf(tx, s.names, who); err != nil {
-			return err
-		}
-		s.Holder = s.names[c.Owner]
-		if s.Card, err = tx.FindPost(cardKey(id, Board{Name: board}), "", ""); errors.Is(err, ErrNone) {
-			err = nil
-		}
+		rows, err := tx.Rows(w)
+		s.Listed, s.names = rows.with(c, board), rows.Members
 		return err
 	})
 	return s, err
