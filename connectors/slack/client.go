@@ -57,10 +57,10 @@ type limited struct {
 
 	mu    sync.Mutex
 	until map[string]time.Time
-	ahead time.Duration // how much Slack's clock is ahead of ours, as last seen; at most a second too little
+	ahead time.Duration // how much Slack's clock is ahead of ours, as last seen: it tells whole seconds
 }
 
-// theirs is what Slack's clock shows, or has shown within the last second.
+// theirs is what Slack's clock shows, a second less at most; and more by what its last answer took.
 func (l *limited) theirs() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,6 +90,7 @@ func (l *limited) Do(req *http.Request) (*http.Response, error) {
 		ctx, cancel = context.WithTimeout(req.Context(), apiTime)
 		req = req.WithContext(ctx)
 	}
+	begun := l.now()
 	resp, err := l.http.Do(req)
 	if err != nil {
 		cancel()
@@ -98,7 +99,7 @@ func (l *limited) Do(req *http.Request) (*http.Response, error) {
 	resp.Body = &body{bufio.NewReader(resp.Body), resp.Body, cancel}
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil && method {
 		l.mu.Lock()
-		l.ahead = at.Sub(l.now())
+		l.ahead = at.Sub(begun)
 		l.mu.Unlock()
 	}
 	if method && resp.StatusCode == http.StatusOK && limitedAllTheSame(resp.Body.(*body)) {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type office struct {
 	ann, ben *slacktest.Person
 	p        *Platform
 	web      *httptest.Server // in HTTP mode
+	serving  atomic.Pointer[Platform]
 }
 
 func newOffice(t *testing.T, overHTTP bool) *office {
@@ -38,7 +40,7 @@ func newOffice(t *testing.T, overHTTP bool) *office {
 	web := httptest.NewUnstartedServer(nil)
 	c := slacktest.Config{NoLimits: true, BlocksTogether: true, Manifest: manifestJSON(t, "")}
 	if overHTTP {
-		web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.p.Handler().ServeHTTP(w, r) })
+		web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.serving.Load().Handler().ServeHTTP(w, r) })
 		web.Start()
 		t.Cleanup(web.Close)
 		o.web = web
@@ -48,8 +50,15 @@ func newOffice(t *testing.T, overHTTP bool) *office {
 	o.ann = o.server.AddUser(slacktest.User{Name: "ann", Real: "Ann Arbor", Email: "ann@example.org"})
 	o.ben = o.server.AddUser(slacktest.User{Name: "ben", Real: "Ben Brown", Display: "Ben"})
 	o.channel = o.server.AddChannel(slacktest.Channel{Name: "help-desk", Private: true}, o.ann.ID, o.ben.ID, o.server.BotUser)
-	o.p = o.platform()
+	o.reopen()
 	return o
+}
+
+// reopen puts a new platform in place of the one before, as a restart does.
+func (o *office) reopen() *Platform {
+	o.p = o.platform()
+	o.serving.Store(o.p)
+	return o.p
 }
 
 func (o *office) platform() *Platform {
@@ -92,11 +101,8 @@ func TestConformance(t *testing.T) {
 				g.Guest = true
 				return bottest.Env{
 					Platform: o.p,
-					Reopen: func(*testing.T) bot.Platform {
-						o.p = o.platform()
-						return o.p
-					},
-					Channel: o.channel, Title: "help-desk",
+					Reopen:   func(*testing.T) bot.Platform { return o.reopen() },
+					Channel:  o.channel, Title: "help-desk",
 					Ann: person(o.ann, "ann", "Ann Arbor"), Ben: person(o.ben, "ben", "Ben"), Guest: &g,
 					NoChannel: "C0NOCHANNEL", Mention: "@" + o.server.BotName, Command: "mail", Hands: &hands{o: o},
 				}

@@ -140,6 +140,9 @@ func TestPageFaults(t *testing.T) {
 	}
 }
 
+// newborn is how long after its start Run asks Slack about everything that it is told.
+const newborn = 1500 * time.Millisecond
+
 // TestClocks: our clock is an hour ahead of Slack's, or behind. What is heard live costs no question.
 func TestClocks(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"behind": -time.Hour, "ahead": time.Hour} {
@@ -158,7 +161,7 @@ func TestClocks(t *testing.T) {
 				n := o.server.Connections()
 				return n, n == connections && word != ""
 			})
-			time.Sleep(bottest.Quiet)
+			time.Sleep(newborn)
 			before := len(o.server.Calls("conversations.replies"))
 			for i := range 5 { // one after the other: two connections may overtake each other
 				id, err := o.ann.Post(o.channel, card, fmt.Sprint("words ", i))
@@ -224,6 +227,7 @@ func TestKindsOfMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	time.Sleep(newborn)
 	n := 0
 	// written is a message with these fields; with a nil field it lacks it.
 	written := func(with map[string]any) (ts string) {
@@ -454,8 +458,7 @@ func TestSharedCursor(t *testing.T) {
 	hub := &bottest.Hub{Channels: []string{o.channel}}
 	var stops []func()
 	start := func() {
-		p := o.platform()
-		o.p = p
+		p := o.reopen()
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan struct{})
 		go func() { _ = p.Run(ctx, hub); close(ended) }()

@@ -247,3 +247,45 @@ func TestToldAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestToldLate: what was written and deleted just before the start, and is told for the first time after it, is
+// not heard: Slack's clock is known to the second only.
+func TestToldLate(t *testing.T) {
+	for name, overHTTP := range map[string]bool{"socket": false, "http": true} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, overHTTP)
+			hub := &bottest.Hub{Channels: []string{o.channel}}
+			card, err := o.p.Post(t.Context(), o.channel, bot.Message{Key: "card:1", Version: 1, Notice: "New mail"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(1300 * time.Millisecond))) // well into a second
+			deleted, err := o.ann.Post(o.channel, card, "taken back")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := o.ann.Delete(o.channel, deleted); err != nil {
+				t.Fatal(err)
+			}
+			o.run(hub)
+			bottest.Eventually(t, "it has caught up", func() (string, bool) {
+				word, err := hub.Cursor(t.Context(), o.channel)
+				return word, err == nil && word != ""
+			})
+			for _, payload := range o.server.Events() {
+				o.server.Redeliver(payload)
+			}
+			time.Sleep(bottest.Quiet)
+			last, err := o.ann.Post(o.channel, card, "the last")
+			if err != nil {
+				t.Fatal(err)
+			}
+			saidOf(t, hub, last, bot.Written)
+			for _, s := range hub.AllSaid() {
+				if s.Message == deleted && s.Kind != bot.Deleted {
+					t.Errorf("heard %+v", s)
+				}
+			}
+		})
+	}
+}

@@ -37,7 +37,7 @@ func TestMissedInAGreatChannel(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(o.server.Calls("conversations.history", "conversations.replies"))
-	o.p = o.platform()
+	o.reopen()
 	o.run(hub)
 	bottest.Eventually(t, "the words far back", func() ([]bot.Said, bool) {
 		all := hub.AllSaid()
