@@ -183,6 +183,10 @@ func TestPlans(t *testing.T) {
 			fatal(t, err)
 			_, err = tx.Revisions(5, 7, 20)
 			fatal(t, err)
+			for _, after := range []ticketing.TodoPlace{{}, {At: now, ID: 7}} {
+				_, err = tx.Todos(ticketing.TodoQuery{Group: "help", Done: true, After: after, Limit: 31})
+				fatal(t, err)
+			}
 			for _, sql := range record.sql[began:] {
 				unsorted[sql] = true
 			}
@@ -197,6 +201,8 @@ func TestPlans(t *testing.T) {
 			for _, q := range []ticketing.TodoQuery{
 				{Unsaid: now, Limit: 100}, {Group: "help", Owner: "mm:1", Open: true, Limit: 11}, {Conversation: 5, Open: true, Limit: 100},
 				{Group: "help", Contacts: []ticketing.ContactID{7, 8}, Open: true, Limit: 20},
+				{Group: "help", Open: true, After: ticketing.TodoPlace{At: now, ID: 7}, Limit: 31}, {Group: "help", Open: true, After: ticketing.TodoPlace{ID: 7}, Limit: 31},
+				{Group: "help", Contacts: []ticketing.ContactID{7}, Done: true, Limit: 31},
 			} {
 				_, err = tx.Todos(q)
 				fatal(t, err)
@@ -222,7 +228,7 @@ func TestPlans(t *testing.T) {
 			fatal(t, tx.BelongAll("help", "a7", 7))
 			for _, q := range []ticketing.OfContactsQuery{{IDs: []ticketing.ContactID{7}}, {IDs: []ticketing.ContactID{7, 8}, Before: 1000}} {
 				q.Mails = 50
-				q.Todos = ticketing.TodoQuery{Group: "help", Contacts: q.IDs, Open: true, Limit: 20}
+				q.Todos = ticketing.TodoQuery{Group: "help", Contacts: q.IDs, Open: true, Limit: 11}
 				q.Tickets = ticketing.Query{Group: "help", Contacts: q.IDs, Order: ticketing.LatestFirst, Limit: 11}
 				_, err = tx.OfContacts(q)
 				fatal(t, err)

@@ -22,6 +22,7 @@ func TestTodos(t *testing.T) {
 				{Group: "help", Owner: "x:ann", Text: "3 done", Due: now.Add(-time.Hour), Done: now},
 				{Group: "help", Owner: "x:ann", Text: "4 said", Due: now.Add(-2 * time.Hour), Reminded: true},
 				{Group: "info", Owner: "x:ann", Text: "5 elsewhere", Due: now},
+				{Group: "help", Owner: "x:ben", Text: "6 done before", Done: now.Add(-time.Minute)},
 			} {
 				fatal(t, tx.AddTodo(&todo))
 				ids = append(ids, todo.ID)
@@ -32,7 +33,7 @@ func TestTodos(t *testing.T) {
 			q    ticketing.TodoQuery
 			want []int
 		}{
-			"all":                       {ticketing.TodoQuery{}, []int{4, 1, 3, 5, 2, 0}},
+			"all":                       {ticketing.TodoQuery{}, []int{4, 1, 3, 5, 2, 0, 6}},
 			"of a group":                {ticketing.TodoQuery{Group: "info"}, []int{5}},
 			"one's open":                {ticketing.TodoQuery{Group: "help", Owner: "x:ann", Open: true}, []int{4, 1, 0}},
 			"the first":                 {ticketing.TodoQuery{Group: "help", Open: true, Limit: 2}, []int{4, 1}},
@@ -40,6 +41,12 @@ func TestTodos(t *testing.T) {
 			"of a conversation":         {ticketing.TodoQuery{Conversation: 1}, []int{2}},
 			"of contacts":               {ticketing.TodoQuery{Group: "help", Contacts: []ticketing.ContactID{7, 8}}, []int{1, 2}},
 			"of a conversation's":       {ticketing.TodoQuery{Group: "help", Contacts: []ticketing.ContactID{8}, Open: true}, []int{2}},
+			"done":                      {ticketing.TodoQuery{Group: "help", Done: true}, []int{3, 6}},
+			"done before that":          {ticketing.TodoQuery{Group: "help", Done: true, After: ticketing.TodoPlace{At: now, ID: ids[3]}}, []int{6}},
+			"done, behind the end":      {ticketing.TodoQuery{Group: "help", Done: true, After: ticketing.TodoPlace{At: now.Add(-time.Minute), ID: ids[6]}}, nil},
+			"due after that":            {ticketing.TodoQuery{Group: "help", Open: true, After: ticketing.TodoPlace{At: now.Add(-time.Hour), ID: ids[1]}}, []int{2, 0}},
+			"due together":              {ticketing.TodoQuery{Group: "help", Open: true, After: ticketing.TodoPlace{At: now.Add(-time.Hour), ID: ids[1] - 1}}, []int{1, 2, 0}},
+			"behind those without time": {ticketing.TodoQuery{Group: "help", Open: true, After: ticketing.TodoPlace{ID: ids[0]}}, nil},
 			"of nobody":                 {ticketing.TodoQuery{Contacts: []ticketing.ContactID{}}, nil},
 			"of a contact, elsewhere":   {ticketing.TodoQuery{Group: "info", Contacts: []ticketing.ContactID{7}}, nil},
 			"of a conversation without": {ticketing.TodoQuery{Conversation: 99}, nil},

@@ -91,11 +91,26 @@ func selectedTodos(g *gorm.DB, q ticketing.TodoQuery) *gorm.DB {
 	if q.Open {
 		g = g.Where("done IS NULL")
 	}
+	if q.Done {
+		g = g.Where("done IS NOT NULL")
+	}
+	switch p := q.After; {
+	case p.ID == 0:
+	case q.Done:
+		g = g.Where("(done, id) < (?, ?)", at(p.At), int64(p.ID))
+	case p.At.IsZero():
+		g = g.Where("due IS NULL AND id > ?", int64(p.ID))
+	default:
+		g = g.Where("(due IS NULL OR (due, id) > (?, ?))", at(p.At), int64(p.ID))
+	}
 	if !q.Unsaid.IsZero() {
 		g = g.Where("done IS NULL AND NOT reminded AND due IS NOT NULL AND due <= ?", at(q.Unsaid))
 	}
 	if q.Limit > 0 {
 		g = g.Limit(q.Limit)
+	}
+	if q.Done {
+		return g.Order("done DESC, id DESC")
 	}
 	return g.Order("due IS NULL, due, id")
 }

@@ -645,7 +645,18 @@ func contactIn(tx Tx, group string, id ContactID) (all []Contact, err error) {
 	return all, err
 }
 
-func contactIDs(all []Contact) (ids []ContactID) {
+// Family lists a contact of a group, or the one that it was merged into, and then all that were merged into that.
+// Refused with NotFound where the group has none of this id.
+func (d *Desk) Family(ctx context.Context, group string, id ContactID) (all []Contact, err error) {
+	err = d.store.Read(ctx, func(tx Tx) error {
+		all, err = contactIn(tx, group, id)
+		return err
+	})
+	return all, err
+}
+
+// ContactIDs are those of contacts.
+func ContactIDs(all []Contact) (ids []ContactID) {
 	for _, c := range all {
 		ids = append(ids, c.ID)
 	}
@@ -680,7 +691,7 @@ func (d *Desk) Contact(ctx context.Context, group, board string, id ContactID) (
 			return err
 		}
 		k.Contact, k.Merged = all[0], all[1:]
-		ids := contactIDs(all)
+		ids := ContactIDs(all)
 		watchers := []MemberID{}
 		for _, id := range ids {
 			more, err := tx.Watchers(id)

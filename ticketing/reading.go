@@ -38,8 +38,9 @@ type ContactFile struct {
 	Contact
 	Merged      []Contact    // that were merged into it
 	Notes       []ReadPage   // their own first
-	Todos       []ListedTodo // open ones, first due first
-	Mails       []FiledMail  // newest first; what is shown in a line
+	Todos       []ListedTodo // open ones, first due first, at most ten
+	MoreTodos   bool
+	Mails       []FiledMail // newest first; what is shown in a line
 	MoreMails   bool
 	Tickets     []Listed // the latest, latest first
 	MoreTickets bool
@@ -55,9 +56,9 @@ func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactI
 			return err
 		}
 		f = ContactFile{Contact: family[0], Merged: family[1:]}
-		ids := contactIDs(family)
+		ids := ContactIDs(family)
 		of, err := tx.OfContacts(OfContactsQuery{
-			IDs: ids, Todos: todosOf(group, ids), Before: before, Mails: limit + 1,
+			IDs: ids, Todos: TodoQuery{Group: group, Contacts: ids, Open: true, Limit: latest + 1}, Before: before, Mails: limit + 1,
 			Tickets: Query{Group: group, Contacts: ids, Order: LatestFirst, Limit: latest + 1},
 		})
 		if err != nil {
@@ -65,6 +66,9 @@ func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactI
 		}
 		if f.MoreMails = len(of.Mails) > limit; f.MoreMails {
 			of.Mails = of.Mails[:limit]
+		}
+		if f.MoreTodos = len(of.Todos) > latest; f.MoreTodos {
+			of.Todos = of.Todos[:latest]
 		}
 		if f.MoreTickets = len(of.Tickets) > latest; f.MoreTickets {
 			of.Tickets = of.Tickets[:latest]

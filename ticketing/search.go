@@ -279,7 +279,7 @@ func (d *Desk) Search(ctx context.Context, board string, s Search, before MailID
 			if err != nil {
 				return err
 			}
-			s.Contacts = contactIDs(all)
+			s.Contacts = ContactIDs(all)
 		}
 		var mails []FoundMail
 		var others []Found

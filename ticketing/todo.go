@@ -31,6 +31,20 @@ type Todo struct {
 // Open tells whether it is still to be done.
 func (t Todo) Open() bool { return t.Done.IsZero() }
 
+// TodoPlace is where a to-do stands in a list of open or of done ones, whatever comes and goes around it.
+type TodoPlace struct {
+	At time.Time // when it is due or was done; zero: at no time
+	ID TodoID
+}
+
+// Place is where it stands.
+func (t Todo) Place() TodoPlace {
+	if t.Open() {
+		return TodoPlace{t.Due, t.ID}
+	}
+	return TodoPlace{t.Done, t.ID}
+}
+
 // Late tells whether it should have been done by now.
 func (t Todo) Late(now time.Time) bool { return t.Open() && !t.Due.IsZero() && t.Due.Before(now) }
 
@@ -40,7 +54,7 @@ type TodoTx interface {
 	// Todo reads one and, in Change, locks it.
 	Todo(id TodoID) (Todo, error)
 	SetTodo(t Todo) error // keeps every field but ID, By and Made
-	// Todos lists those that are selected, first due first, those without a time last.
+	// Todos lists those that are selected, first due first, those without a time last; with Done, the last done first.
 	Todos(q TodoQuery) ([]Todo, error)
 }
 
@@ -52,6 +66,8 @@ type TodoQuery struct {
 	// Contacts: about one of them, by itself or by its conversation.
 	Contacts []ContactID
 	Open     bool
+	Done     bool
+	After    TodoPlace // what stands behind it, of those that are open or, with Done, done
 	Unsaid   time.Time // open, due by then, and not reminded of
 	Limit    int
 }
@@ -366,12 +382,13 @@ func fillTodo(tx Tx, dr *Drawing) (err error) {
 type ListedTodo struct {
 	Todo
 	Whose   Member
+	Did     Member       // who did it; zero while it is open
 	About   Conversation // zero if it is about none
 	Card    Post         // of About, on the board asked for
 	Contact Contact      // zero if it is about none
 }
 
-// Todos lists to-dos, first due first.
+// Todos lists to-dos.
 func (d *Desk) Todos(ctx context.Context, board string, q TodoQuery) (all []ListedTodo, err error) {
 	err = d.store.Read(ctx, func(tx Tx) error {
 		all, err = listedTodos(tx, board, q)
@@ -386,15 +403,11 @@ func (d *Desk) TodosOf(ctx context.Context, group, board string, id ContactID) (
 	err = d.store.Read(ctx, func(tx Tx) error {
 		family, err := contactIn(tx, group, id)
 		if err == nil {
-			all, err = listedTodos(tx, board, todosOf(group, contactIDs(family)))
+			all, err = listedTodos(tx, board, TodoQuery{Group: group, Contacts: ContactIDs(family), Open: true, Limit: 20})
 		}
 		return err
 	})
 	return all, err
-}
-
-func todosOf(group string, contacts []ContactID) TodoQuery {
-	return TodoQuery{Group: group, Contacts: contacts, Open: true, Limit: 20}
 }
 
 func listedTodos(tx Tx, board string, q TodoQuery) ([]ListedTodo, error) {
@@ -415,6 +428,9 @@ func listedTodos(tx Tx, board string, q TodoQuery) ([]ListedTodo, error) {
 func (w *Wanted) todos(todos []Todo, board string) {
 	for _, t := range todos {
 		w.Members = append(w.Members, t.Owner)
+		if t.DoneBy != "" {
+			w.Members = append(w.Members, t.DoneBy)
+		}
 		if t.Conversation != 0 {
 			w.conversation(t.Conversation, board)
 		}
@@ -428,6 +444,9 @@ func (w *Wanted) todos(todos []Todo, board string) {
 func listedTodosAt(tx Tx, board string, todos []Todo, rows Rows) (all []ListedTodo, err error) {
 	for _, t := range todos {
 		l := ListedTodo{Todo: t, Whose: rows.member(t.Owner)}
+		if t.DoneBy != "" {
+			l.Did = rows.member(t.DoneBy)
+		}
 		if t.Conversation != 0 {
 			l.About, l.Card = rows.Conversations[t.Conversation], rows.Posts[cardKey(t.Conversation, Board{Name: board})]
 		}

@@ -48,12 +48,25 @@ func full(t *testing.T) (o *office, paths map[string]string) {
 		}
 		o.pass(40 * time.Minute)
 	}
+	for i, text := range []string{"Call her about the neighbour's key", "Order a pump", "Ask the plumber for the bill"} {
+		todo := ticketing.TodoInput{Text: text, Owner: []ticketing.MemberID{ann.ID, ben.ID}[i%2], Contact: who.ID}
+		if i == 0 {
+			todo.Conversation, todo.Due = first.ID, o.now().Add(time.Minute)
+		}
+		made, err := o.desk.AddTodo(ctx, by(ann, "help"), todo)
+		o.ok(err)
+		if i == 2 {
+			_, err = o.desk.DoneTodo(ctx, by(ben, "help"), made.ID)
+			o.ok(err)
+		}
+	}
+	o.pass(5 * time.Minute)
 	o.arrives("help", ticketing.Mail{From: ticketing.Address{Name: "Städtische Wasserversorgung – Kundendienst", Addr: "kundendienst@wasserversorgung.example"}, Subject: "Unterbrechung der Wasserversorgung in der Donaudampfschifffahrtsgesellschaftsstraße am Donnerstag von 8 bis 12 Uhr", Text: "Wir arbeiten."})
 	_, err = o.desk.SweepOverdue(ctx)
 	o.ok(err)
 	o.indexed("donaudampf")
 	return o, map[string]string{
-		"front": to("help", ""), "tickets": to("help", "tickets") + "?which=all", "contacts": to("help", "contacts"), "pages": to("help", "pages"),
+		"front": to("help", ""), "tickets": to("help", "tickets") + "?which=all", "todos": to("help", "todos"), "done": to("help", "todos") + "?which=done", "contacts": to("help", "contacts"), "pages": to("help", "pages"),
 		"contact": to("help", "contact", number(int64(who.ID))), "conversation": to("help", "conversation", number(int64(first.ID))),
 		"page": to("help", "page", "boiler-room"), "history": to("help", "page", "boiler-room", "history"), "revision": to("help", "page", "boiler-room", "revision", "2"),
 		"missing": to("help", "page", "none"), "search": to("help", "search"), "found": to("help", "search") + "?q=heating", "refused": to("help", "search") + "?q=state:odd",

@@ -23,7 +23,6 @@ var functions = template.FuncMap{
 	"when":   when,
 	"in":     func(m *ticketing.Mail) bool { return m.Direction == ticketing.In },
 	"forged": func(m *ticketing.Mail) bool { return m.Direction == ticketing.In && m.Proof == ticketing.Forged },
-	"id":     func(id ticketing.ConversationID) string { return number(int64(id)) },
 	"args":   func(all ...any) []any { return all },
 }
 

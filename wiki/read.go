@@ -188,15 +188,24 @@ func (w *Wiki) contact(v *visit) error {
 	if err != nil {
 		return err
 	}
+	of := number(int64(f.ID))
 	p := struct {
 		ticketing.ContactFile
-		Notes   []note
-		Tickets []ticketLine
-		Mails   []mailLine
-		First   bool
-		Older   string
-		Newest  string
-	}{ContactFile: f, First: before == 0, Tickets: w.ticketLines(v, f.Tickets), Newest: to(v.group.Name, "contact", number(int64(f.ID)))}
+		Notes      []note
+		Todos      []todoLine
+		Tickets    []ticketLine
+		Mails      []mailLine
+		First      bool
+		Older      string
+		Newest     string
+		AllTodos   string
+		DoneTodos  string
+		AllTickets string
+	}{
+		ContactFile: f, First: before == 0, Todos: w.todoLines(v, f.Todos, false), Tickets: w.ticketLines(v, f.Tickets),
+		Newest: to(v.group.Name, "contact", of), AllTodos: to(v.group.Name, "todos") + "?contact=" + of, DoneTodos: to(v.group.Name, "todos") + "?which=done&contact=" + of,
+		AllTickets: to(v.group.Name, "tickets") + "?which=all&contact=" + of,
+	}
 	for _, n := range f.Notes {
 		html, err := rendered(n.Text, 3, w.finder(v))
 		if err != nil {
@@ -328,42 +337,83 @@ func (w *Wiki) revision(v *visit) error {
 	return nil
 }
 
-// which are the choices of a list of tickets.
-var which = []struct {
-	Word, Label string
-	States      []ticketing.State
-}{
-	{"", "Open", []ticketing.State{ticketing.New, ticketing.Taken, ticketing.Waiting}},
-	{"closed", "Closed", []ticketing.State{ticketing.Closed}},
-	{"all", "All", nil},
+// first is the address of the first piece of a list.
+func first(v *visit, pairs ...string) string {
+	return again(v, append(pairs, "before", "", "after", "", "at", "")...)
+}
+
+// choice is one of the lists that a page may show.
+type choice struct {
+	Word, Label, Path string
+	On                bool
+}
+
+// chosen is the list that is asked for, and all that there are: their words in an address, and their labels.
+func chosen(v *visit, all ...choice) (word string, _ []choice, err error) {
+	word, err = v.r.URL.Query().Get("which"), errNotHere
+	for i, c := range all {
+		all[i].Path = first(v, "which", c.Word)
+		if all[i].On = c.Word == word; all[i].On {
+			err = nil
+		}
+	}
+	return word, all, err
+}
+
+// about is the contact that a list is asked for of, if it is of one.
+type about struct {
+	Name, Path string
+	ids        []ticketing.ContactID // with those that were merged into it
+}
+
+func (w *Wiki) about(v *visit) (a about, err error) {
+	asked := v.r.URL.Query().Get("contact")
+	if asked == "" {
+		return a, nil
+	}
+	all, err := w.Desk.Family(v.r.Context(), v.group.Name, ticketing.ContactID(id(asked)))
+	if err != nil {
+		return a, err
+	}
+	return about{all[0].Name, to(v.group.Name, "contact", number(int64(all[0].ID))), ticketing.ContactIDs(all)}, nil
+}
+
+// titled is a list's title.
+func (a about) titled(list string) string {
+	if a.Name == "" {
+		return list
+	}
+	return list + " of " + a.Name
 }
 
 func (w *Wiki) tickets(v *visit) error {
-	query := v.r.URL.Query()
-	word := query.Get("which")
-	q := ticketing.Query{Group: v.group.Name, Order: ticketing.LatestFirst, Limit: atOnce}
-	type choice struct {
-		Label, Path string
-		On          bool
+	of, err := w.about(v)
+	if err != nil {
+		return err
+	}
+	word, choices, err := chosen(v, choice{Word: "", Label: "Open"}, choice{Word: "mine", Label: "Yours"}, choice{Word: "closed", Label: "Closed"}, choice{Word: "all", Label: "All"})
+	if err != nil {
+		return err
+	}
+	q := ticketing.Query{Group: v.group.Name, Contacts: of.ids, Order: ticketing.LatestFirst, Limit: atOnce}
+	switch word {
+	case "":
+		q.States = []ticketing.State{ticketing.New, ticketing.Taken, ticketing.Waiting}
+	case "mine":
+		q.States, q.Owner = []ticketing.State{ticketing.Taken, ticketing.Waiting}, v.Member.ID
+	case "closed":
+		q.States = []ticketing.State{ticketing.Closed}
 	}
 	p := struct {
+		Title   string
+		About   about
 		Choices []choice
 		Lines   []ticketLine
 		First   bool
+		Start   string
 		Further string
-	}{}
-	known := false
-	for _, c := range which {
-		on := c.Word == word
-		if on {
-			known, q.States = true, c.States
-		}
-		p.Choices = append(p.Choices, choice{c.Label, again(v, "which", c.Word, "before", ""), on})
-	}
-	if !known {
-		return errNotHere
-	}
-	if at := id(query.Get("before")); at > 0 { // the list goes backwards from there
+	}{Title: of.titled("Tickets"), About: of, Choices: choices, Start: first(v)}
+	if at := id(v.r.URL.Query().Get("before")); at > 0 { // the list goes backwards from there
 		q.Order, q.Place, q.Back = ticketing.ByOpening, ticketing.Place{ID: ticketing.ConversationID(at)}, true
 	}
 	list, more, err := w.Desk.Reading(v.r.Context(), v.board, q)
@@ -378,7 +428,76 @@ func (w *Wiki) tickets(v *visit) error {
 		p.Further = again(v, "before", number(int64(list[len(list)-1].ID)))
 	}
 	p.Lines = w.ticketLines(v, list)
-	w.render(v, http.StatusOK, "tickets", "Tickets", p)
+	w.render(v, http.StatusOK, "tickets", p.Title, p)
+	return nil
+}
+
+// todoLine is a to-do in a list.
+type todoLine struct {
+	Text, Whose string
+	Late        bool
+	Due, Done   time.Time
+	Did         string
+	Ticket      string // what it is about, if it is about a ticket
+	Path, Chat  string // of the ticket; Chat: its card
+	About       about  // the contact, unless it is plain who that is
+}
+
+func (w *Wiki) todoLines(v *visit, all []ticketing.ListedTodo, named bool) (lines []todoLine) {
+	now := w.Clock()
+	for _, t := range all {
+		l := todoLine{Text: t.Text, Whose: t.Whose.Called(), Late: t.Late(now), Due: t.Due, Done: t.Done, Did: t.Did.Called(), Chat: w.chat(t.Card)}
+		if t.About.ID != 0 {
+			l.Ticket, l.Path = t.About.Subject, to(v.group.Name, "conversation", number(int64(t.About.ID)))
+			if t.About.Number != 0 {
+				l.Ticket = fmt.Sprintf("#%d", t.About.Number)
+			}
+		}
+		if named && t.Contact.ID != 0 {
+			l.About = about{Name: t.Contact.Name, Path: to(v.group.Name, "contact", number(int64(t.Contact.ID)))}
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+func (w *Wiki) todos(v *visit) error {
+	of, err := w.about(v)
+	if err != nil {
+		return err
+	}
+	word, choices, err := chosen(v, choice{Word: "", Label: "Open"}, choice{Word: "mine", Label: "Yours"}, choice{Word: "done", Label: "Done"})
+	if err != nil {
+		return err
+	}
+	query := v.r.URL.Query()
+	q := ticketing.TodoQuery{Group: v.group.Name, Contacts: of.ids, Open: word != "done", Done: word == "done", Limit: atOnce + 1}
+	if word == "mine" {
+		q.Owner = v.Member.ID
+	}
+	if q.After.ID = ticketing.TodoID(id(query.Get("after"))); q.After.ID != 0 {
+		q.After.At, _ = time.Parse(time.RFC3339Nano, query.Get("at")) // none: at no time
+	}
+	all, err := w.Desk.Todos(v.r.Context(), v.board, q)
+	if err != nil {
+		return err
+	}
+	p := struct {
+		Title   string
+		About   about
+		Choices []choice
+		Lines   []todoLine
+		First   bool
+		Start   string
+		Further string
+	}{Title: of.titled("To-dos"), About: of, Choices: choices, First: q.After.ID == 0, Start: first(v)}
+	if len(all) > atOnce {
+		all = all[:atOnce]
+		at := all[atOnce-1].Place()
+		p.Further = again(v, "after", number(int64(at.ID)), "at", at.At.Format(time.RFC3339Nano))
+	}
+	p.Lines = w.todoLines(v, all, of.Name == "")
+	w.render(v, http.StatusOK, "todos", p.Title, p)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,7 +185,7 @@ func TestHostileNames(t *testing.T) {
 		o.ok(err)
 		v := o.visitor(m, "help")
 		for _, path := range []string{
-			to("help", ""), to("help", "pages"), to("help", "contacts"), to("help", "contacts") + "?like=%22%3E%3Cscript%3E", to("help", "tickets") + "?which=all", to("help", "page", p.Slug),
+			to("help", ""), to("help", "pages"), to("help", "contacts"), to("help", "contacts") + "?like=%22%3E%3Cscript%3E", to("help", "tickets") + "?which=all", to("help", "todos"), to("help", "page", p.Slug),
 			to("help", "page", p.Slug, "history"), to("help", "page", p.Slug, "revision", "2"), to("help", "contact", number(int64(who.ID))), to("help", "conversation", number(int64(c.ID))),
 		} {
 			r, body := v.ask("GET", path)
@@ -361,6 +362,125 @@ func TestContactPage(t *testing.T) {
 		has(t, v.reads(to("help", "tickets")+"?which=closed"), "Heating broken", "closed: phoned")
 		hasNot(t, v.reads(to("help", "tickets")), "Heating broken")
 		v.status(to("help", "tickets")+"?which=x", http.StatusNotFound)
+	})
+}
+
+// Lists of tickets and to-dos: everybody's, one's own, those that are over, of everybody or of one contact, in pieces.
+func TestLists(t *testing.T) {
+	onBoth(t, func(t *testing.T, o *office) {
+		ctx := t.Context()
+		contact := func(name, addr string) (ticketing.ContactID, ticketing.ConversationID) {
+			c := o.arrives("help", ticketing.Mail{From: ticketing.Address{Addr: addr}, Subject: "Of " + name, MessageID: name + "@x", Text: "x"})
+			who, err := o.desk.AddContact(ctx, by(ann, "help"), ticketing.ContactInput{Name: name, Addresses: []string{addr}}, c.ID)
+			o.ok(err)
+			return who.ID, c.ID
+		}
+		maria, first := contact("Maria <b>", "maria@example.net")
+		peter, second := contact("Peter", "peter@example.net")
+		mary, _ := contact("Mary", "mary@example.net")
+		_, err := o.desk.MergeContacts(ctx, by(ann, "help"), mary, maria)
+		o.ok(err)
+		_, err = o.desk.Take(ctx, by(ann, "help"), first)
+		o.ok(err)
+		_, err = o.desk.Take(ctx, by(ben, "help"), second)
+		o.ok(err)
+		todo := func(text string, owner ticketing.Member, in ticketing.TodoInput, done bool) {
+			t.Helper()
+			in.Text, in.Owner = text, owner.ID
+			one, err := o.desk.AddTodo(ctx, by(ann, "help"), in)
+			o.ok(err)
+			if done {
+				_, err = o.desk.DoneTodo(ctx, by(ben, "help"), one.ID)
+				o.ok(err)
+				o.pass(time.Minute)
+			}
+		}
+		for i := range atOnce + 3 {
+			todo(fmt.Sprintf("Old %02d", i), ben, ticketing.TodoInput{Contact: peter}, true)
+		}
+		for i := range atOnce + 3 {
+			in := ticketing.TodoInput{Contact: peter}
+			if i%2 == 0 {
+				in.Due = o.now().Add(time.Duration(i+1) * time.Minute)
+			}
+			todo(fmt.Sprintf("Next %02d", i), ben, in, false)
+		}
+		todo("Call <i>her</i>", ann, ticketing.TodoInput{Conversation: first, Contact: maria, Due: o.now().Add(time.Hour)}, false)
+		todo("Called Mary", ann, ticketing.TodoInput{Contact: mary}, true)
+		o.pass(2 * time.Hour)
+		v := o.visitor(ann, "help")
+		todos, tickets := to("help", "todos"), to("help", "tickets")
+		// all follows a list to its end.
+		all := func(path string) (body string) {
+			t.Helper()
+			for range 5 {
+				page := v.reads(path)
+				body += page
+				_, rest, more := strings.Cut(page, `rel="next" href="`)
+				if !more {
+					return body
+				}
+				path, _, _ = strings.Cut(strings.ReplaceAll(rest, "&amp;", "&"), `"`)
+			}
+			t.Fatal("no end of " + path)
+			return ""
+		}
+		items := func(body, what string) (found []string) {
+			for _, part := range strings.Split(body, "<div>"+what)[1:] {
+				word, _, _ := strings.Cut(part, "<")
+				found = append(found, word)
+			}
+			return found
+		}
+
+		open := all(todos)
+		has(t, open, "Call &lt;i&gt;her&lt;/i&gt;", "▲ was due</strong>", "Maria &lt;b&gt;</a>", ">#1</a>", "From the beginning")
+		hasNot(t, open, "Old 00", "Called Mary")
+		var want []string
+		for _, odd := range []int{0, 1} { // those with a time come first
+			for i := odd; i < atOnce+3; i += 2 {
+				want = append(want, fmt.Sprintf("%02d", i))
+			}
+		}
+		if got := items(open, "Next "); !slices.Equal(got, want) {
+			t.Errorf("open ones are %v, want %v", got, want)
+		}
+		mine := all(todos + "?which=mine")
+		has(t, mine, "Call &lt;i&gt;")
+		hasNot(t, mine, "Next 00", "Old 00")
+		want = nil
+		for i := range atOnce + 3 {
+			want = append([]string{fmt.Sprintf("%02d", i)}, want...)
+		}
+		done := all(todos + "?which=done")
+		has(t, done, "Called Mary", "done <time", "by Ben")
+		if got := items(done, "Old "); !slices.Equal(got, want) {
+			t.Errorf("done ones are %v, want %v", got, want)
+		}
+		if got := items(all(todos+"?which=done&contact="+number(int64(peter))), "Old "); !slices.Equal(got, want) {
+			t.Errorf("Peter's are %v, want %v", got, want)
+		}
+		hers := v.reads(todos + "?which=done&contact=" + number(int64(maria)))
+		has(t, hers, "To-dos of Maria &lt;b&gt;</h1>", "Called Mary", "contact="+number(int64(maria))+"&amp;which=mine")
+		hasNot(t, hers, "Old")
+		page := v.reads(to("help", "contact", number(int64(maria))))
+		has(t, page, "Call &lt;i&gt;", "What was done</a>", todos+"?which=done&amp;contact="+number(int64(maria)))
+		hasNot(t, page, "All that is to do")
+		page = v.reads(to("help", "contact", number(int64(peter))))
+		has(t, page, "Next 00", "All that is to do", todos+"?contact="+number(int64(peter)))
+
+		hasNot(t, v.reads(tickets+"?which=mine"), "Of Peter")
+		has(t, v.reads(tickets+"?which=mine"), "Of Maria")
+		hers = v.reads(tickets + "?contact=" + number(int64(mary))) // merged into Maria
+		has(t, hers, "Tickets of Maria &lt;b&gt;</h1>", "Of Maria", "Of Mary", "All about Maria")
+		hasNot(t, hers, "Of Peter")
+		for _, path := range []string{todos, tickets} {
+			v.status(path+"?which=x", http.StatusNotFound)
+			v.status(path+"?contact=77", http.StatusNotFound)
+			v.status(path+"?contact=x", http.StatusNotFound)
+			v.status(path+"?after=x&at=y&before=z", http.StatusOK)
+		}
+		v.status(todos+"?after=9223372036854775807&at=2026", http.StatusOK)
 	})
 }
 

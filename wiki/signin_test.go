@@ -160,7 +160,7 @@ func TestTeamsAreStrangers(t *testing.T) {
 		o.ok(err)
 		file := number(int64(c.First))
 		paths := []string{
-			to("shop", ""), to("shop", "pages"), to("shop", "contacts"), to("shop", "tickets"), to("shop", "page", p.Slug), to("shop", "page", p.Slug, "history"),
+			to("shop", ""), to("shop", "pages"), to("shop", "contacts"), to("shop", "tickets"), to("shop", "todos"), to("shop", "page", p.Slug), to("shop", "page", p.Slug, "history"),
 			to("shop", "page", p.Slug, "revision", "1"), to("shop", "contact", number(int64(who.ID))), to("shop", "conversation", number(int64(c.ID))),
 			to("shop", "file", file, "0", "plan.txt"),
 		}

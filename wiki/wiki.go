@@ -71,9 +71,7 @@ func New(cfg Config) *Wiki {
 	if err != nil {
 		panic(err) // of a constant pattern
 	}
-	frame := template.Must(template.New("frame.html").Funcs(functions).Funcs(template.FuncMap{
-		"late": func(t ticketing.Todo) bool { return t.Late(w.Clock()) },
-	}).ParseFS(web, "web/frame.html", "web/parts.html"))
+	frame := template.Must(template.New("frame.html").Funcs(functions).ParseFS(web, "web/frame.html", "web/parts.html"))
 	for _, name := range names {
 		if base := path.Base(name); base != "frame.html" && base != "parts.html" {
 			page := template.Must(frame.Clone())
@@ -113,6 +111,7 @@ func (w *Wiki) Handler() http.Handler {
 	in("page/{slug}/history", w.history)
 	in("page/{slug}/revision/{number}", w.revision)
 	in("tickets", w.tickets)
+	in("todos", w.todos)
 	in("search", w.search)
 	in("ticket/{number}", w.ticket)
 	in("conversation/{id}", w.conversation)
