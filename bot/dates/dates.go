@@ -9,6 +9,7 @@ package dates
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,11 +45,14 @@ const (
 	next     = `next|this|coming|nächste[nrsm]?|naechste[nrsm]?|kommende[nrsm]?|diese[nrsm]?`
 	parts    = `morning|noon|midday|afternoon|evening|night|morgens?|früh|vormittags?|mittags?|nachmittags?|abends?`
 	before   = `at|on|by|until|till|before|um|am|bis|vor|gegen|ab|den|der|zum|le|el|à|om|op|@`
-	clock    = `\d{1,2}[:h]\d{2}(?:\s?(?:uhr|h|[ap]\.?m\.?))?|\d{1,2}\.\d{2}\s?(?:uhr|h|[ap]\.?m\.?)|\d{1,2}\s?(?:uhr|o'clock|h|[ap]\.?m\.?)`
+	hours    = `one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|eins?|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf`
+	spoken   = `(?:(?:half|quarter|viertel)\s+(?:past|to|nach|vor)|halb)\s+(?:\d{1,2}|` + hours + `)|(?:` + hours + `)\s+(?:o'clock|uhr)`
+	clock    = spoken + `|\d{1,2}[:h]\d{2}(?:\s?(?:uhr|h|[ap]\.?m\.?))?|\d{1,2}\.\d{2}\s?(?:uhr|h|[ap]\.?m\.?)|\d{1,2}\s?(?:uhr|o'clock|h|[ap]\.?m\.?)`
 	named    = `\d{1,2}(?:st|nd|rd|th|\.|er)?\s+(?:of\s+|de\s+)?(?:` + months + `)\.?(?:,?\s+\d{4})?|(?:` + months + `)\.?\s+\d{1,2}(?:st|nd|rd|th)?(?:,?\s+\d{4})?`
 	dated    = `\d{4}-\d{1,2}-\d{1,2}|\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{4}|\d{2})?|\d{1,2}/\d{1,2}(?:/\d{4}|/\d{2})?|` + named
 	nextWeek = `next week|nächste woche|kommende woche`
-	day      = `(?:(?:` + weekdays + `|` + abbreviated + `)\.?,?\s+(?:` + before + `\s+)?)?(?P<dated>` + dated + `)` +
+	endOf    = `(?:the\s+)?end\s+of\s+(?:(?:the|this|next)\s+)?(?:week|month|year)|(?:the\s+)?end\s+of\s+(?:` + months + `)|ende\s+(?:(?:der|dieser|nächster|kommender)\s+woche|(?:des|dieses|nächsten|kommenden)\s+(?:monats|jahres)|(?:` + months + `))|monatsende|jahresende`
+	day      = `(?P<end>` + endOf + `)|(?:(?:` + weekdays + `|` + abbreviated + `)\.?,?\s+(?:` + before + `\s+)?)?(?P<dated>` + dated + `)` +
 		`|(?P<weekdayof>` + weekdays + `)\s+(?:` + nextWeek + `)|(?:` + nextWeek + `),?\s+(?:(?:` + before + `)\s+)?(?P<ofweek>` + weekdays + `)` +
 		`|(?:(?P<next>` + next + `)\s+)?(?P<weekday>` + weekdays + `)|(?P<relative>` + relative + `)|(?P<tonight>tonight|this\s+(?:morning|afternoon|evening))|(?P<week>` + nextWeek + `)|(?P<month>next month|nächsten monat)` +
 		`|(?P<in>(?:in|dans|en|tra|fra|over)\s+(?:` + numbers + `)(?:` + units + `))|(?P<fromnow>(?:` + numbers + `)(?:` + units + `))\s+from\s+now`
@@ -57,7 +61,7 @@ const (
 
 // whole is a day with or without a time, a time and its day, or a time alone. Of a range the beginning counts. An hour
 // in digits alone is one only where nothing follows.
-var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + clock + `)` + sep + `)?(?:` + day + `)(?:,?\s+(?P<part>` + parts + `))?(?:` + sep + `(?P<clock>` + clock + `)` + until + `|,?\s+(?:at|um|@)\s*(?P<hour>\d{1,2})|\s+(?P<bare>\d{1,2})$)?` +
+var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + clock + `)` + sep + `)?(?:` + day + `)(?:,?\s+(?P<part>` + parts + `))?(?:` + sep + `(?P<clock>` + clock + `)` + until + `|,?\s+(?:at|um|@)\s*(?P<hour>\d{1,2}|` + hours + `)|\s+(?P<bare>\d{1,2})$)?` +
 	`|(?:(?:` + before + `)\s+)*(?P<short>` + short + `)\.?` + sep + `(?P<shortclock>` + clock + `)` + until +
 	`|(?:(?:` + before + `)\s+)*(?P<alone>` + clock + `)` + until +
 	`|(?:at|um)\s+(?P<noon>noon|midday|mittag)`)
@@ -145,11 +149,11 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 	}
 	part := strings.ToLower(g["part"])
 	if hour := g["hour"] + g["bare"]; hour != "" {
-		if h, _ = strconv.Atoi(hour); h > 23 {
+		if h = hourNamed(hour); h > 23 {
 			return f, false
 		}
-		if h > 0 && h < 7 && part == "" {
-			h += 12 // nobody means the night
+		if part == "" {
+			h = byDay(h)
 		}
 		timed = true
 	}
@@ -218,12 +222,60 @@ func later(in string, g map[string]string, now time.Time) (f Found, ok bool) {
 	return Found{At: time.Date(d.Time.Year(), d.Time.Month(), d.Time.Day(), h, m, 0, 0, now.Location()), Day: g["clock"] == ""}, true
 }
 
+// byDay is the hour that is meant by one between 1 and 12: nobody means the night.
+func byDay(h int) int {
+	if h > 0 && h < 7 {
+		return h + 12
+	}
+	return h
+}
+
+var hourNames = strings.Split(hours, "|")
+
+// hourNamed reads an hour in digits or in a word.
+func hourNamed(s string) int {
+	s = strings.ToLower(s)
+	if i := slices.Index(hourNames, strings.Replace(s, "eins", "eins?", 1)); i >= 0 {
+		return i%12 + 1
+	}
+	if s == "ein" {
+		return 1
+	}
+	h, _ := strconv.Atoi(s)
+	return h
+}
+
+var clockSpoken = regexp.MustCompile(`^(?:(half|quarter|viertel|halb)\s+(?:(past|to|nach|vor)\s+)?)?(\d{1,2}|` + hours + `)(?:\s+(?:o'clock|uhr))?$`)
+
+// readSpoken reads "half past nine", "viertel vor neun", "halb neun", "nine o'clock".
+func readSpoken(s string) (h, m int, ok bool) {
+	at := clockSpoken.FindStringSubmatch(strings.ToLower(s))
+	if at == nil || at[1] == "" && unicode.IsDigit(rune(at[3][0])) {
+		return 0, 0, false
+	}
+	if h = hourNamed(at[3]); h < 1 || h > 24 || at[1] == "half" && at[2] != "past" {
+		return 0, 0, false
+	}
+	h = byDay(h) * 60
+	switch {
+	case at[1] == "half":
+		h += 30
+	case at[1] == "halb":
+		h -= 30
+	case at[2] == "past" || at[2] == "nach":
+		h += 15
+	case at[1] != "":
+		h -= 15
+	}
+	return h / 60 % 24, h % 60, true
+}
+
 var clockDigits = regexp.MustCompile(`^(\d{1,2})(?:[:.h](\d{2}))?\s?(.*)$`)
 
 func readClock(s string) (h, m int, ok bool) {
 	at := clockDigits.FindStringSubmatch(strings.ToLower(s))
 	if at == nil {
-		return 0, 0, false
+		return readSpoken(s)
 	}
 	h, _ = strconv.Atoi(at[1])
 	if at[2] != "" {
@@ -279,6 +331,8 @@ func dayOf(g map[string]string, now time.Time, h, m int, timed bool) (time.Time,
 		return now, true
 	case g["week"] != "":
 		return monday, true
+	case g["end"] != "":
+		return endOfSpan(g["end"], now)
 	case g["month"] != "":
 		return time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, now.Location()), true
 	case g["weekdayof"]+g["ofweek"] != "":
@@ -321,6 +375,42 @@ var (
 		"mo": "montag", "di": "dienstag", "mi": "mittwoch", "do": "donnerstag", "fr": "freitag", "sa": "samstag", "so": "sonntag",
 	}
 )
+
+// endOfSpan is the last working day of a week, or the last day of a month or a year.
+func endOfSpan(words string, now time.Time) (time.Time, bool) {
+	words = strings.ToLower(words)
+	further := 0
+	for _, w := range []string{"next", "nächst", "kommend"} {
+		if strings.Contains(words, w) {
+			further = 1
+		}
+	}
+	on := func(year int, month time.Month, day int) (time.Time, bool) {
+		return time.Date(year, month, day, 0, 0, 0, 0, now.Location()), true
+	}
+	switch {
+	case strings.Contains(words, "week"), strings.Contains(words, "woche"):
+		friday := now.AddDate(0, 0, 7*further+4-(int(now.Weekday())+6)%7)
+		if friday.Before(now) { // it is the weekend
+			friday = friday.AddDate(0, 0, 7)
+		}
+		return friday, true
+	case strings.Contains(words, "month"), strings.Contains(words, "monat"):
+		return on(now.Year(), now.Month()+time.Month(further)+1, 0)
+	case strings.Contains(words, "year"), strings.Contains(words, "jahr"):
+		return on(now.Year()+further, time.December, 31)
+	}
+	month := words[strings.LastIndexAny(words, " \t\n")+1:]
+	d, ok := parse("1 "+month, now)
+	if !ok {
+		return now, false
+	}
+	year := now.Year()
+	if d.Time.Month() < now.Month() {
+		year++
+	}
+	return on(year, d.Time.Month()+1, 0)
+}
 
 // inDigits is a date that is written as day and month, or as month and day where it cannot be otherwise. Without a year
 // it is the next that is ahead.
