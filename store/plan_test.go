@@ -198,6 +198,13 @@ func TestPlans(t *testing.T) {
 				_, err = tx.CountConversations(q)
 				fatal(t, err)
 			}
+			for _, q := range []ticketing.Query{
+				{Group: "help", Owner: "mm:1", States: []ticketing.State{ticketing.Taken, ticketing.Waiting}, Order: ticketing.LatestFirst, Limit: 31},
+				{Group: "help", Contacts: []ticketing.ContactID{7, 8}, Order: ticketing.ByOpening, Place: ticketing.Place{ID: 5000}, Back: true, Limit: 31},
+			} {
+				_, err = tx.Conversations(q)
+				fatal(t, err)
+			}
 			for _, q := range []ticketing.TodoQuery{
 				{Unsaid: now, Limit: 100}, {Group: "help", Owner: "mm:1", Open: true, Limit: 11}, {Conversation: 5, Open: true, Limit: 100},
 				{Group: "help", Contacts: []ticketing.ContactID{7, 8}, Open: true, Limit: 20},

@@ -438,8 +438,8 @@ type todoLine struct {
 	Late        bool
 	Due, Done   time.Time
 	Did         string
-	Ticket      string // what it is about, if it is about a ticket
-	Path, Chat  string // of the ticket; Chat: its card
+	Ticket      string // the number or the subject of what it is about
+	Path, Chat  string // of that, if it is about a conversation; Chat: its card
 	About       about  // the contact, unless it is plain who that is
 }
 

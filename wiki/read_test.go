@@ -406,6 +406,8 @@ func TestLists(t *testing.T) {
 			todo(fmt.Sprintf("Next %02d", i), ben, in, false)
 		}
 		todo("Call <i>her</i>", ann, ticketing.TodoInput{Conversation: first, Contact: maria, Due: o.now().Add(time.Hour)}, false)
+		bare := o.arrives("help", ticketing.Mail{From: ticketing.Address{Addr: "bare@example.net"}, MessageID: "bare@x", Text: "x"})
+		todo("Of what is bare", ann, ticketing.TodoInput{Conversation: bare.ID}, false)
 		todo("Called Mary", ann, ticketing.TodoInput{Contact: mary}, true)
 		o.pass(2 * time.Hour)
 		v := o.visitor(ann, "help")
@@ -434,7 +436,7 @@ func TestLists(t *testing.T) {
 		}
 
 		open := all(todos)
-		has(t, open, "Call &lt;i&gt;her&lt;/i&gt;", "▲ was due</strong>", "Maria &lt;b&gt;</a>", ">#1</a>", "From the beginning")
+		has(t, open, "Call &lt;i&gt;her&lt;/i&gt;", "▲ was due</strong>", "Maria &lt;b&gt;</a>", ">#1</a>", "(no subject)</a>", "From the beginning")
 		hasNot(t, open, "Old 00", "Called Mary")
 		var want []string
 		for _, odd := range []int{0, 1} { // those with a time come first

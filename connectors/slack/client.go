@@ -57,14 +57,23 @@ type limited struct {
 
 	mu    sync.Mutex
 	until map[string]time.Time
-	ahead time.Duration // how much Slack's clock is ahead of ours, as last seen: it tells whole seconds
+	// How much Slack's clock is ahead of ours, as last seen, at least and at most: it tells whole seconds, and at some
+	// time between our question and its answer.
+	ahead, atMost time.Duration
 }
 
-// theirs is what Slack's clock shows, a second less at most; and more by what its last answer took.
+// theirs is what Slack's clock shows, or has shown shortly before.
 func (l *limited) theirs() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.now().Add(l.ahead)
+}
+
+// latest is what Slack's clock shows, or will show shortly.
+func (l *limited) latest() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now().Add(l.atMost)
 }
 
 const (
@@ -99,7 +108,7 @@ func (l *limited) Do(req *http.Request) (*http.Response, error) {
 	resp.Body = &body{bufio.NewReader(resp.Body), resp.Body, cancel}
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil && method {
 		l.mu.Lock()
-		l.ahead = at.Sub(begun)
+		l.ahead, l.atMost = at.Sub(l.now()), at.Add(time.Second).Sub(begun)
 		l.mu.Unlock()
 	}
 	if method && resp.StatusCode == http.StatusOK && limitedAllTheSame(resp.Body.(*body)) {

@@ -140,8 +140,20 @@ func TestPageFaults(t *testing.T) {
 	}
 }
 
-// newborn is how long after its start Run asks Slack about everything that it is told.
-const newborn = 1500 * time.Millisecond
+// settled waits until Run has begun so long ago that it does not ask about everything that it is told.
+func (o *office) settled() {
+	o.t.Helper()
+	bottest.Eventually(o.t, "Run has begun before what happens now", func() (int64, bool) {
+		run, leave := o.p.gateway.Enter()
+		if run == nil {
+			return 0, false
+		}
+		defer leave()
+		run.order.Lock()
+		defer run.order.Unlock()
+		return run.newest, run.newest < o.server.Clock.Now().UnixMicro()
+	})
+}
 
 // TestClocks: our clock is an hour ahead of Slack's, or behind. What is heard live costs no question.
 func TestClocks(t *testing.T) {
@@ -161,7 +173,8 @@ func TestClocks(t *testing.T) {
 				n := o.server.Connections()
 				return n, n == connections && word != ""
 			})
-			time.Sleep(newborn)
+			time.Sleep(bottest.Quiet)
+			o.settled()
 			before := len(o.server.Calls("conversations.replies"))
 			for i := range 5 { // one after the other: two connections may overtake each other
 				id, err := o.ann.Post(o.channel, card, fmt.Sprint("words ", i))
@@ -227,7 +240,7 @@ func TestKindsOfMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(newborn)
+	o.settled()
 	n := 0
 	// written is a message with these fields; with a nil field it lacks it.
 	written := func(with map[string]any) (ts string) {

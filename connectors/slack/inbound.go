@@ -62,7 +62,7 @@ type run struct {
 	wg      sync.WaitGroup
 
 	order  sync.Mutex
-	newest int64 // when the newest event happened that was heard, or Run began or a second later, in microseconds by Slack's clock
+	newest int64 // when the newest event happened that was heard, or Run began or shortly later, in microseconds by Slack's clock
 }
 
 // Run implements [bot.Platform].
@@ -83,7 +83,7 @@ func (p *Platform) Run(ctx context.Context, hub bot.Hub) error {
 			return nil
 		}
 	}
-	r := &run{p: p, hub: hub, me: me, ctx: ctx, newest: p.api.calls.theirs().Add(time.Second).UnixMicro()}
+	r := &run{p: p, hub: hub, me: me, ctx: ctx, newest: p.api.calls.latest().UnixMicro()}
 	r.hearing = hearing.New(r, hub, p.log)
 	p.gateway.Open(r)
 	for _, channel := range hub.Boards() {
