@@ -32,36 +32,45 @@ type Found struct {
 const Morning = 9
 
 const (
-	months = `jan(?:uary|uar|vier)?|jän(?:ner)?|feb(?:ruary|ruar)?|févr(?:ier)?|mar(?:ch|s|zo)?|märz|apr(?:il)?|avril|may|mai|mayo|maggio|june?|juni|juin|junio|giugno|july?|juli|juillet|julio|luglio|aug(?:ust)?|août|agosto|sept?(?:ember|embre)?|septiembre|settembre|oct(?:ober|obre)?|okt(?:ober)?|octubre|ottobre|nov(?:ember|embre)?|noviembre|dec(?:ember)?|dez(?:ember)?|déc(?:embre)?|diciembre|dicembre`
+	months = `jan(?:uary|uar|vier)?|jän(?:ner)?|feb(?:ruary|ruar)?|févr(?:ier)?|mar(?:ch|s|zo)?|märz|apr(?:il)?|avril|mayo|maggio|may|mai|juni|juin|junio|june?|giugno|juli|juillet|julio|july?|luglio|aug(?:ust)?|août|agosto|sept?(?:ember|embre)?|septiembre|settembre|oct(?:ober|obre)?|okt(?:ober)?|octubre|ottobre|nov(?:ember|embre)?|noviembre|dec(?:ember)?|dez(?:ember)?|déc(?:embre)?|diciembre|dicembre`
 	// weekdays are written in full: "sat" and "so" are words, too.
 	weekdays    = `monday|tuesday|wednesday|thursday|friday|saturday|sunday|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo|lunedì|martedì|mercoledì|giovedì|venerdì|sabato|domenica|maandag|dinsdag|woensdag|donderdag|vrijdag|zaterdag|zondag`
 	abbreviated = `mon|tues?|wed|thu(?:rs?)?|fri|sat|sun|mo|di|mi|do|fr|sa|so`
 	// short are weekdays before a time of day: of two letters only with a capital.
 	short    = `mon|tues?|wed|thu(?:rs?)?|fri|sat|sun|(?-i:Mo|Di|Mi|Do|Fr|Sa|So)`
 	relative = `day after tomorrow|tomorrow|tomm?orr?ow|tmrw|tmr|today|yesterday|übermorgen|uebermorgen|heute|morgen|gestern|après-demain|demain|aujourd'hui|pasado mañana|mañana|hoy|dopodomani|domani|oggi|overmorgen|vandaag`
-	numbers  = `\d{1,3}\s*|(?:an?|one|two|three|four|five|six|ten|half an|eine[rmn]?|zwei|drei|vier|fünf|sechs|zehn|une?|una|deux|trois|dos|tres|due|tre|een|twee|drie)\s+`
+	numbers  = `\d{1,2}[.,]5\s*|\d{1,3}\s*|(?:an?|one|two|three|four|five|six|ten|half an|(?:einer\s+)?halben|eineinhalb|anderthalb|eine[rmn]?|zwei|drei|vier|fünf|sechs|zehn|une?|una|deux|trois|dos|tres|due|tre|een|twee|drie)\s+`
 	// units: the longer of two that begin alike stands first.
 	units    = `minuten|minutes?|minutos?|minut[oi]|mins?|hours?|horas?|heures?|hrs?|stunden?|uur|or[ae]|h|days?|tag(?:en|e)?|jours?|días?|giorn[oi]|dagen|dag|weeks?|wochen?|semaines?|semanas?|settiman[ae]|weken|months?|monat(?:en|e)?|mois`
 	next     = `next|this|coming|nächste[nrsm]?|naechste[nrsm]?|kommende[nrsm]?|diese[nrsm]?`
 	parts    = `morning|noon|midday|afternoon|evening|night|morgens?|früh|vormittags?|mittags?|nachmittags?|abends?`
 	before   = `at|on|by|until|till|before|um|am|bis|vor|gegen|ab|den|der|zum|le|el|à|om|op|@`
-	hours    = `one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|eins?|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf`
-	spoken   = `(?:(?:half|quarter|viertel)\s+(?:past|to|nach|vor)|halb)\s+(?:\d{1,2}|` + hours + `)|(?:` + hours + `)\s+(?:o'clock|uhr)`
-	clock    = spoken + `|\d{1,2}[:h]\d{2}(?:\s?(?:uhr|h|[ap]\.?m\.?))?|\d{1,2}\.\d{2}\s?(?:uhr|h|[ap]\.?m\.?)|\d{1,2}\s?(?:uhr|o'clock|h|[ap]\.?m\.?)`
+	english  = `one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve`
+	german   = `eins|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf`
+	hours    = english + `|` + german
+	daytimes = `morgens|früh|vormittags|nachmittags|abends` // "morgen" behind a time is the next day
+	// clock: an hour in a word needs more words to be one. Of a range the beginning counts.
+	clock = `(?:(?:between|from|zwischen|von)\s+(?:\d{1,2}|` + hours + `)\s+(?:and|to|und|bis)\s+)?` +
+		`(?:(?:\d{1,2}[:h]\d{2}(?:\s?(?:uhr|h|[ap]\.?m\.?))?|\d{1,2}\.\d{2}\s?(?:uhr|h|[ap]\.?m\.?)|\d{1,2}\s?(?:uhr|o'clock|h|[ap]\.?m\.?)` +
+		`|(?:half\s+past|quarter\s+(?:past|to))\s+(?:\d{1,2}|` + english + `)(?:\s?[ap]\.?m\.?)?|(?:halb|viertel\s+(?:nach|vor))\s+(?:\d{1,2}|` + german + `)(?:\s+uhr)?` +
+		`|(?:` + english + `)(?:\s+o'clock|\s?[ap]\.?m\.?)|(?:` + german + `|ein)\s+uhr)(?:\s+(?:` + daytimes + `|in\s+the\s+(?:morning|afternoon|evening)|at\s+night))?` +
+		`|(?:\d{1,2}|` + german + `)\s+(?:` + daytimes + `))`
+	// endOf: the last day of a span.
+	endOf = `(?:the\s+)?end\s+of\s+(?:(?:(?:the|this|next|coming)\s+)*(?:week|month|year)|(?:` + months + `)\.?(?:\s+\d{4})?)` +
+		`|ende\s+(?:(?:(?:der|dieser|nächste[rn]?|kommende[rn]?)\s+)*woche|(?:(?:des|diese[sn]|nächsten|kommenden)\s+)+(?:monats|jahres)|(?:` + months + `)\.?(?:\s+\d{4})?)|(?:monats|jahres)ende`
 	named    = `\d{1,2}(?:st|nd|rd|th|\.|er)?\s+(?:of\s+|de\s+)?(?:` + months + `)\.?(?:,?\s+\d{4})?|(?:` + months + `)\.?\s+\d{1,2}(?:st|nd|rd|th)?(?:,?\s+\d{4})?`
 	dated    = `\d{4}-\d{1,2}-\d{1,2}|\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{4}|\d{2})?|\d{1,2}/\d{1,2}(?:/\d{4}|/\d{2})?|` + named
 	nextWeek = `next week|nächste woche|kommende woche`
-	endOf    = `(?:the\s+)?end\s+of\s+(?:(?:the|this|next)\s+)?(?:week|month|year)|(?:the\s+)?end\s+of\s+(?:` + months + `)|ende\s+(?:(?:der|dieser|nächster|kommender)\s+woche|(?:des|dieses|nächsten|kommenden)\s+(?:monats|jahres)|(?:` + months + `))|monatsende|jahresende`
 	day      = `(?P<end>` + endOf + `)|(?:(?:` + weekdays + `|` + abbreviated + `)\.?,?\s+(?:` + before + `\s+)?)?(?P<dated>` + dated + `)` +
 		`|(?P<weekdayof>` + weekdays + `)\s+(?:` + nextWeek + `)|(?:` + nextWeek + `),?\s+(?:(?:` + before + `)\s+)?(?P<ofweek>` + weekdays + `)` +
-		`|(?:(?P<next>` + next + `)\s+)?(?P<weekday>` + weekdays + `)|(?P<relative>` + relative + `)|(?P<tonight>tonight|this\s+(?:morning|afternoon|evening))|(?P<week>` + nextWeek + `)|(?P<month>next month|nächsten monat)` +
+		`|(?:(?P<next>` + next + `)\s+)?(?P<weekday>` + weekdays + `)|(?P<relative>(?:` + relative + `)\b)|(?P<tonight>tonight|this\s+(?:morning|afternoon|evening))|(?P<week>` + nextWeek + `)|(?P<month>next month|nächsten monat)` +
 		`|(?P<in>(?:in|dans|en|tra|fra|over)\s+(?:` + numbers + `)(?:` + units + `))|(?P<fromnow>(?:` + numbers + `)(?:` + units + `))\s+from\s+now`
 	sep = `,?\s+(?:(?:` + before + `)\s+)*`
 )
 
 // whole is a day with or without a time, a time and its day, or a time alone. Of a range the beginning counts. An hour
 // in digits alone is one only where nothing follows.
-var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + clock + `)` + sep + `)?(?:` + day + `)(?:,?\s+(?P<part>` + parts + `))?(?:` + sep + `(?P<clock>` + clock + `)` + until + `|,?\s+(?:at|um|@)\s*(?P<hour>\d{1,2}|` + hours + `)|\s+(?P<bare>\d{1,2})$)?` +
+var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + clock + `)` + sep + `)?(?:` + day + `)(?:,?\s+(?P<part>` + parts + `))?(?:` + sep + `(?P<clock>` + clock + `)` + until + `|,?\s+(?:at|um|@)\s*(?P<hour>\d{1,2})|\s+(?P<bare>\d{1,2})$)?` +
 	`|(?:(?:` + before + `)\s+)*(?P<short>` + short + `)\.?` + sep + `(?P<shortclock>` + clock + `)` + until +
 	`|(?:(?:` + before + `)\s+)*(?P<alone>` + clock + `)` + until +
 	`|(?:at|um)\s+(?P<noon>noon|midday|mittag)`)
@@ -69,46 +78,117 @@ var whole = regexp.MustCompile(`(?i)(?:(?:` + before + `)\s+)*(?:(?P<first>` + c
 const until = `(?:\s?[-–]\s?(?:` + clock + `))?`
 
 // Find finds the time in a text, as it is meant at now, in now's zone. Of several it is the last with a time of
-// day, or else the last day.
+// day, or else the last day. A day and a time that stand apart are one: "Freitag Ann anrufen, um 15 Uhr".
 func Find(text string, now time.Time) (Found, bool) {
-	var best Found
-	ok := false
-	for from := 0; from < len(text); {
-		at := whole.FindStringSubmatchIndex(text[from:])
-		if at == nil {
+	var best, day, clock piece
+	limit := len(text)
+	for from := 0; from < limit; {
+		at := whole.FindStringSubmatchIndex(text[from:limit])
+		if at == nil && limit == len(text) {
 			break
 		}
-		start, end := from+at[0], from+at[1]
-		if !apart(text, start, end) {
-			_, size := utf8.DecodeRuneInString(text[start:])
-			from = start + size
+		if at == nil {
+			from, limit = limit, len(text)
 			continue
 		}
-		f, good := understand(groups(text[from:], at), now)
-		if good && !greeting(text[:start]) && (!ok || best.Day || !f.Day) {
-			f.Words = strings.TrimSpace(text[start:end])
-			f.Rest = without(text, start, end)
-			best, ok = f, true
+		p := piece{groups: groups(text[from:], at), start: from + at[0], end: from + at[1]}
+		_, size := utf8.DecodeRuneInString(text[p.start:])
+		next := p.start + size
+		if before, behind := apart(text, p.start, p.end); before {
+			var ok bool
+			p.Found, ok = understand(p.groups, now)
+			cut := wordAt(text, p.end)
+			switch ok = ok && behind; {
+			case !ok && cut > p.start && cut < limit: // perhaps without its last word
+				from, limit = p.start, cut
+				continue
+			case ok && noTime.MatchString(text[:p.start]):
+				next = p.end
+			case ok && !otherwise(text, p):
+				next = p.end
+				switch {
+				case p.Day:
+					day = p
+				case p.groups["alone"] != "" || p.groups["noon"] != "":
+					clock = p
+				default:
+					best = p
+				}
+			}
 		}
-		from = end
+		from, limit = next, len(text)
 	}
-	return best, ok
+	switch {
+	case best.end > 0:
+		return best.in(text), true
+	case clock.end > 0 && day.end > 0:
+		h, m, _ := clock.At.Clock()
+		y, month, d := day.At.Date()
+		both := Found{At: time.Date(y, month, d, h, m, 0, 0, now.Location())}
+		first, last := day, clock
+		if clock.start < day.start {
+			first, last = clock, day
+		}
+		both.Words = first.in(text).Words + " … " + last.in(text).Words
+		both.Rest = without(without(text, last.start, last.end), first.start, first.end)
+		return both, true
+	case clock.end > 0:
+		return clock.in(text), true
+	}
+	return day.in(text), day.end > 0
 }
 
-// apart tells whether text[start:end] is no part of a longer word or number.
-func apart(text string, start, end int) bool {
+// piece is a time that stands somewhere in a text.
+type piece struct {
+	Found
+	groups     map[string]string
+	start, end int
+}
+
+func (p piece) in(text string) Found {
+	p.Words, p.Rest = strings.TrimSpace(text[p.start:p.end]), without(text, p.start, p.end)
+	return p.Found
+}
+
+// wordAt is where the word begins that goes on at a place.
+func wordAt(text string, at int) int {
+	return len(strings.TrimRightFunc(text[:at], func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }))
+}
+
+// apart tells whether text[start:end] neither goes on a word or a number before it nor goes on behind it.
+func apart(text string, start, end int) (before, behind bool) {
 	joins := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '#' || r == '_' || r == '/'
 	}
 	b, _ := utf8.DecodeLastRuneInString(text[:start])
 	a, _ := utf8.DecodeRuneInString(text[end:])
 	last, _ := utf8.DecodeLastRuneInString(text[:end])
-	return (start == 0 || !joins(b)) && (end == len(text) || !joins(a) || last == '.' && !unicode.IsDigit(a)) && text[start:end] != "24/7"
+	return (start == 0 || !joins(b)) && text[start:end] != "24/7", end == len(text) || !joins(a) || last == '.' && !unicode.IsDigit(a)
 }
 
-func greeting(before string) bool {
-	before = strings.ToLower(strings.TrimSpace(before))
-	return strings.HasSuffix(before, "guten") || strings.HasSuffix(before, "good")
+// Words that do not let something be a time.
+var (
+	// Before it: a greeting, the past; before a quarter what makes it a part of something.
+	noTime    = regexp.MustCompile(`(?i)(?:^|\s)(?:good|guten|since|seit)\s*$`)
+	noQuarter = regexp.MustCompile(`(?i)(?:^|\s)(?:an?|the|this|last|each|every|ein|das|dieses|letzte[sn]?|jedes)\s*$`)
+	// Behind it: "Friday's", "vier Wochen", "week 12", "Monatsende-Brief"; "month statements".
+	possessive = regexp.MustCompile(`(?i)^['’]s\b`)
+	counted    = regexp.MustCompile(`(?i)^\s+(?:` + units + `)(?:$|\P{L})`)
+	unended    = regexp.MustCompile(`(?i)^\s*(?:\d|-\pL)`)
+	attribute  = regexp.MustCompile(`^\s*\pL`)
+
+	quarter = regexp.MustCompile(`(?i)^(?:quarter|viertel)`)
+	bareEnd = regexp.MustCompile(`(?i)^end\s+of\s+(?:week|month|year)$`)
+)
+
+// otherwise tells whether what looks like a time is something else: a quarter of something, a number of a week, "end
+// of month statements".
+func otherwise(text string, p piece) bool {
+	before, words, behind := text[:p.start], text[p.start:p.end], text[p.end:]
+	end := p.groups["end"] != ""
+	return possessive.MatchString(behind) ||
+		quarter.MatchString(words) && (noQuarter.MatchString(before) || counted.MatchString(behind)) ||
+		end && (unended.MatchString(behind) || bareEnd.MatchString(words) && attribute.MatchString(behind))
 }
 
 // without is the text without what stands there, with its blanks and commas put right.
@@ -139,21 +219,24 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 	if g["noon"] != "" {
 		h, timed = 12, true
 	}
+	part := strings.ToLower(g["part"])
 	for _, c := range []string{g["first"], g["clock"], g["shortclock"], g["alone"]} {
 		if c != "" {
-			if h, m, ok = readClock(c); !ok {
+			if h, m, ok = readClock(c, part != ""); !ok {
 				return f, false
 			}
 			timed = true
 		}
 	}
-	part := strings.ToLower(g["part"])
+	if g["end"] != "" && g["bare"] != "" { // week 12
+		return f, false
+	}
 	if hour := g["hour"] + g["bare"]; hour != "" {
-		if h = hourNamed(hour); h > 23 {
+		if h, _ = strconv.Atoi(hour); h > 23 {
 			return f, false
 		}
-		if part == "" {
-			h = byDay(h)
+		if h > 0 && h < 7 && part == "" {
+			h += 12 // nobody means the night
 		}
 		timed = true
 	}
@@ -184,6 +267,8 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 }
 
 var (
+	halves    = regexp.MustCompile(`(half a|halben|eineinhalb|anderthalb|(\d+)[.,]5)`)
+	hour      = regexp.MustCompile(`^(?:h|stund|uur|or[ae]$)`)
 	spanParts = regexp.MustCompile(`^(.*?)(\d+)\s*(\pL+)$`)
 	exact     = regexp.MustCompile(`^(?:min|h|stund|uur|or[ae]$)`) // units that count to the minute
 )
@@ -203,8 +288,13 @@ func later(in string, g map[string]string, now time.Time) (f Found, ok bool) {
 	words := strings.Fields(in)
 	unit := words[len(words)-1]
 	switch {
-	case strings.Contains(in, "half a"):
-		return Found{At: now.Add(30 * time.Minute)}, strings.HasPrefix(unit, "h")
+	case halves.MatchString(in):
+		p := halves.FindStringSubmatch(in)
+		n, _ := strconv.Atoi(p[2])
+		if p[1] == "eineinhalb" || p[1] == "anderthalb" {
+			n = 1
+		}
+		return Found{At: now.Add(time.Duration(n)*time.Hour + 30*time.Minute)}, hour.MatchString(unit)
 	case exact.MatchString(unit): // in real time: a clock that is changed at night does not count
 		utc, ok := parse(strings.Join(words, " "), now.UTC())
 		return Found{At: utc.Time.In(now.Location())}, ok && g["clock"] == ""
@@ -215,81 +305,73 @@ func later(in string, g map[string]string, now time.Time) (f Found, ok bool) {
 	}
 	h, m := Morning, 0
 	if c := g["clock"]; c != "" {
-		if h, m, ok = readClock(c); !ok {
+		if h, m, ok = readClock(c, false); !ok {
 			return f, false
 		}
 	}
 	return Found{At: time.Date(d.Time.Year(), d.Time.Month(), d.Time.Day(), h, m, 0, 0, now.Location()), Day: g["clock"] == ""}, true
 }
 
-// byDay is the hour that is meant by one between 1 and 12: nobody means the night.
-func byDay(h int) int {
-	if h > 0 && h < 7 {
-		return h + 12
+var (
+	clockPieces = regexp.MustCompile(`^(?:(half|halb|(?:quarter|viertel)\s+(?:past|to|nach|vor))\s+(?:past\s+)?)?(\d{1,2}|` + hours + `|ein)(?:[:.h](\d{2}))?\s*(uhr|o'clock|h)?\s*([ap]\.?m\.?)?\s*(?:in\s+the|at)?\s*(\pL*)$`)
+	ranged      = regexp.MustCompile(`^(?:between|from|zwischen|von)\s+(\S+)\s+(?:and|to|und|bis)\s+`)
+	hourNames   = map[string]int{
+		"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
+		"ein": 1, "eins": 1, "zwei": 2, "drei": 3, "vier": 4, "fünf": 5, "sechs": 6, "sieben": 7, "acht": 8, "neun": 9, "zehn": 10, "elf": 11, "zwölf": 12,
 	}
-	return h
-}
+)
 
-var hourNames = strings.Split(hours, "|")
-
-// hourNamed reads an hour in digits or in a word.
 func hourNamed(s string) int {
-	s = strings.ToLower(s)
-	if i := slices.Index(hourNames, strings.Replace(s, "eins", "eins?", 1)); i >= 0 {
-		return i%12 + 1
-	}
-	if s == "ein" {
-		return 1
+	if h, ok := hourNames[s]; ok {
+		return h
 	}
 	h, _ := strconv.Atoi(s)
 	return h
 }
 
-var clockSpoken = regexp.MustCompile(`^(?:(half|quarter|viertel|halb)\s+(?:(past|to|nach|vor)\s+)?)?(\d{1,2}|` + hours + `)(?:\s+(?:o'clock|uhr))?$`)
-
-// readSpoken reads "half past nine", "viertel vor neun", "halb neun", "nine o'clock".
-func readSpoken(s string) (h, m int, ok bool) {
-	at := clockSpoken.FindStringSubmatch(strings.ToLower(s))
-	if at == nil || at[1] == "" && unicode.IsDigit(rune(at[3][0])) {
-		return 0, 0, false
+// readClock reads a clock; parted: that it is a morning or an evening is said elsewhere.
+func readClock(s string, parted bool) (h, m int, ok bool) {
+	s = strings.ToLower(s)
+	if from := ranged.FindStringSubmatch(s); from != nil {
+		until, _, ok := readClock(s[len(from[0]):], parted)
+		if h = hourNamed(from[1]); h+12 <= until { // "between 2 and 3 pm"
+			h += 12
+		}
+		return h, 0, ok && h < 24
 	}
-	if h = hourNamed(at[3]); h < 1 || h > 24 || at[1] == "half" && at[2] != "past" {
-		return 0, 0, false
-	}
-	h = byDay(h) * 60
-	switch {
-	case at[1] == "half":
-		h += 30
-	case at[1] == "halb":
-		h -= 30
-	case at[2] == "past" || at[2] == "nach":
-		h += 15
-	case at[1] != "":
-		h -= 15
-	}
-	return h / 60 % 24, h % 60, true
-}
-
-var clockDigits = regexp.MustCompile(`^(\d{1,2})(?:[:.h](\d{2}))?\s?(.*)$`)
-
-func readClock(s string) (h, m int, ok bool) {
-	at := clockDigits.FindStringSubmatch(strings.ToLower(s))
+	at := clockPieces.FindStringSubmatch(s)
 	if at == nil {
-		return readSpoken(s)
-	}
-	h, _ = strconv.Atoi(at[1])
-	if at[2] != "" {
-		m, _ = strconv.Atoi(at[2])
-	}
-	switch half := strings.ReplaceAll(at[3], ".", ""); {
-	case (half == "am" || half == "pm") && (h < 1 || h > 12):
 		return 0, 0, false
-	case half == "am":
-		h %= 12
-	case half == "pm":
-		h = h%12 + 12
 	}
-	return h, m, h < 24 && m < 60
+	lead, unit, half, part := at[1], at[4], strings.ReplaceAll(at[5], ".", ""), at[6]
+	h = hourNamed(at[2])
+	m, _ = strconv.Atoi(at[3])
+	if h > 23 || m > 59 || (lead != "" || half != "") && (h < 1 || h > 12) {
+		return 0, 0, false
+	}
+	m += h * 60
+	switch {
+	case lead == "half":
+		m += 30
+	case lead == "halb":
+		m -= 30
+	case strings.HasSuffix(lead, "past"), strings.HasSuffix(lead, "nach"):
+		m += 15
+	case lead != "":
+		m -= 15
+	}
+	const noon, seven = 12 * 60, 7 * 60
+	switch {
+	case half == "am" && m >= noon:
+		m -= noon
+	case half == "pm" && m < noon, half == "" && m < noon && (strings.HasPrefix(part, "nachmittag") || strings.HasPrefix(part, "abend") || part == "afternoon" || part == "evening"):
+		m += noon
+	case half == "" && part == "night" && m >= 6*60 && m < noon:
+		m += noon
+	case half == "" && part == "" && !parted && (lead != "" || unit == "o'clock") && m < seven:
+		m += noon // nobody means the night
+	}
+	return m / 60 % 24, m % 60, true
 }
 
 // hourOf is when a part of the day is.
@@ -376,40 +458,48 @@ var (
 	}
 )
 
-// endOfSpan is the last working day of a week, or the last day of a month or a year.
+var endYear = regexp.MustCompile(`\s+(\d{4})$`)
+
+// endOfSpan is the Friday of a week, or the last day of a month or a year.
 func endOfSpan(words string, now time.Time) (time.Time, bool) {
 	words = strings.ToLower(words)
-	further := 0
-	for _, w := range []string{"next", "nächst", "kommend"} {
-		if strings.Contains(words, w) {
-			further = 1
-		}
+	has := func(some ...string) bool {
+		return slices.ContainsFunc(some, func(w string) bool { return strings.Contains(words, w) })
 	}
-	on := func(year int, month time.Month, day int) (time.Time, bool) {
-		return time.Date(year, month, day, 0, 0, 0, 0, now.Location()), true
+	further := 0
+	if has("next", "coming", "nächst", "kommend") {
+		further = 1
+	}
+	last := func(year int, month time.Month) (time.Time, bool) {
+		return time.Date(year, month+1, 0, 0, 0, 0, 0, now.Location()), true
 	}
 	switch {
-	case strings.Contains(words, "week"), strings.Contains(words, "woche"):
+	case has("week", "woche"):
 		friday := now.AddDate(0, 0, 7*further+4-(int(now.Weekday())+6)%7)
 		if friday.Before(now) { // it is the weekend
 			friday = friday.AddDate(0, 0, 7)
 		}
 		return friday, true
-	case strings.Contains(words, "month"), strings.Contains(words, "monat"):
-		return on(now.Year(), now.Month()+time.Month(further)+1, 0)
-	case strings.Contains(words, "year"), strings.Contains(words, "jahr"):
-		return on(now.Year()+further, time.December, 31)
+	case has("month", "monat"):
+		return last(now.Year(), now.Month()+time.Month(further))
+	case has("year", "jahr"):
+		return last(now.Year()+further, time.December)
 	}
-	month := words[strings.LastIndexAny(words, " \t\n")+1:]
-	d, ok := parse("1 "+month, now)
+	year := 0
+	if at := endYear.FindStringSubmatch(words); at != nil {
+		year, _ = strconv.Atoi(at[1])
+		words = strings.TrimSuffix(words, at[0])
+	}
+	month, ok := parse("1 "+words[strings.LastIndexAny(words, " \t\n")+1:], now)
 	if !ok {
 		return now, false
 	}
-	year := now.Year()
-	if d.Time.Month() < now.Month() {
-		year++
+	if year == 0 {
+		if year = now.Year(); month.Time.Month() < now.Month() {
+			year++
+		}
 	}
-	return on(year, d.Time.Month()+1, 0)
+	return last(year, month.Time.Month())
 }
 
 // inDigits is a date that is written as day and month, or as month and day where it cannot be otherwise. Without a year
