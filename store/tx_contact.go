@@ -191,8 +191,8 @@ func (t *tx) BelongAll(group, addr string, contact ticketing.ContactID) error {
 func (t *tx) OfContacts(q ticketing.OfContactsQuery) (of ticketing.OfContacts, err error) {
 	var pages []pageRow
 	var todos []todoRow
-	var tickets []conversationRow
-	var mails []mailRow
+	tickets := make([]conversationRow, 0, q.Tickets.Limit)
+	mails := make([]mailRow, 0, q.Mails)
 	err = errors.Join(
 		t.getLater("pages of contacts", func(g *gorm.DB) *gorm.DB { return g.Where("contact IN ? AND contact <> 0", q.IDs).Find(&pages) }),
 		t.getLater("to-dos", func(g *gorm.DB) *gorm.DB { return selectedTodos(g, q.Todos).Find(&todos) }),

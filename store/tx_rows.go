@@ -12,10 +12,10 @@ import (
 // Rows implements ticketing.Tx.
 func (t *tx) Rows(w ticketing.Wanted) (ticketing.Rows, error) {
 	var mails []mailRow
-	var conversations []conversationRow
+	conversations := make([]conversationRow, 0, len(w.Conversations))
 	var contacts []contactRow
 	var pages []pageRow
-	var posts []postRow
+	posts := make([]postRow, 0, len(w.Posts))
 	var members []memberRow
 	err := errors.Join(
 		wanted(t, "mails", w.Mails, func(g *gorm.DB, ids []ticketing.MailID) *gorm.DB {

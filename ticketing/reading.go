@@ -103,9 +103,11 @@ func (d *Desk) ContactFile(ctx context.Context, group, board string, id ContactI
 		if f.Todos, err = listedTodosAt(tx, board, of.Todos, rows); err != nil {
 			return err
 		}
+		f.Tickets = make([]Listed, 0, len(of.Tickets))
 		for _, c := range of.Tickets {
 			f.Tickets = append(f.Tickets, rows.with(c, board))
 		}
+		f.Mails = make([]FiledMail, 0, len(of.Mails))
 		for _, m := range of.Mails {
 			f.Mails = append(f.Mails, FiledMail{m, rows.with(rows.Conversations[m.Conversation], board)})
 		}

@@ -213,7 +213,9 @@ func (w *Wiki) contact(v *visit) error {
 		}
 		p.Notes = append(p.Notes, note{pageLine{n, to(v.group.Name, "page", n.Slug)}, html, to(v.group.Name, "page", n.Slug, "history")})
 	}
-	for _, m := range f.Mails {
+	p.Mails = make([]mailLine, 0, len(f.Mails))
+	for i := range f.Mails {
+		m := &f.Mails[i]
 		in := w.ticketLine(v, &m.In)
 		p.Mails = append(p.Mails, mailLine{
 			Received: m.Direction == ticketing.In, When: when(&m.Mail), Subject: m.Subject, Path: in.Path + "#mail-" + number(int64(m.ID)),
