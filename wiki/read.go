@@ -489,10 +489,11 @@ func (w *Wiki) todos(v *visit) error {
 		About   about
 		Choices []choice
 		Lines   []todoLine
+		Hint    bool // how one comes to be there
 		First   bool
 		Start   string
 		Further string
-	}{Title: of.titled("To-dos"), About: of, Choices: choices, First: q.After.ID == 0, Start: first(v)}
+	}{Title: of.titled("To-dos"), About: of, Choices: choices, Hint: word != "done", First: q.After.ID == 0, Start: first(v)}
 	if len(all) > atOnce {
 		all = all[:atOnce]
 		at := all[atOnce-1].Place()

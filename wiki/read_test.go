@@ -482,6 +482,9 @@ func TestLists(t *testing.T) {
 			v.status(path+"?contact=x", http.StatusNotFound)
 			v.status(path+"?after=x&at=y&before=z", http.StatusOK)
 		}
+		other := o.visitor(ben, "shop")
+		has(t, other.reads(to("shop", "todos")), "None. <code>/mail todo</code>")
+		hasNot(t, other.reads(to("shop", "todos")+"?which=done"), "/mail todo")
 		v.status(todos+"?after=9223372036854775807&at=2026", http.StatusOK)
 	})
 }
