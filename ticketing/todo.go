@@ -427,10 +427,7 @@ func listedTodos(tx Tx, board string, q TodoQuery) ([]ListedTodo, error) {
 // todos adds what a list of to-dos shows.
 func (w *Wanted) todos(todos []Todo, board string) {
 	for _, t := range todos {
-		w.Members = append(w.Members, t.Owner)
-		if t.DoneBy != "" {
-			w.Members = append(w.Members, t.DoneBy)
-		}
+		w.Members = append(w.Members, t.Owner, t.DoneBy)
 		if t.Conversation != 0 {
 			w.conversation(t.Conversation, board)
 		}
@@ -443,10 +440,7 @@ func (w *Wanted) todos(todos []Todo, board string) {
 // listedTodosAt lists to-dos where the rows are known that are shown with them.
 func listedTodosAt(tx Tx, board string, todos []Todo, rows Rows) (all []ListedTodo, err error) {
 	for _, t := range todos {
-		l := ListedTodo{Todo: t, Whose: rows.member(t.Owner)}
-		if t.DoneBy != "" {
-			l.Did = rows.member(t.DoneBy)
-		}
+		l := ListedTodo{Todo: t, Whose: rows.member(t.Owner), Did: rows.member(t.DoneBy)}
 		if t.Conversation != 0 {
 			l.About, l.Card = rows.Conversations[t.Conversation], rows.Posts[cardKey(t.Conversation, Board{Name: board})]
 		}

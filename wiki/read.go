@@ -144,7 +144,7 @@ func (w *Wiki) contacts(v *visit) error {
 		Further string
 	}{Like: q.Like, First: q.After == ticketing.ContactPlace{}}
 	for _, c := range all {
-		p.Lines = append(p.Lines, line{c, to(v.group.Name, "contact", number(int64(c.ID)))})
+		p.Lines = append(p.Lines, line{c, contactPath(v.group, c.ID)})
 	}
 	if more {
 		at := all[len(all)-1].Place()
@@ -182,29 +182,28 @@ type note struct {
 	History string
 }
 
+func contactPath(g ticketing.Group, id ticketing.ContactID) string {
+	return to(g.Name, "contact", number(int64(id)))
+}
+
 func (w *Wiki) contact(v *visit) error {
 	before := ticketing.MailID(id(v.r.URL.Query().Get("before")))
 	f, err := w.Desk.ContactFile(v.r.Context(), v.group.Name, v.board, ticketing.ContactID(id(v.r.PathValue("id"))), before, atOnce)
 	if err != nil {
 		return err
 	}
-	of := number(int64(f.ID))
 	p := struct {
 		ticketing.ContactFile
-		Notes      []note
-		Todos      []todoLine
-		Tickets    []ticketLine
-		Mails      []mailLine
-		First      bool
-		Older      string
-		Newest     string
-		AllTodos   string
-		DoneTodos  string
-		AllTickets string
+		Notes   []note
+		Todos   []todoLine
+		Tickets []ticketLine
+		Mails   []mailLine
+		First   bool
+		Older   string
+		Newest  string
 	}{
 		ContactFile: f, First: before == 0, Todos: w.todoLines(v, f.Todos, false), Tickets: w.ticketLines(v, f.Tickets),
-		Newest: to(v.group.Name, "contact", of), AllTodos: to(v.group.Name, "todos") + "?contact=" + of, DoneTodos: to(v.group.Name, "todos") + "?which=done&contact=" + of,
-		AllTickets: to(v.group.Name, "tickets") + "?which=all&contact=" + of,
+		Newest: contactPath(v.group, f.ID),
 	}
 	for _, n := range f.Notes {
 		html, err := rendered(n.Text, 3, w.finder(v))
@@ -265,7 +264,7 @@ func (w *Wiki) page(v *visit) error {
 		return err
 	}
 	if p.Contact != 0 { // read beside all else that there is of them
-		http.Redirect(v.w, v.r, to(v.group.Name, "contact", number(int64(p.Contact))), http.StatusSeeOther)
+		http.Redirect(v.w, v.r, contactPath(v.group, p.Contact), http.StatusSeeOther)
 		return nil
 	}
 	html, err := rendered(p.Text, 2, w.finder(v))
@@ -339,9 +338,14 @@ func (w *Wiki) revision(v *visit) error {
 	return nil
 }
 
-// first is the address of the first piece of a list.
-func first(v *visit, pairs ...string) string {
-	return again(v, append(pairs, "before", "", "after", "", "at", "")...)
+// list is what lists of tickets and of to-dos have in common: of everybody or of one contact, in pieces.
+type list struct {
+	Title   string
+	About   about
+	Choices []choice
+	First   bool
+	Start   string // the first piece
+	Further string // the next; empty if there is none
 }
 
 // choice is one of the lists that a page may show.
@@ -350,54 +354,43 @@ type choice struct {
 	On                bool
 }
 
-// chosen is the list that is asked for, and all that there are: their words in an address, and their labels.
-func chosen(v *visit, all ...choice) (word string, _ []choice, err error) {
-	word, err = v.r.URL.Query().Get("which"), errNotHere
-	for i, c := range all {
-		all[i].Path = first(v, "which", c.Word)
-		if all[i].On = c.Word == word; all[i].On {
-			err = nil
-		}
-	}
-	return word, all, err
-}
-
-// about is the contact that a list is asked for of, if it is of one.
+// about is the contact that a list is of, or that a line of it is about; zero if there is none.
 type about struct {
 	Name, Path string
 	ids        []ticketing.ContactID // with those that were merged into it
 }
 
-func (w *Wiki) about(v *visit) (a about, err error) {
-	asked := v.r.URL.Query().Get("contact")
-	if asked == "" {
-		return a, nil
+// list reads which of a page's lists is asked for, and its word.
+func (w *Wiki) list(v *visit, title string, choices ...choice) (word string, l list, err error) {
+	query := v.r.URL.Query()
+	first := func(pairs ...string) string { return again(v, append(pairs, "before", "", "after", "", "at", "")...) }
+	word, known := query.Get("which"), false
+	for i := range choices {
+		c := &choices[i]
+		c.Path, c.On = first("which", c.Word), c.Word == word
+		known = known || c.On
 	}
-	all, err := w.Desk.Family(v.r.Context(), v.group.Name, ticketing.ContactID(id(asked)))
-	if err != nil {
-		return a, err
+	if !known {
+		return word, l, errNotHere
 	}
-	return about{all[0].Name, to(v.group.Name, "contact", number(int64(all[0].ID))), ticketing.ContactIDs(all)}, nil
-}
-
-// titled is a list's title.
-func (a about) titled(list string) string {
-	if a.Name == "" {
-		return list
+	l = list{Title: title, Choices: choices, First: id(query.Get("before")) == 0 && id(query.Get("after")) == 0, Start: first()}
+	if of := query.Get("contact"); of != "" {
+		all, err := w.Desk.Family(v.r.Context(), v.group.Name, ticketing.ContactID(id(of)))
+		if err != nil {
+			return word, l, err
+		}
+		l.Title += " of " + all[0].Name
+		l.About = about{all[0].Name, contactPath(v.group, all[0].ID), ticketing.ContactIDs(all)}
 	}
-	return list + " of " + a.Name
+	return word, l, nil
 }
 
 func (w *Wiki) tickets(v *visit) error {
-	of, err := w.about(v)
+	word, of, err := w.list(v, "Tickets", choice{Word: "", Label: "Open"}, choice{Word: "mine", Label: "Yours"}, choice{Word: "closed", Label: "Closed"}, choice{Word: "all", Label: "All"})
 	if err != nil {
 		return err
 	}
-	word, choices, err := chosen(v, choice{Word: "", Label: "Open"}, choice{Word: "mine", Label: "Yours"}, choice{Word: "closed", Label: "Closed"}, choice{Word: "all", Label: "All"})
-	if err != nil {
-		return err
-	}
-	q := ticketing.Query{Group: v.group.Name, Contacts: of.ids, Order: ticketing.LatestFirst, Limit: atOnce}
+	q := ticketing.Query{Group: v.group.Name, Contacts: of.About.ids, Order: ticketing.LatestFirst, Limit: atOnce}
 	switch word {
 	case "":
 		q.States = []ticketing.State{ticketing.New, ticketing.Taken, ticketing.Waiting}
@@ -406,31 +399,23 @@ func (w *Wiki) tickets(v *visit) error {
 	case "closed":
 		q.States = []ticketing.State{ticketing.Closed}
 	}
-	p := struct {
-		Title   string
-		About   about
-		Choices []choice
-		Lines   []ticketLine
-		First   bool
-		Start   string
-		Further string
-	}{Title: of.titled("Tickets"), About: of, Choices: choices, Start: first(v)}
 	if at := id(v.r.URL.Query().Get("before")); at > 0 { // the list goes backwards from there
 		q.Order, q.Place, q.Back = ticketing.ByOpening, ticketing.Place{ID: ticketing.ConversationID(at)}, true
 	}
-	list, more, err := w.Desk.Reading(v.r.Context(), v.board, q)
+	all, more, err := w.Desk.Reading(v.r.Context(), v.board, q)
 	if err != nil {
 		return err
 	}
-	p.First = !q.Back
 	if q.Back {
-		slices.Reverse(list)
+		slices.Reverse(all)
 	}
 	if more {
-		p.Further = again(v, "before", number(int64(list[len(list)-1].ID)))
+		of.Further = again(v, "before", number(int64(all[len(all)-1].ID)))
 	}
-	p.Lines = w.ticketLines(v, list)
-	w.render(v, http.StatusOK, "tickets", p.Title, p)
+	w.render(v, http.StatusOK, "tickets", of.Title, struct {
+		list
+		Lines []ticketLine
+	}{of, w.ticketLines(v, all)})
 	return nil
 }
 
@@ -456,7 +441,7 @@ func (w *Wiki) todoLines(v *visit, all []ticketing.ListedTodo, named bool) (line
 			}
 		}
 		if named && t.Contact.ID != 0 {
-			l.About = about{Name: t.Contact.Name, Path: to(v.group.Name, "contact", number(int64(t.Contact.ID)))}
+			l.About = about{Name: t.Contact.Name, Path: contactPath(v.group, t.Contact.ID)}
 		}
 		lines = append(lines, l)
 	}
@@ -464,16 +449,12 @@ func (w *Wiki) todoLines(v *visit, all []ticketing.ListedTodo, named bool) (line
 }
 
 func (w *Wiki) todos(v *visit) error {
-	of, err := w.about(v)
+	word, of, err := w.list(v, "To-dos", choice{Word: "", Label: "Open"}, choice{Word: "mine", Label: "Yours"}, choice{Word: "done", Label: "Done"})
 	if err != nil {
 		return err
 	}
-	word, choices, err := chosen(v, choice{Word: "", Label: "Open"}, choice{Word: "mine", Label: "Yours"}, choice{Word: "done", Label: "Done"})
-	if err != nil {
-		return err
-	}
-	query := v.r.URL.Query()
-	q := ticketing.TodoQuery{Group: v.group.Name, Contacts: of.ids, Open: word != "done", Done: word == "done", Limit: atOnce + 1}
+	query, done := v.r.URL.Query(), word == "done"
+	q := ticketing.TodoQuery{Group: v.group.Name, Contacts: of.About.ids, Open: !done, Done: done, Limit: atOnce + 1}
 	if word == "mine" {
 		q.Owner = v.Member.ID
 	}
@@ -484,23 +465,16 @@ func (w *Wiki) todos(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := struct {
-		Title   string
-		About   about
-		Choices []choice
-		Lines   []todoLine
-		Hint    bool // how one comes to be there
-		First   bool
-		Start   string
-		Further string
-	}{Title: of.titled("To-dos"), About: of, Choices: choices, Hint: word != "done", First: q.After.ID == 0, Start: first(v)}
 	if len(all) > atOnce {
 		all = all[:atOnce]
 		at := all[atOnce-1].Place()
-		p.Further = again(v, "after", number(int64(at.ID)), "at", at.At.Format(time.RFC3339Nano))
+		of.Further = again(v, "after", number(int64(at.ID)), "at", at.At.Format(time.RFC3339Nano))
 	}
-	p.Lines = w.todoLines(v, all, of.Name == "")
-	w.render(v, http.StatusOK, "todos", p.Title, p)
+	w.render(v, http.StatusOK, "todos", of.Title, struct {
+		list
+		Lines []todoLine
+		Done  bool
+	}{of, w.todoLines(v, all, of.About.Name == ""), done})
 	return nil
 }
 
@@ -544,7 +518,7 @@ func (w *Wiki) conversation(v *visit) error {
 		Newest  string
 	}{Listed: s.Listed, Chat: w.chat(s.Card), Newest: to(v.group.Name, "conversation", number(int64(of))), Heading: cmp.Or(ticketing.OneLine(s.Subject, 300), "(no subject)"), First: before == 0}
 	if s.Contact != 0 {
-		p.Contact = to(v.group.Name, "contact", number(int64(s.Contact)))
+		p.Contact = contactPath(v.group, s.Contact)
 	}
 	if s.JoinedTo != 0 {
 		p.Joined = to(v.group.Name, "conversation", number(int64(s.JoinedTo)))

@@ -122,7 +122,7 @@ func (w *Wiki) hitLine(v *visit, h ticketing.Hit) hitLine {
 	l := hitLine{Hit: h}
 	switch h.Kind {
 	case ticketing.ContactHit:
-		l.Path = to(v.group.Name, "contact", number(int64(h.Contact.ID)))
+		l.Path = contactPath(v.group, h.Contact.ID)
 	case ticketing.PageHit:
 		l.Path = to(v.group.Name, "page", h.Page.Slug)
 	case ticketing.MatterHit, ticketing.MailHit:

@@ -95,10 +95,11 @@ func Find(text string, now time.Time) (Found, bool) {
 		_, size := utf8.DecodeRuneInString(text[p.start:])
 		next := p.start + size
 		if before, behind := apart(text, p.start, p.end); before {
-			var ok bool
-			p.Found, ok = understand(p.groups, now)
-			cut := wordAt(text, p.end)
-			switch ok = ok && behind; {
+			ok := behind
+			if ok {
+				p.Found, ok = understand(p.groups, now)
+			}
+			switch cut := wordAt(text, p.end); {
 			case !ok && cut > p.start && cut < limit: // perhaps without its last word
 				from, limit = p.start, cut
 				continue
@@ -245,7 +246,7 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 	}
 	if part != "" && !timed {
 		h, timed = hourOf(part), true
-	} else if h > 0 && h < 12 && strings.Contains("tonight afternoon evening night nachmittag nachmittags abend abends", part) && part != "" {
+	} else if h > 0 && h < 12 && late(part) {
 		h += 12
 	}
 	d, ok := dayOf(g, now, h, m, timed)
@@ -268,7 +269,6 @@ func understand(g map[string]string, now time.Time) (f Found, ok bool) {
 
 var (
 	halves    = regexp.MustCompile(`(half a|halben|eineinhalb|anderthalb|(\d+)[.,]5)`)
-	hour      = regexp.MustCompile(`^(?:h|stund|uur|or[ae]$)`)
 	spanParts = regexp.MustCompile(`^(.*?)(\d+)\s*(\pL+)$`)
 	exact     = regexp.MustCompile(`^(?:min|h|stund|uur|or[ae]$)`) // units that count to the minute
 )
@@ -294,7 +294,7 @@ func later(in string, g map[string]string, now time.Time) (f Found, ok bool) {
 		if p[1] == "eineinhalb" || p[1] == "anderthalb" {
 			n = 1
 		}
-		return Found{At: now.Add(time.Duration(n)*time.Hour + 30*time.Minute)}, hour.MatchString(unit)
+		return Found{At: now.Add(time.Duration(n)*time.Hour + 30*time.Minute)}, exact.MatchString(unit) && !strings.HasPrefix(unit, "min")
 	case exact.MatchString(unit): // in real time: a clock that is changed at night does not count
 		utc, ok := parse(strings.Join(words, " "), now.UTC())
 		return Found{At: utc.Time.In(now.Location())}, ok && g["clock"] == ""
@@ -362,16 +362,22 @@ func readClock(s string, parted bool) (h, m int, ok bool) {
 	}
 	const noon, seven = 12 * 60, 7 * 60
 	switch {
-	case half == "am" && m >= noon:
-		m -= noon
-	case half == "pm" && m < noon, half == "" && m < noon && (strings.HasPrefix(part, "nachmittag") || strings.HasPrefix(part, "abend") || part == "afternoon" || part == "evening"):
-		m += noon
-	case half == "" && part == "night" && m >= 6*60 && m < noon:
-		m += noon
-	case half == "" && part == "" && !parted && (lead != "" || unit == "o'clock") && m < seven:
+	case half == "am":
+		m %= noon
+	case half == "pm":
+		m = m%noon + noon
+	case part == "night" && m < 6*60:
+	case late(part):
+		m = m%noon + noon
+	case part == "" && !parted && (lead != "" || unit == "o'clock") && m < seven:
 		m += noon // nobody means the night
 	}
 	return m / 60 % 24, m % 60, true
+}
+
+// late tells whether a part of the day is in its second half.
+func late(part string) bool {
+	return part != "" && strings.Contains("tonight afternoon evening night nachmittag nachmittags abend abends", part)
 }
 
 // hourOf is when a part of the day is.
